@@ -1,0 +1,112 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// CI sets MUSTER_WARNINGS=error; a developer's half-finished edit still builds.
+let warningsAreErrors = Context.environment["MUSTER_WARNINGS"] == "error"
+
+let strict: [SwiftSetting] =
+    [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+    ] + (warningsAreErrors ? [.treatAllWarnings(as: .error)] : [])
+
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let collections: [Target.Dependency] = [
+    .product(name: "DequeModule", package: "swift-collections"),
+    .product(name: "HeapModule", package: "swift-collections"),
+]
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+
+let package = Package(
+    name: "muster",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "muster", targets: ["muster"]),
+        .executable(name: "muster-supervise", targets: ["muster-supervise"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.5.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0"),
+    ],
+    targets: [
+        .target(name: "MusterCore", dependencies: collections, swiftSettings: strict),
+        .target(name: "MusterStore", dependencies: ["MusterCore", grdb], swiftSettings: strict),
+        .target(name: "MusterLab", dependencies: ["MusterCore", yams], swiftSettings: strict),
+        .target(name: "MusterReport", dependencies: ["MusterCore"], swiftSettings: strict),
+        .target(name: "MusterSupervision", swiftSettings: strict),
+        .target(
+            name: "MusterDrivers",
+            dependencies: ["MusterCore", "MusterSupervision", logging, nioCore, nioHTTP1, nioPosix, subprocess],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "MusterEngine",
+            dependencies: ["MusterCore", "MusterStore", "MusterDrivers", crypto, logging, nioCore, nioPosix]
+                + collections,
+            swiftSettings: strict
+        ),
+        .target(
+            name: "MusterTestKit",
+            dependencies: ["MusterCore", "MusterStore", "MusterDrivers", "MusterEngine"],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "MusterCLI",
+            dependencies: [
+                "MusterCore", "MusterStore", "MusterLab", "MusterReport", "MusterDrivers", "MusterEngine", argumentParser,
+                logging,
+            ],
+            swiftSettings: strict
+        ),
+        .executableTarget(name: "muster", dependencies: ["MusterCLI"], swiftSettings: strict),
+        .executableTarget(name: "muster-supervise", dependencies: ["MusterSupervision"], swiftSettings: strict),
+        .executableTarget(
+            name: "muster-bench",
+            dependencies: [
+                "MusterCore", "MusterStore", "MusterDrivers", "MusterEngine", argumentParser, grdb, logging,
+            ],
+            path: "Benchmarks/muster-bench",
+            swiftSettings: strict
+        ),
+        .testTarget(name: "MusterCoreTests", dependencies: ["MusterCore", "MusterTestKit"], swiftSettings: strict),
+        .testTarget(
+            name: "MusterStoreTests",
+            dependencies: ["MusterCore", "MusterStore", "MusterTestKit", grdb],
+            swiftSettings: strict
+        ),
+        .testTarget(name: "MusterLabTests", dependencies: ["MusterCore", "MusterLab"], swiftSettings: strict),
+        .testTarget(name: "MusterReportTests", dependencies: ["MusterCore", "MusterReport"], swiftSettings: strict),
+        .testTarget(
+            name: "MusterDriversTests",
+            dependencies: ["MusterCore", "MusterSupervision", "MusterDrivers", "MusterTestKit", "muster-supervise"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "MusterEngineTests",
+            dependencies: ["MusterCore", "MusterStore", "MusterDrivers", "MusterEngine", "MusterTestKit"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "MusterCLITests",
+            dependencies: ["MusterCore", "MusterCLI", "MusterStore", "MusterReport", "MusterTestKit", argumentParser],
+            swiftSettings: strict
+        ),
+        .testTarget(name: "EndToEndTests", dependencies: ["muster", "muster-supervise"], swiftSettings: strict),
+        .testTarget(name: "TidyTests", swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,68 @@
+/// What one turn of the conductor decided: rows and events for the store, directives for the performer.
+///
+/// Only `Store.commit` reads the rows and events, only the performer the directives, and that after the commit.
+package struct Turn: Sendable {
+    package let now: Timestamp
+    package let epoch: Epoch
+    package var plans: [PlanRow] = []
+    /// The request of each plan that this turn creates.
+    package var newSpecs: [PlanID: RunSpec] = [:]
+    package var steps: [StepRow] = []
+    package var nodes: [NodeRow] = []
+    package var timersSet: [TimerRow] = []
+    package var timersCleared: [StepID] = []
+    package var attempts: [AttemptRow] = []
+    package var events: [EventRow] = []
+    /// Requests that this turn has answered; they leave the inbox with it.
+    package var requestsDone: [Int64] = []
+    package var directives: [Directive] = []
+
+    package init(now: Timestamp, epoch: Epoch) {
+        self.now = now
+        self.epoch = epoch
+    }
+
+    /// Whether there is anything to commit.
+    package var hasChanges: Bool {
+        !(plans.isEmpty && steps.isEmpty && nodes.isEmpty && timersSet.isEmpty && timersCleared.isEmpty
+            && attempts.isEmpty && events.isEmpty && requestsDone.isEmpty)
+    }
+}
+
+/// One try of one step, for the performer.
+package struct Act: Hashable, Sendable {
+    package var step: StepID
+    /// From 1.
+    package var number: Int32
+    package var spec: StepSpec
+    /// The node it concerns, its own or the one it got from its pool.
+    package var node: NodeID?
+    /// Whether it may have been started before a crash: the driver is asked what is true.
+    package var isInDoubt: Bool
+
+    package init(step: StepID, number: Int32, spec: StepSpec, node: NodeID?, isInDoubt: Bool) {
+        self.step = step
+        self.number = number
+        self.spec = spec
+        self.node = node
+        self.isInDoubt = isInDoubt
+    }
+}
+
+/// Something to do after the commit. Derived, never stored: after a crash it is derived again from the rows.
+package enum Directive: Hashable, Sendable {
+    case perform(Act)
+    /// End what this act runs: TERM, and KILL after the grace. Its outcome still arrives.
+    case interrupt(Act)
+    /// Watch a node for the loss of its server or supervisor.
+    case watch(NodeID)
+}
+
+/// What came of an act.
+package enum ActOutcome: Hashable, Sendable {
+    /// It is done; a node that was created has facts.
+    case succeeded(facts: [String: String])
+    /// A process ran and ended.
+    case exited(ProcessExit)
+    case failed(StepError)
+}

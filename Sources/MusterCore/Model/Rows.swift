@@ -1,0 +1,306 @@
+/// What the store keeps of a plan. Everything but the request it came from may change in a turn.
+package struct PlanRow: Hashable, Sendable {
+    package var id: PlanID
+    /// The request that asked for it, so that its author finds it: unique.
+    package var request: String
+    package var verb: Verb
+    package var lab: String
+    package var state: PlanState
+    package var result: PlanResult
+    package var phase: PlanPhase
+    /// Somebody asked for it to end: what runs is ended, nothing new starts, then the machines go as `keep` says.
+    package var isCancelling: Bool
+    /// Why it is paused or how it ended, in words; nil when there is nothing to say.
+    package var reason: String?
+    /// The host whose supervisors and files it needs; only a conductor there may claim it.
+    package var host: String
+    /// The conductor's epoch that owns it.
+    package var epoch: Epoch
+    package var createdAt: Timestamp
+    package var startedAt: Timestamp?
+    package var endedAt: Timestamp?
+
+    package init(
+        id: PlanID, request: String, verb: Verb, lab: String, host: String, epoch: Epoch, createdAt: Timestamp
+    ) {
+        self.id = id
+        self.request = request
+        self.verb = verb
+        self.lab = lab
+        self.host = host
+        self.epoch = epoch
+        self.createdAt = createdAt
+        state = .pending
+        result = .pending
+        phase = .main
+        isCancelling = false
+        reason = nil
+        startedAt = nil
+        endedAt = nil
+    }
+}
+
+/// Which part of its work a plan does: what it was asked for, or the taking down after it.
+package enum PlanPhase: String, Hashable, Sendable, Codable, CaseIterable { case main, teardown }
+
+/// What a step is to do: the kind, and small numbers that say which one; their meaning depends on the kind.
+package struct StepSpec: Hashable, Sendable {
+    package var action: ActionKind
+    /// provision, ready, undo, destroy: index of the group · before, after, attempt: index of the suite · exec: index of the node
+    package var a: Int32
+    /// provision, undo: index of the step · attempt: index of the test
+    package var b: Int32
+    /// attempt: its number, from 1
+    package var c: Int32
+    /// The node it concerns; nil for barriers and for steps that get their node from a pool.
+    package var node: NodeID?
+    /// The pool it takes a node from while it runs; -1 for none.
+    package var pool: Int32
+    /// Which of those that wait for the same pool goes first: the higher.
+    package var priority: Int64
+    /// How many predecessors must have succeeded; nil means all.
+    package var threshold: Int32?
+    /// A step of a teardown starts when what it needs has ended, however it ended.
+    package var startsAfterFailure: Bool
+    /// Opaque JSON for actions of programs that embed the engine.
+    package var input: String?
+
+    package init(
+        _ action: ActionKind, a: Int32 = 0, b: Int32 = 0, c: Int32 = 0, node: NodeID? = nil, pool: Int32 = -1,
+        priority: Int64 = 0, threshold: Int32? = nil, startsAfterFailure: Bool = false, input: String? = nil
+    ) {
+        self.action = action
+        self.a = a
+        self.b = b
+        self.c = c
+        self.node = node
+        self.pool = pool
+        self.priority = priority
+        self.threshold = threshold
+        self.startsAfterFailure = startsAfterFailure
+        self.input = input
+    }
+}
+
+/// The kinds of steps that Muster itself knows how to perform.
+package enum ActionKind: String, Hashable, Sendable, Codable, CaseIterable {
+    /// A point that others wait for; succeeds by itself.
+    case barrier
+    /// Does nothing, durably: for measuring.
+    case noop
+    /// One entry of a group's `provision`, on one node.
+    case provision
+    /// Wait until a node's readiness conditions hold.
+    case ready
+    /// Undo one provisioning step of one node.
+    case undo
+    /// Destroy one node.
+    case destroy
+    case before, after
+    case attempt
+    case exec
+}
+
+/// What the store keeps of a step. `spec` and `needs` never change.
+package struct StepRow: Hashable, Sendable {
+    package var plan: PlanID
+    package var index: StepIndex
+    /// Whether this turn makes the step; otherwise only the changing columns are written.
+    package var isNew: Bool
+    package var spec: StepSpec
+    package var needs: [StepIndex]
+    package var state: StepState
+    /// Tries so far.
+    package var tries: Int32
+    /// The node that it got from its pool; nil while it waits.
+    package var resource: NodeID?
+    package var error: StepError?
+    package var startedAt: Timestamp?
+    package var endedAt: Timestamp?
+
+    package init(
+        plan: PlanID, index: StepIndex, isNew: Bool, spec: StepSpec, needs: [StepIndex], state: StepState = .pending,
+        tries: Int32 = 0, resource: NodeID? = nil, error: StepError? = nil, startedAt: Timestamp? = nil,
+        endedAt: Timestamp? = nil
+    ) {
+        self.plan = plan
+        self.index = index
+        self.isNew = isNew
+        self.spec = spec
+        self.needs = needs
+        self.state = state
+        self.tries = tries
+        self.resource = resource
+        self.error = error
+        self.startedAt = startedAt
+        self.endedAt = endedAt
+    }
+}
+
+/// What the store keeps of a node.
+package struct NodeRow: Hashable, Sendable {
+    package var id: NodeID
+    package var lab: String
+    package var name: NodeName
+    package var driver: String
+    package var state: NodeState
+    /// The plan that made it; its `RunSpec` says how it was provisioned and is undone.
+    package var createdBy: PlanID
+    /// The unfinished plan that uses it; nil when free.
+    package var heldBy: PlanID?
+    /// How often a node of this name was replaced because its provisioning failed.
+    package var replacements: Int32
+    /// What its driver told of it: `address`, …
+    package var facts: [String: String]
+    /// Why it is in this state, in words; nil when there is nothing to say.
+    package var reason: String?
+    package var since: Timestamp
+
+    package init(
+        id: NodeID, lab: String, name: NodeName, driver: String, state: NodeState, createdBy: PlanID, heldBy: PlanID?,
+        replacements: Int32 = 0, facts: [String: String] = [:], reason: String? = nil, since: Timestamp
+    ) {
+        self.id = id
+        self.lab = lab
+        self.name = name
+        self.driver = driver
+        self.state = state
+        self.createdBy = createdBy
+        self.heldBy = heldBy
+        self.replacements = replacements
+        self.facts = facts
+        self.reason = reason
+        self.since = since
+    }
+}
+
+/// A point in time at which a step goes on. Setting one again for the same step replaces it.
+package struct TimerRow: Hashable, Sendable {
+    package var step: StepID
+    package var dueAt: Timestamp
+    package init(step: StepID, dueAt: Timestamp) {
+        self.step = step
+        self.dueAt = dueAt
+    }
+}
+
+/// What the store keeps of one ended attempt of one test, or of a test that never ran.
+package struct AttemptRow: Hashable, Sendable {
+    package var plan: PlanID
+    package var step: StepIndex
+    package var suite: String
+    package var test: String
+    /// From 1.
+    package var number: Int
+    package var outcome: Outcome
+    package var note: String?
+    /// The node it ran on; nil when it never ran.
+    package var node: NodeName?
+    package var nodeID: NodeID?
+    package var startedAt: Timestamp?
+    package var endedAt: Timestamp
+    /// Reruns of this test spent with this attempt, and attempts of it lost to infrastructure so far.
+    package var rerunsSpent: Int
+    package var infraSpent: Int
+    /// Whether Muster ended it on request: it says nothing about the test and is repeated on resume.
+    package var isCancelled: Bool
+    /// Where its files are: the name of its operation's folder.
+    package var operation: String?
+
+    package init(
+        plan: PlanID, step: StepIndex, suite: String, test: String, number: Int, outcome: Outcome, note: String? = nil,
+        node: NodeName? = nil, nodeID: NodeID? = nil, startedAt: Timestamp? = nil, endedAt: Timestamp,
+        rerunsSpent: Int = 0, infraSpent: Int = 0, isCancelled: Bool = false, operation: String? = nil
+    ) {
+        self.plan = plan
+        self.step = step
+        self.suite = suite
+        self.test = test
+        self.number = number
+        self.outcome = outcome
+        self.note = note
+        self.node = node
+        self.nodeID = nodeID
+        self.startedAt = startedAt
+        self.endedAt = endedAt
+        self.rerunsSpent = rerunsSpent
+        self.infraSpent = infraSpent
+        self.isCancelled = isCancelled
+        self.operation = operation
+    }
+}
+
+/// Something that happened. Numbered by its writer without gaps; never changed.
+package struct EventRow: Hashable, Sendable {
+    package enum Kind: String, Hashable, Sendable, Codable, CaseIterable {
+        case conductorStarted = "conductor.started"
+        case requestRefused = "request.refused"
+        case planCreated = "plan.created"
+        case planStarted = "plan.started"
+        case planPaused = "plan.paused"
+        case planResumed = "plan.resumed"
+        case planCancelling = "plan.cancelling"
+        case planTeardown = "plan.teardown"
+        case planHalted = "plan.halted"
+        case planStopped = "plan.stopped"
+        case stepStarted = "step.started"
+        case stepRetrying = "step.retrying"
+        case stepSucceeded = "step.succeeded"
+        case stepFailed = "step.failed"
+        case stepSkipped = "step.skipped"
+        case stepCancelled = "step.cancelled"
+        case nodeCreating = "node.creating"
+        case nodeStarting = "node.starting"
+        case nodeReady = "node.ready"
+        case nodeLost = "node.lost"
+        case nodeFailed = "node.failed"
+        case nodeStopped = "node.stopped"
+        case nodeGone = "node.gone"
+        case nodeReplaced = "node.replaced"
+        case attemptEnded = "attempt.ended"
+    }
+
+    package var position: Int64
+    package var epoch: Epoch
+    package var at: Timestamp
+    package var kind: Kind
+    package var plan: PlanID?
+    package var step: StepIndex?
+    package var node: NodeID?
+    /// What people see of it besides its kind: an error, an outcome, the holder of what was refused.
+    package var detail: String?
+
+    package init(
+        position: Int64, epoch: Epoch, at: Timestamp, kind: Kind, plan: PlanID? = nil, step: StepIndex? = nil,
+        node: NodeID? = nil, detail: String? = nil
+    ) {
+        self.position = position
+        self.epoch = epoch
+        self.at = at
+        self.kind = kind
+        self.plan = plan
+        self.step = step
+        self.node = node
+        self.detail = detail
+    }
+}
+
+/// What a client asks of the conductor: a row in its inbox table, and a wake-up.
+package enum Request: Hashable, Sendable, Codable {
+    /// Begin a run. `token` is the client's own name for this request, found again as `PlanRow.request`.
+    case submit(token: String, spec: RunSpec)
+    case cancel(PlanID)
+    case halt(PlanID)
+    /// Go on with a run that was interrupted or is paused: what failed is tried again.
+    case resume(PlanID)
+}
+
+/// A request as it lies in the inbox.
+package struct RequestRow: Hashable, Sendable {
+    package var id: Int64
+    package var request: Request
+    package init(id: Int64, request: Request) {
+        self.id = id
+        self.request = request
+    }
+}

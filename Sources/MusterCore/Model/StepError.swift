@@ -1,0 +1,80 @@
+/// Why a step did not succeed: a code to decide by, and a sentence to read.
+package struct StepError: Error, Hashable, Sendable, Codable, CustomStringConvertible {
+    package enum Code: String, Hashable, Sendable, Codable, CaseIterable {
+        /// A command ended with another status than 0.
+        case exited
+        /// A command was ended by a signal that Muster did not send.
+        case signalled
+        /// A deadline passed.
+        case timedOut = "timed-out"
+        /// A program could not be started: not there, not executable, no interpreter.
+        case notStarted = "not-started"
+        /// The node, its supervisor or the connection was lost.
+        case lost
+        /// A readiness condition did not come to hold.
+        case notReady = "not-ready"
+        /// A value could not be put into a command: a missing secret, an unknown field.
+        case unresolved
+        /// The host refused something: no space, no permission.
+        case refused
+        /// Muster ended it because somebody asked.
+        case cancelled
+        /// A file of the lab cannot be read or written.
+        case file
+    }
+
+    package var code: Code
+    package var message: String
+
+    package init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    package var description: String { message }
+}
+
+/// How a process ended.
+package struct ProcessExit: Hashable, Sendable, Codable {
+    /// The exit status, or nil when a signal ended it.
+    package var status: Int?
+    package var signal: Int?
+    package var timedOut: Bool
+    /// Muster itself ended it, on request.
+    package var interrupted: Bool
+    /// The program could not be started; the text says why.
+    package var notStarted: String?
+    package var startedAt: Timestamp
+    package var endedAt: Timestamp
+    /// Bytes of output that were beyond the limit and are not kept.
+    package var outputDropped: Int64
+    /// Processes it left behind, which were ended.
+    package var leftovers: Int
+
+    package init(
+        status: Int? = nil, signal: Int? = nil, timedOut: Bool = false, interrupted: Bool = false,
+        notStarted: String? = nil, startedAt: Timestamp, endedAt: Timestamp, outputDropped: Int64 = 0, leftovers: Int = 0
+    ) {
+        self.status = status
+        self.signal = signal
+        self.timedOut = timedOut
+        self.interrupted = interrupted
+        self.notStarted = notStarted
+        self.startedAt = startedAt
+        self.endedAt = endedAt
+        self.outputDropped = outputDropped
+        self.leftovers = leftovers
+    }
+
+    package var succeeded: Bool { status == 0 && !timedOut && notStarted == nil }
+
+    /// The error of a step whose command ended like this; nil when it succeeded.
+    package var error: StepError? {
+        if let notStarted { return StepError(.notStarted, notStarted) }
+        if timedOut { return StepError(.timedOut, "timed out") }
+        if interrupted { return StepError(.cancelled, "ended on request") }
+        if let signal { return StepError(.signalled, "ended by signal \(signal)") }
+        if let status, status != 0 { return StepError(.exited, "exit \(status)") }
+        return nil
+    }
+}

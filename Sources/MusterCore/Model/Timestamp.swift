@@ -1,0 +1,28 @@
+/// A point in time: UTC, in microseconds since 1970.
+package struct Timestamp: RawRepresentable, Hashable, Comparable, Sendable, Codable {
+    package let rawValue: Int64
+    package init(rawValue: Int64) { self.rawValue = rawValue }
+
+    package static func < (a: Timestamp, b: Timestamp) -> Bool { a.rawValue < b.rawValue }
+    package static func + (point: Timestamp, length: Duration) -> Timestamp {
+        let (sum, overflow) = point.rawValue.addingReportingOverflow(length.microseconds)
+        return Timestamp(rawValue: overflow ? (length < .zero ? .min : .max) : sum)
+    }
+    package static func - (a: Timestamp, b: Timestamp) -> Duration {
+        .microseconds(a.rawValue.subtractingReportingOverflow(b.rawValue).partialValue)
+    }
+}
+
+extension Duration {
+    /// Whole microseconds, towards zero; the extremes of `Int64` where the length does not fit.
+    package var microseconds: Int64 {
+        let (seconds, attoseconds) = components
+        let (scaled, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000)
+        if overflow { return seconds < 0 ? .min : .max }
+        let (sum, overflow2) = scaled.addingReportingOverflow(attoseconds / 1_000_000_000_000)
+        return overflow2 ? (seconds < 0 ? .min : .max) : sum
+    }
+
+    /// Whole milliseconds, towards zero.
+    package var milliseconds: Int64 { microseconds / 1000 }
+}

@@ -1,0 +1,129 @@
+package import MusterCore
+
+/// How machines of one kind are made, reached, powered and destroyed. Done when it passes `DriverConformance` (MusterTestKit).
+///
+/// Every call that acts carries an operation id and may be repeated: the second call finds what the first one did. All may be
+/// called at once for different nodes and operations. Errors have the code `.lost` exactly when the node, its supervisor or
+/// the connection is gone; the conductor then replaces the node and blames no test.
+package protocol Driver: Sendable {
+    /// The word of its creating step: `process`.
+    var kind: String { get }
+
+    /// Makes the node, starts its server when it has one, and returns what is known of it: at least `address`.
+    func create(_ node: NodeHandle, operation: OperationID, server: Command?) async throws(StepError) -> [String: String]
+
+    /// Runs a command on the node to its end, or finds the one that this operation started before, and returns how it ended.
+    ///
+    /// When the task is cancelled the command goes on; the caller has only stopped to wait.
+    func run(_ command: Command, on node: NodeHandle, operation: OperationID) async throws(StepError) -> ProcessExit
+
+    /// Ends what an operation runs, with all its descendants: TERM, and KILL after `grace`. Nothing to end is no error.
+    func end(_ operation: OperationID, on node: NodeHandle, grace: Duration) async throws(StepError)
+
+    /// Puts files into the node's folder. Paths never lead out of it.
+    func put(_ files: [FileContent], on node: NodeHandle) async throws(StepError)
+
+    /// Asks once whether a condition holds; false, or an error that says what was seen instead. `.run` is not asked here.
+    func probe(_ probe: ReadyCondition.Probe, on node: NodeHandle, within: Duration) async throws(StepError)
+
+    /// Stops the node's server, or starts it again; the node's files stay.
+    func powerOff(_ node: NodeHandle) async throws(StepError)
+    func powerOn(_ node: NodeHandle, operation: OperationID) async throws(StepError)
+
+    /// Ends all its processes and forgets the node; its logs stay. Destroying what is gone succeeds.
+    func destroy(_ node: NodeHandle) async throws(StepError)
+
+    /// Reports the loss of the node, once, to the events given to the driver: its server ended, its supervisor is gone.
+    func watch(_ node: NodeHandle) async throws(StepError)
+
+    /// Where the output of an operation is on this host, whether it runs or has ended.
+    func outputPath(of operation: OperationID, on node: NodeHandle) -> String
+}
+
+/// A node, for its driver.
+package struct NodeHandle: Hashable, Sendable {
+    package var id: NodeID
+    package var name: NodeName
+    package var lab: String
+    /// Absolute path of the node's own folder, which the driver makes: `<state>/nodes/<number>-<group>-<index>`.
+    package var directory: String
+    /// What `create` returned; empty before.
+    package var facts: [String: String]
+    /// The conductor's epoch: supervisors refuse an older one than the newest they have seen.
+    package var epoch: Epoch
+
+    package init(
+        id: NodeID, name: NodeName, lab: String, directory: String, facts: [String: String], epoch: Epoch
+    ) {
+        self.id = id
+        self.name = name
+        self.lab = lab
+        self.directory = directory
+        self.facts = facts
+        self.epoch = epoch
+    }
+}
+
+/// A command for a node.
+package struct Command: Hashable, Sendable {
+    package enum Program: Hashable, Sendable {
+        /// `/bin/sh -c <text>`.
+        case shell(String)
+        /// A program and its arguments; the first is an absolute path or is looked up in `PATH`.
+        case arguments([String])
+    }
+    package enum Leftovers: Hashable, Sendable {
+        /// Whatever still runs when the command has ended is ended too: tests.
+        case end
+        /// It lives on with the node: provisioning.
+        case keep
+    }
+    package var program: Program
+    /// The whole environment, besides what the supervisor adds (`MUSTER_OPERATION`).
+    package var environment: [String: String]
+    /// Values that must not be written anywhere: they go over the socket and into the process' environment only.
+    package var secrets: [String: String]
+    /// nil for servers, which have none.
+    package var timeout: Duration?
+    package var grace: Duration
+    package var leftovers: Leftovers
+    /// How much output is kept at the beginning and at the end, in bytes each.
+    package var outputLimit: Int64
+
+    package init(
+        _ program: Program, environment: [String: String], secrets: [String: String] = [:], timeout: Duration?,
+        grace: Duration = Defaults.grace, leftovers: Leftovers, outputLimit: Int64 = 8 << 20
+    ) {
+        self.program = program
+        self.environment = environment
+        self.secrets = secrets
+        self.timeout = timeout
+        self.grace = grace
+        self.leftovers = leftovers
+        self.outputLimit = outputLimit
+    }
+}
+
+/// A file for a node's folder.
+package struct FileContent: Hashable, Sendable {
+    package enum Source: Hashable, Sendable {
+        /// Absolute path on this host.
+        case path(String)
+        case bytes([UInt8])
+    }
+    package var source: Source
+    /// Relative to the node's folder.
+    package var to: String
+    package var mode: UInt16
+    package init(source: Source, to: String, mode: UInt16) {
+        self.source = source
+        self.to = to
+        self.mode = mode
+    }
+}
+
+/// What a driver reports by itself.
+package enum DriverEvent: Hashable, Sendable {
+    /// The node's server ended, or the node, its supervisor or the connection is gone.
+    case lost(NodeID, reason: String)
+}

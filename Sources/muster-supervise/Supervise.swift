@@ -1,0 +1,4 @@
+@main
+struct Supervise {
+    static func main() {}
+}
