@@ -53,39 +53,6 @@ package protocol Store: AnyObject, Sendable {
     func durations(lab: String, suite: String) throws(StoreError) -> [String: Duration]
 }
 
-/// What a conductor begins with.
-package struct Snapshot: Sendable {
-    package struct Plan: Sendable {
-        package var row: PlanRow
-        package var spec: RunSpec
-        package var steps: [StepRow]
-        package var timers: [TimerRow]
-        package var attempts: [AttemptRow]
-        package init(row: PlanRow, spec: RunSpec, steps: [StepRow], timers: [TimerRow], attempts: [AttemptRow]) {
-            self.row = row
-            self.spec = spec
-            self.steps = steps
-            self.timers = timers
-            self.attempts = attempts
-        }
-    }
-
-    /// Those that are not stopped, by number.
-    package var plans: [Plan] = []
-    /// Those that are not gone.
-    package var nodes: [NodeRow] = []
-    /// The request of every plan that made one of `nodes`.
-    package var specs: [PlanID: RunSpec] = [:]
-    /// The highest numbers in use, 0 when there is none.
-    package var lastPlan: Int64 = 0
-    package var lastNode: Int64 = 0
-    package var lastEvent: Int64 = 0
-    /// Plans whose rows are broken, with what is wrong: they are left alone, and their users are told.
-    package var broken: [PlanID: String] = [:]
-
-    package init() {}
-}
-
 /// Why a store did not do what it was asked.
 package struct StoreError: Error, Hashable, Sendable, CustomStringConvertible {
     package enum Code: String, Hashable, Sendable, CaseIterable {

@@ -46,11 +46,12 @@ package enum PlanPhase: String, Hashable, Sendable, Codable, CaseIterable { case
 /// What a step is to do: the kind, and small numbers that say which one; their meaning depends on the kind.
 package struct StepSpec: Hashable, Sendable {
     package var action: ActionKind
-    /// provision, ready, undo, destroy: index of the group · before, after, attempt: index of the suite · exec: index of the node
+    /// provision, ready, undo, destroy, barrier: index of the group in the request of the plan that made the node ·
+    /// before, after, attempt: index of the suite · exec: index of the node in the request
     package var a: Int32
-    /// provision, undo: index of the step · attempt: index of the test
+    /// provision, undo: index of the step · attempt: index of the test · barrier: 1 when it gates those who need the group
     package var b: Int32
-    /// attempt: its number, from 1
+    /// provision, ready, undo, destroy: index of the node in its group · attempt: its number, from 1
     package var c: Int32
     /// The node it concerns; nil for barriers and for steps that get their node from a pool.
     package var node: NodeID?
@@ -150,6 +151,8 @@ package struct NodeRow: Hashable, Sendable {
     package var heldBy: PlanID?
     /// How often a node of this name was replaced because its provisioning failed.
     package var replacements: Int32
+    /// How many of its provisioning steps were ever started: those are undone when it goes.
+    package var stepsStarted: Int32
     /// What its driver told of it: `address`, …
     package var facts: [String: String]
     /// Why it is in this state, in words; nil when there is nothing to say.
@@ -158,7 +161,8 @@ package struct NodeRow: Hashable, Sendable {
 
     package init(
         id: NodeID, lab: String, name: NodeName, driver: String, state: NodeState, createdBy: PlanID, heldBy: PlanID?,
-        replacements: Int32 = 0, facts: [String: String] = [:], reason: String? = nil, since: Timestamp
+        replacements: Int32 = 0, stepsStarted: Int32 = 0, facts: [String: String] = [:], reason: String? = nil,
+        since: Timestamp
     ) {
         self.id = id
         self.lab = lab
@@ -168,6 +172,7 @@ package struct NodeRow: Hashable, Sendable {
         self.createdBy = createdBy
         self.heldBy = heldBy
         self.replacements = replacements
+        self.stepsStarted = stepsStarted
         self.facts = facts
         self.reason = reason
         self.since = since

@@ -26,3 +26,23 @@ extension Duration {
     /// Whole milliseconds, towards zero.
     package var milliseconds: Int64 { microseconds / 1000 }
 }
+
+extension Duration {
+    /// For people, and as the lab file writes it: `250ms`, `2.5s`, `1m30s`, `2h`.
+    package var shortText: String {
+        let total = milliseconds
+        if total < 0 { return "-" + (.zero - self).shortText }
+        if total < 1000 { return "\(total)ms" }
+        if total < 60_000 {
+            let tenths = total / 100 % 10
+            return tenths == 0 ? "\(total / 1000)s" : "\(total / 1000).\(tenths)s"
+        }
+        var rest = total / 1000
+        var text = ""
+        for (unit, size) in [("d", Int64(86_400)), ("h", 3600), ("m", 60), ("s", 1)] where rest >= size {
+            text += "\(rest / size)\(unit)"
+            rest %= size
+        }
+        return text
+    }
+}

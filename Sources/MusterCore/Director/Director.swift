@@ -1,0 +1,294 @@
+/// Decides everything a conductor owns: its runs, their nodes and timers. A value; it owns no clock, thread or connection.
+///
+/// The conductor hands it what happened, one event after another, and then closes the turn; what the turn holds is committed
+/// whole and only then performed. The Director's memory is a cache of rows: after a failed commit it is thrown away and made
+/// again from the store.
+package struct Director: Sendable {
+    package enum Event: Sendable {
+        /// A client asked for something.
+        case requested(RequestRow)
+        case actEnded(Act, ActOutcome)
+        case nodeLost(NodeID, reason: String)
+        /// Time has passed: timers may be due.
+        case woke
+    }
+
+    private(set) var runs: [PlanID: RunMachine] = [:]
+    private(set) var context: RunContext
+    private var timers = TimerQueue()
+    /// Runs that wait for others to let go of their machines, in the order they came.
+    private var queue: [PlanID] = []
+    private var touched: Set<PlanID> = []
+    private var lastPlan: Int64
+    private var lastEvent: Int64
+    private let host: String
+
+    /// - Parameter seed: for the jitter of retries.
+    package init(_ snapshot: Snapshot, host: String, seed: UInt64) {
+        self.host = host
+        lastPlan = snapshot.lastPlan
+        lastEvent = snapshot.lastEvent
+        context = RunContext(
+            nodes: NodeTable(rows: snapshot.nodes, lastNumber: snapshot.lastNode), chance: SeededChance(seed: seed),
+            specs: snapshot.specs
+        )
+        for stored in snapshot.plans.sorted(by: { $0.row.id < $1.row.id }) where stored.row.host == host {
+            runs[stored.row.id] = RunMachine(restoring: stored, nodes: context.nodes)
+            stored.timers.sorted { $0.dueAt < $1.dueAt }.forEach { timers.set($0) }
+            if stored.row.state == .pending { queue.append(stored.row.id) }
+        }
+    }
+
+    // MARK: Looking
+
+    package func run(_ id: PlanID) -> RunMachine? { runs[id] }
+    package func node(_ id: NodeID) -> NodeRow? { context.nodes[id] }
+    package func node(lab: String, _ name: NodeName) -> NodeRow? { context.nodes.current(lab: lab, name) }
+    package func nodes(lab: String) -> [NodeRow] { context.nodes.of(lab: lab) }
+    /// Nodes whose servers and supervisors are to be watched.
+    package var watchedNodes: [NodeRow] {
+        context.nodes.all.filter { $0.state == .ready || $0.state == .starting }.sorted { $0.id < $1.id }
+    }
+    /// The request by which a node was made.
+    package func spec(_ plan: PlanID) -> RunSpec? { runs[plan]?.spec ?? context.specs[plan] }
+    /// When something is due by itself; nil when nothing is.
+    package mutating func nextDue() -> Timestamp? { timers.nextDue() }
+
+    // MARK: A turn
+
+    package mutating func handle(_ event: Event, into turn: inout Turn) {
+        switch event {
+        case .requested(let row):
+            turn.requestsDone.append(row.id)
+            answer(row.request, into: &turn)
+        case .actEnded(let act, let outcome):
+            touched.insert(act.step.plan)
+            runs[act.step.plan]?.actEnded(act, outcome, in: &context, into: &turn)
+        case .nodeLost(let node, let reason):
+            guard let row = context.nodes[node], [.creating, .starting, .ready].contains(row.state) else { break }
+            if let holder = row.heldBy, runs[holder] != nil {
+                touched.insert(holder)
+                runs[holder]?.nodeLost(node, reason: reason, in: &context, into: &turn)
+            } else {
+                context.nodes.move(node, to: .lost, reason: reason, plan: nil, into: &turn)
+            }
+        case .woke: break
+        }
+        fireTimers(into: &turn)
+    }
+
+    private mutating func fireTimers(into turn: inout Turn) {
+        while let step = timers.takeDue(at: turn.now) {
+            touched.insert(step.plan)
+            runs[step.plan]?.retryIsDue(step.index, in: &context, into: &turn)
+        }
+    }
+
+    /// Completes a turn: what changed becomes rows, events get their numbers, what has stopped is let go.
+    package mutating func close(_ turn: inout Turn) {
+        letQueuedRunsIn(&turn)
+        for id in touched.sorted() {
+            runs[id]?.plan.fillRows(into: &turn)
+            guard let run = runs[id], run.plan.row.state.isFinal else { continue }
+            if context.nodes.all.contains(where: { $0.createdBy == id }) { context.specs[id] = run.spec }
+            runs[id] = nil
+            timers.clear(plan: id)
+        }
+        touched.removeAll(keepingCapacity: true)
+        context.nodes.fillRows(into: &turn)
+        // What was both set and cleared in one turn ends cleared: `timersCleared` is applied last.
+        for timer in turn.timersSet { timers.set(timer) }
+        for step in turn.timersCleared { timers.clear(step) }
+        for index in turn.events.indices {
+            lastEvent += 1
+            turn.events[index].position = lastEvent
+        }
+    }
+
+    // MARK: Requests
+
+    private mutating func answer(_ request: Request, into turn: inout Turn) {
+        switch request {
+        case .submit(let token, let spec): submit(token, spec, into: &turn)
+        case .resume(let id):
+            guard runs[id] != nil else { return }
+            touched.insert(id)
+            resume(id, into: &turn)
+        case .cancel(let id):
+            guard runs[id] != nil else { return }
+            touched.insert(id)
+            cancel(id, into: &turn)
+        case .halt(let id):
+            touched.insert(id)
+            runs[id]?.halt(nil, nodes: &context.nodes, into: &turn)
+            queue.removeAll { $0 == id }
+        }
+    }
+
+    private mutating func resume(_ id: PlanID, into turn: inout Turn) {
+        let wasHeld = runs[id]?.isHeld == true
+        if wasHeld { runs[id]?.settle(into: &turn) }
+        runs[id]?.resume(nodes: &context.nodes, into: &turn)
+    }
+
+    private mutating func cancel(_ id: PlanID, into turn: inout Turn) {
+        guard let run = runs[id] else { return }
+        switch run.plan.row.state {
+        case .paused, .pending: runs[id]?.halt("cancelled", nodes: &context.nodes, into: &turn)
+        case .running:
+            runs[id]?.cancel(nodes: &context.nodes, into: &turn)
+            // A run nobody went on with is taken up again to be ended properly.
+            if run.isHeld { resume(id, into: &turn) }
+        case .scheduled, .planning, .planned, .stopped: break
+        }
+        queue.removeAll { $0 == id }
+    }
+
+    private mutating func submit(_ token: String, _ spec: RunSpec, into turn: inout Turn) {
+        if let refusal = refusal(of: spec) {
+            turn.emit(.requestRefused, detail: Refusal(token: token, reason: refusal).text)
+            return
+        }
+        lastPlan += 1
+        let id = PlanID(lastPlan)
+        let row = PlanRow(
+            id: id, request: token, verb: spec.verb, lab: spec.lab, host: host, epoch: turn.epoch, createdAt: turn.now
+        )
+        runs[id] = RunMachine(row: row, spec: spec)
+        runs[id]?.plan.rowIsDirty = true
+        touched.insert(id)
+        turn.newSpecs[id] = spec
+        turn.emit(.planCreated, plan: id)
+        if spec.verb == .down {
+            for other in rivals(of: id, spec) { cancel(other, into: &turn) }
+            queue.append(id)
+        } else {
+            start(id, into: &turn)
+        }
+    }
+
+    private mutating func start(_ id: PlanID, into turn: inout Turn) {
+        guard let spec = runs[id]?.spec else { return }
+        touched.insert(id)
+        runs[id]?.begin(into: &turn)
+        switch spec.verb {
+        case .up, .test: runs[id]?.expand(in: &context, into: &turn)
+        case .exec: runs[id]?.expandExec(in: context)
+        case .down:
+            let doomed = doomed(by: spec)
+            for node in doomed { context.nodes.change(node.id) { $0.heldBy = id } }
+            runs[id]?.appendTeardown(of: doomed, in: context)
+        }
+        runs[id]?.advance(nodes: &context.nodes, into: &turn)
+    }
+
+    /// Starts the runs that waited for machines which are free now.
+    private mutating func letQueuedRunsIn(_ turn: inout Turn) {
+        for id in queue {
+            guard let spec = runs[id]?.spec else { continue }
+            let rivals = rivals(of: id, spec)
+            for rival in rivals {
+                guard let row = runs[rival]?.plan.row else { continue }
+                touched.insert(rival)
+                if row.state == .paused { runs[rival]?.halt("taken down", nodes: &context.nodes, into: &turn) }
+            }
+            guard self.rivals(of: id, spec).isEmpty else { continue }
+            queue.removeAll { $0 == id }
+            start(id, into: &turn)
+        }
+    }
+
+    /// Other unfinished runs that hold, or are about to make, machines of the same groups.
+    private func rivals(of id: PlanID?, _ spec: RunSpec) -> [PlanID] {
+        let groups = Set(spec.verb == .down ? doomed(by: spec).map(\.name.group) + spec.downGroups : spec.groups.map(\.name))
+        return runs.values.filter { run in
+            guard run.id != id, run.spec.lab == spec.lab, run.spec.verb != .exec, !run.plan.row.state.isFinal else {
+                return false
+            }
+            if spec.verb == .down && spec.downGroups.isEmpty { return run.id < (id ?? run.id) || run.spec.verb != .down }
+            return run.spec.groups.contains { groups.contains($0.name) }
+                || run.spec.verb == .down && (run.spec.downGroups.isEmpty || !groups.isDisjoint(with: run.spec.downGroups))
+        }.map(\.id).sorted()
+    }
+
+    private func doomed(by spec: RunSpec) -> [NodeRow] {
+        context.nodes.of(lab: spec.lab).filter { spec.downGroups.isEmpty || spec.downGroups.contains($0.name.group) }
+    }
+
+    private func refusal(of spec: RunSpec) -> Refusal.Reason? {
+        switch spec.verb {
+        case .up, .test:
+            guard let rival = rivals(of: nil, spec).first, let run = runs[rival] else { return nil }
+            let shared = run.spec.groups.map(\.name).filter { name in spec.groups.contains { $0.name == name } }
+            return .inUse(by: rival, verb: run.spec.verb, groups: shared)
+        case .down:
+            guard !spec.downGroups.isEmpty else { return nil }
+            for node in context.nodes.of(lab: spec.lab) where !spec.downGroups.contains(node.name.group) {
+                let creator = self.spec(node.createdBy)
+                let needs = creator?.groups.first { $0.name == node.name.group }?.needs.map(\.group) ?? []
+                if let needed = needs.first(where: { spec.downGroups.contains($0) }) {
+                    return .needed(group: needed, by: node.name.group)
+                }
+            }
+            return nil
+        case .exec:
+            for name in spec.exec?.nodes ?? [] {
+                guard let node = context.nodes.current(lab: spec.lab, name) else { return .noNode(name, state: nil) }
+                if node.state != .ready { return .noNode(name, state: node.state) }
+            }
+            return nil
+        }
+    }
+}
+
+/// Why a request was not taken, as its event carries it.
+package struct Refusal: Hashable, Sendable {
+    package enum Reason: Hashable, Sendable {
+        case inUse(by: PlanID, verb: Verb, groups: [String])
+        case needed(group: String, by: String)
+        case noNode(NodeName, state: NodeState?)
+
+        /// A stable word for programs.
+        package var code: String {
+            switch self {
+            case .inUse: "in-use"
+            case .needed: "needed"
+            case .noNode: "no-node"
+            }
+        }
+
+        package var message: String {
+            switch self {
+            case .inUse(let plan, let verb, let groups):
+                let what = groups.isEmpty ? "the lab" : groups.map { "'\($0)'" }.joined(separator: ", ")
+                return "\(what) in use by run \(RunName(plan)) (\(verb.rawValue)); wait for it, or: muster cancel \(RunName(plan))"
+            case .needed(let group, let dependent):
+                return "'\(dependent)' is up and needs '\(group)'; take both down: muster down \(group) \(dependent)"
+            case .noNode(let name, nil): return "there is no node \(name); bring it up: muster up \(name.group)"
+            case .noNode(let name, .some(let state)):
+                return "node \(name) is \(state.rawValue), not ready; see: muster why \(name)"
+            }
+        }
+    }
+
+    package var token: String
+    package var code: String
+    package var message: String
+
+    init(token: String, reason: Reason) {
+        self.token = token
+        code = reason.code
+        message = reason.message
+    }
+
+    var text: String { "\(token) \(code) \(message)" }
+
+    /// Reads the detail of a `request.refused` event.
+    package init?(_ text: String) {
+        let parts = text.split(separator: " ", maxSplits: 2)
+        guard parts.count == 3 else { return nil }
+        token = String(parts[0])
+        code = String(parts[1])
+        message = String(parts[2])
+    }
+}

@@ -1,0 +1,89 @@
+/// The nodes that are not gone, and what the next commit writes of them.
+package struct NodeTable: Sendable {
+    private var rows: [NodeID: NodeRow] = [:]
+    private var current: [Key: NodeID] = [:]
+    private var dirty: Set<NodeID> = []
+    private var lastNumber: Int64 = 0
+
+    private struct Key: Hashable, Sendable {
+        let lab: String
+        let name: NodeName
+    }
+
+    package init(rows stored: [NodeRow] = [], lastNumber: Int64 = 0) {
+        self.lastNumber = lastNumber
+        for row in stored.sorted(by: { $0.id < $1.id }) {
+            rows[row.id] = row
+            current[Key(lab: row.lab, name: row.name)] = row.id
+        }
+    }
+
+    package subscript(id: NodeID) -> NodeRow? { rows[id] }
+    package var all: some Collection<NodeRow> { rows.values }
+
+    /// The newest node of this name that is not gone.
+    package func current(lab: String, _ name: NodeName) -> NodeRow? {
+        current[Key(lab: lab, name: name)].flatMap { rows[$0] }
+    }
+
+    package func of(lab: String) -> [NodeRow] {
+        rows.values.filter { $0.lab == lab }.sorted { $0.id < $1.id }
+    }
+
+    /// Makes a node that is about to be created.
+    mutating func make(
+        lab: String, name: NodeName, driver: String, plan: PlanID, replacements: Int32, into turn: inout Turn
+    ) -> NodeID {
+        lastNumber += 1
+        let id = NodeID(lastNumber)
+        rows[id] = NodeRow(
+            id: id, lab: lab, name: name, driver: driver, state: .creating, createdBy: plan, heldBy: plan,
+            replacements: replacements, since: turn.now
+        )
+        current[Key(lab: lab, name: name)] = id
+        dirty.insert(id)
+        turn.emit(.nodeCreating, plan: plan, node: id)
+        return id
+    }
+
+    /// Changes a node in place; unknown nodes are left alone.
+    mutating func change(_ id: NodeID, _ body: (inout NodeRow) -> Void) {
+        guard rows[id] != nil else { return }
+        body(&rows[id]!)
+        dirty.insert(id)
+    }
+
+    /// Moves a node to another state and says so; a node that is there already stays as it is.
+    mutating func move(_ id: NodeID, to state: NodeState, reason: String? = nil, plan: PlanID?, into turn: inout Turn) {
+        guard let row = rows[id], row.state != state else { return }
+        change(id) {
+            $0.state = state
+            $0.reason = reason
+            $0.since = turn.now
+        }
+        let kind: EventRow.Kind? =
+            switch state {
+            case .creating: nil
+            case .starting: .nodeStarting
+            case .ready: .nodeReady
+            case .lost: .nodeLost
+            case .stopped: .nodeStopped
+            case .failed, .quarantined: .nodeFailed
+            case .gone: .nodeGone
+            }
+        if let kind { turn.emit(kind, plan: plan, node: id, detail: reason) }
+    }
+
+    mutating func fillRows(into turn: inout Turn) {
+        for id in dirty.sorted() {
+            guard let row = rows[id] else { continue }
+            turn.nodes.append(row)
+            if row.state == .gone {
+                rows[id] = nil
+                let key = Key(lab: row.lab, name: row.name)
+                if current[key] == id { current[key] = nil }
+            }
+        }
+        dirty.removeAll(keepingCapacity: true)
+    }
+}

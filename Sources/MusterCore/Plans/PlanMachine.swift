@@ -1,0 +1,344 @@
+import DequeModule
+
+/// Decides which steps of one plan run: a real DAG in flat arrays, changed in place.
+///
+/// A step starts when all it needs (or as many as its threshold says) have succeeded, a slot is free, and, when it takes a node
+/// from a pool, a node is. A failed step blocks only what needs it. The machine knows neither machines nor tests; what an
+/// outcome means, which steps are added, and when the plan is over is decided by `RunMachine` above it.
+///
+/// Each event costs time in proportion to the edges it crosses; `operations` counts them.
+package struct PlanMachine: Sendable {
+    package var row: PlanRow
+    /// How many steps may run at once.
+    package let slots: Int
+
+    // The steps, one entry each.
+    private(set) var specs: [StepSpec] = []
+    private(set) var states: [StepState] = []
+    private(set) var tries: [Int32] = []
+    private var waiting: [Int32] = []
+    private var resources: [NodeID?] = []
+    private var started: [Timestamp?] = []
+    private var ended: [Timestamp?] = []
+    /// Whether its end was already told to those that start after failure.
+    private var endWasTold: [Bool] = []
+    private var isDirty: [Bool] = []
+    private var graph = StepGraph()
+    private var errors: [StepIndex: StepError] = [:]
+    private var counts: [StepState: Int] = [:]
+
+    // Scheduling.
+    private var ready: Deque<StepIndex> = []
+    private var pools: [NodePool] = []
+    private(set) var running = 0
+    /// Steps whose retry is still to come.
+    private var retrying: Set<StepIndex> = []
+    /// A closed gate starts nothing: while pausing, cancelling, or held.
+    var gateIsOpen = false
+
+    // What the next commit writes.
+    private var dirty: [StepIndex] = []
+    private var newNeeds: [[StepIndex]] = []
+    private var storedCount = 0
+    package var rowIsDirty = false
+
+    /// Steps and edges touched so far: the measure of the linear-time tests.
+    package private(set) var operations = 0
+
+    package init(row: PlanRow, slots: Int) {
+        precondition(slots > 0, "a plan needs a slot to run in")
+        self.row = row
+        self.slots = slots
+    }
+
+    package var count: Int { specs.count }
+    package func state(of step: StepIndex) -> StepState { states[Int(step)] }
+    package func spec(of step: StepIndex) -> StepSpec { specs[Int(step)] }
+    package func tries(of step: StepIndex) -> Int32 { tries[Int(step)] }
+    package func error(of step: StepIndex) -> StepError? { errors[step] }
+    package func startedAt(_ step: StepIndex) -> Timestamp? { started[Int(step)] }
+    /// The node a step concerns: its own, or the one it got.
+    package func node(of step: StepIndex) -> NodeID? { specs[Int(step)].node ?? resources[Int(step)] }
+    package func count(of state: StepState) -> Int { counts[state, default: 0] }
+
+    package func act(of step: StepIndex, isInDoubt: Bool = false) -> Act {
+        Act(
+            step: StepID(plan: row.id, index: step), number: tries[Int(step)], spec: specs[Int(step)],
+            node: node(of: step), isInDoubt: isInDoubt
+        )
+    }
+
+    /// Nothing runs, nothing will by itself, and nothing could start.
+    var isDrained: Bool {
+        running == 0 && retrying.isEmpty && ready.isEmpty && !pools.contains { $0.canStart }
+    }
+
+    /// The result, by the precedence cancelled > error > warning > success > pending.
+    package var result: PlanResult {
+        if count(of: .cancelled) > 0 { return .cancelled }
+        if count(of: .error) > 0 { return .error }
+        if count(of: .skipped) + count(of: .skipping) > 0 { return .warning }
+        return count(of: .success) == count ? .success : .pending
+    }
+
+    // MARK: Growing
+
+    package mutating func makePool() -> Int32 {
+        pools.append(NodePool())
+        return Int32(pools.count - 1)
+    }
+
+    /// Adds a step. It may need steps that have ended; those that succeeded count at once.
+    @discardableResult
+    package mutating func append(_ spec: StepSpec, needs: [StepIndex]) -> StepIndex {
+        let step = add(spec, needs: needs, state: .pending)
+        newNeeds.append(needs)
+        mark(step)
+        if waiting[Int(step)] <= 0 { enqueue(step) }
+        return step
+    }
+
+    private mutating func add(_ spec: StepSpec, needs: [StepIndex], state: StepState) -> StepIndex {
+        let step = StepIndex(specs.count)
+        specs.append(spec)
+        states.append(state)
+        tries.append(0)
+        resources.append(nil)
+        started.append(nil)
+        ended.append(nil)
+        endWasTold.append(false)
+        isDirty.append(false)
+        graph.addStep()
+        counts[state, default: 0] += 1
+        var met: Int32 = 0
+        for need in needs {
+            precondition(need >= 0 && need < step, "a step needs only steps before it")
+            graph.addEdge(from: need, to: step)
+            let end = states[Int(need)]
+            if end.satisfiesNeeds || (spec.startsAfterFailure && end.hasEnded) { met += 1 }
+        }
+        operations += needs.count + 1
+        waiting.append((spec.threshold ?? Int32(needs.count)) - met)
+        return step
+    }
+
+    // MARK: Loading
+
+    /// Takes a stored step back in, in order. Those that were running are in doubt; the caller performs them again.
+    package mutating func restore(_ stored: StepRow) {
+        let step = add(stored.spec, needs: stored.needs, state: stored.state)
+        let i = Int(step)
+        tries[i] = stored.tries
+        resources[i] = stored.resource
+        started[i] = stored.startedAt
+        ended[i] = stored.endedAt
+        errors[step] = stored.error
+        endWasTold[i] = stored.state.hasEnded
+        if stored.state == .running { running += 1 }
+        storedCount = specs.count
+    }
+
+    /// Finds again what is ready, after all steps and timers were restored.
+    package mutating func restoreReady(timers: some Sequence<StepIndex>) {
+        retrying = Set(timers)
+        for i in states.indices where states[i] == .pending && waiting[i] <= 0 && !retrying.contains(StepIndex(i)) {
+            enqueue(StepIndex(i))
+        }
+    }
+
+    // MARK: Rows
+
+    mutating func mark(_ step: StepIndex) {
+        guard !isDirty[Int(step)] else { return }
+        isDirty[Int(step)] = true
+        dirty.append(step)
+    }
+
+    /// Puts the rows that changed since the last commit into the turn.
+    package mutating func fillRows(into turn: inout Turn) {
+        if rowIsDirty || !dirty.isEmpty {
+            let now = result
+            if row.result != now {
+                row.result = now
+                rowIsDirty = true
+            }
+        }
+        if rowIsDirty {
+            turn.plans.append(row)
+            rowIsDirty = false
+        }
+        turn.steps.reserveCapacity(turn.steps.count + dirty.count)
+        for step in dirty {
+            let i = Int(step)
+            let isNew = i >= storedCount
+            turn.steps.append(
+                StepRow(
+                    plan: row.id, index: step, isNew: isNew, spec: specs[i],
+                    needs: isNew ? newNeeds[i - storedCount] : [], state: states[i], tries: tries[i],
+                    resource: resources[i], error: errors[step], startedAt: started[i], endedAt: ended[i]
+                )
+            )
+            isDirty[i] = false
+        }
+        dirty.removeAll(keepingCapacity: true)
+        newNeeds.removeAll(keepingCapacity: true)
+        storedCount = specs.count
+    }
+
+    // MARK: Changing states
+
+    private mutating func set(_ step: StepIndex, _ state: StepState) {
+        let i = Int(step)
+        counts[states[i], default: 0] -= 1
+        counts[state, default: 0] += 1
+        states[i] = state
+        mark(step)
+    }
+
+    private mutating func enqueue(_ step: StepIndex) {
+        let spec = specs[Int(step)]
+        if spec.pool >= 0 {
+            pools[Int(spec.pool)].wait(step, priority: spec.priority)
+        } else {
+            ready.append(step)
+        }
+    }
+
+    package mutating func addNode(_ node: NodeID, toPool pool: Int32) { pools[Int(pool)].add(node) }
+    package mutating func removeNode(_ node: NodeID, fromPool pool: Int32) { pools[Int(pool)].remove(node) }
+
+    /// The next step that may start now, with the node it gets from its pool. Barriers come first and cost no slot.
+    private mutating func nextReady() -> (step: StepIndex, node: NodeID?)? {
+        guard gateIsOpen else { return nil }
+        if let step = ready.first, running < slots || specs[Int(step)].action == .barrier {
+            ready.removeFirst()
+            return (step, nil)
+        }
+        guard running < slots else { return nil }
+        for i in pools.indices {
+            if let (step, node) = pools[i].take() { return (step, node) }
+        }
+        return nil
+    }
+
+    /// Starts everything that may start now. A barrier that is reached is given back, to be decided by the caller.
+    mutating func startNext(into turn: inout Turn) -> StepIndex? {
+        while let (step, node) = nextReady() {
+            operations += 1
+            if specs[Int(step)].action == .barrier { return step }
+            let i = Int(step)
+            resources[i] = node
+            tries[i] += 1
+            if started[i] == nil { started[i] = turn.now }
+            ended[i] = nil
+            running += 1
+            set(step, .running)
+            turn.emit(.stepStarted, plan: row.id, step: step, node: self.node(of: step))
+            turn.directives.append(.perform(act(of: step)))
+        }
+        return nil
+    }
+
+    /// Ends a step and lets those that waited for it go on.
+    ///
+    /// - Parameter countsForThresholds: whether a skipped step counts where a number of nodes is asked for.
+    mutating func finish(
+        _ step: StepIndex, _ state: StepState, error: StepError? = nil, countsForThresholds: Bool = true,
+        into turn: inout Turn
+    ) {
+        precondition(state.hasEnded, "a step finishes in a state that has ended, not \(state)")
+        let i = Int(step)
+        guard states[i] != state else { return }
+        if states[i] == .running { running -= 1 }
+        set(step, state)
+        ended[i] = turn.now
+        errors[step] = error
+        let kind: EventRow.Kind =
+            switch state {
+            case .success: .stepSucceeded
+            case .error: .stepFailed
+            case .skipped: .stepSkipped
+            case .cancelled, .pending, .running, .suspended, .skipping: .stepCancelled
+            }
+        turn.emit(kind, plan: row.id, step: step, node: node(of: step), detail: error?.message)
+        release(step, satisfied: state.satisfiesNeeds, countsForThresholds: state == .success || countsForThresholds)
+    }
+
+    private mutating func release(_ step: StepIndex, satisfied: Bool, countsForThresholds: Bool) {
+        let toldBefore = endWasTold[Int(step)]
+        endWasTold[Int(step)] = true
+        var edge = graph.firstEdge(of: step)
+        while let current = edge {
+            operations += 1
+            edge = graph.edge(after: current)
+            let successor = Int(graph.successor(at: current))
+            let spec = specs[successor]
+            let counts =
+                if spec.startsAfterFailure { !toldBefore } else { satisfied && (spec.threshold == nil || countsForThresholds) }
+            guard counts else { continue }
+            waiting[successor] -= 1
+            if waiting[successor] == 0, states[successor] == .pending { enqueue(StepIndex(successor)) }
+        }
+    }
+
+    /// Puts a failed try back until its time comes.
+    mutating func retry(_ step: StepIndex, after error: StepError, at due: Timestamp, into turn: inout Turn) {
+        running -= 1
+        retrying.insert(step)
+        set(step, .pending)
+        errors[step] = error
+        turn.timersSet.append(TimerRow(step: StepID(plan: row.id, index: step), dueAt: due))
+        turn.emit(.stepRetrying, plan: row.id, step: step, node: node(of: step), detail: error.message)
+    }
+
+    /// The time of a retry has come. A step that does not wait for one any more is left alone: a benign race.
+    mutating func retryIsDue(_ step: StepIndex, into turn: inout Turn) {
+        turn.timersCleared.append(StepID(plan: row.id, index: step))
+        guard retrying.remove(step) != nil else { return }
+        guard states[Int(step)] == .pending else { return }
+        enqueue(step)
+    }
+
+    /// Makes a step that failed, or was ended on request, start again.
+    mutating func reopen(_ step: StepIndex) {
+        guard states[Int(step)] == .error || states[Int(step)] == .cancelled else { return }
+        set(step, .pending)
+        errors[step] = nil
+        endWasTold[Int(step)] = false
+        if waiting[Int(step)] <= 0 { enqueue(step) }
+    }
+
+    /// Forgets what is ready or waits for a node, and says what it was: those steps stay pending.
+    mutating func dismissReady() -> [StepIndex] {
+        var dismissed = Array(ready)
+        ready.removeAll()
+        for i in pools.indices { dismissed += pools[i].dismissWaiters() }
+        return dismissed
+    }
+
+    /// Forgets retries that are still to come; their timers go with the turn.
+    mutating func dismissRetries(into turn: inout Turn) {
+        turn.timersCleared += retrying.sorted().map { StepID(plan: row.id, index: $0) }
+        retrying.removeAll()
+    }
+
+    /// Takes back the plan's state changes that are legal; an illegal one is a bug of the caller.
+    mutating func become(_ state: PlanState, into turn: inout Turn) {
+        precondition(row.state.mayBecome(state), "a plan that is \(row.state) cannot become \(state)")
+        row.state = state
+        rowIsDirty = true
+    }
+}
+
+extension Turn {
+    /// Notes that something happened. The position is given when the turn is complete.
+    mutating func emit(
+        _ kind: EventRow.Kind, plan: PlanID? = nil, step: StepIndex? = nil, node: NodeID? = nil, detail: String? = nil
+    ) {
+        events.append(
+            EventRow(
+                position: 0, epoch: epoch, at: now, kind: kind, plan: plan, step: step, node: node, detail: detail
+            )
+        )
+    }
+}

@@ -1,0 +1,240 @@
+extension RunMachine {
+    /// Nothing of the present part is left to do: pause, go on to the teardown, or stop.
+    mutating func endPart(nodes: inout NodeTable, into turn: inout Turn) {
+        if plan.row.phase == .teardown {
+            stop(nodes: &nodes, into: &turn)
+        } else if plan.row.isCancelling {
+            if keepsMachines(failed: true) {
+                pause("cancelled on request; the machines stay (keep: \(spec.keep.rawValue))", into: &turn)
+            } else {
+                endUnrunTests(.skip, note: "not run: the run was cancelled", isCancelled: true, into: &turn)
+                cancelPending(into: &turn)
+                teardown(nodes: &nodes, into: &turn)
+            }
+        } else if let reason = pauseReason {
+            pause(reason, into: &turn)
+        } else if endBlockedTests(nodes: nodes, into: &turn) {
+            // An `after` may have become due: the part goes on with it.
+            return
+        } else {
+            let failed = plan.count(of: .error) > 0 || suites.contains { suite in
+                suite.tests.contains { $0.outcome?.countsAsError == true }
+            }
+            if spec.verb == .down || spec.verb == .exec || keepsMachines(failed: failed) {
+                stop(nodes: &nodes, into: &turn)
+            } else {
+                teardown(nodes: &nodes, into: &turn)
+            }
+        }
+    }
+
+    // MARK: Pause and resume
+
+    private mutating func pause(_ reason: String, into turn: inout Turn) {
+        plan.become(.paused, into: &turn)
+        plan.row.reason = reason
+        plan.gateIsOpen = false
+        turn.emit(.planPaused, plan: id, detail: reason)
+    }
+
+    /// Goes on with a run that was interrupted or is paused: what failed or was ended on request is tried again.
+    mutating func resume(nodes: inout NodeTable, into turn: inout Turn) {
+        if isHeld {
+            isHeld = false
+            plan.gateIsOpen = plan.row.phase == .teardown || (!plan.row.isCancelling && pauseReason == nil)
+            turn.emit(.planResumed, plan: id)
+        } else if plan.row.state == .paused {
+            plan.become(.running, into: &turn)
+            plan.row.reason = nil
+            plan.row.isCancelling = false
+            pauseReason = nil
+            plan.gateIsOpen = true
+            turn.emit(.planResumed, plan: id)
+            reopen(nodes: &nodes, into: &turn)
+        }
+        advance(nodes: &nodes, into: &turn)
+    }
+
+    private mutating func reopen(nodes: inout NodeTable, into turn: inout Turn) {
+        for step in 0..<StepIndex(plan.count) {
+            let state = plan.state(of: step)
+            guard state == .error || state == .cancelled else { continue }
+            let spec = plan.spec(of: step)
+            switch spec.action {
+            case .attempt:
+                // An attempt that was ended on request is repeated as another one; its own record stays.
+                guard state == .cancelled, suites[Int(spec.a)].tests[Int(spec.b)].outcome == nil else { continue }
+                guard Int(spec.c) == suites[Int(spec.a)].tests[Int(spec.b)].attempts else { continue }
+                appendAttempt(of: Int(spec.b), in: Int(spec.a))
+            case .provision, .ready:
+                if let node = plan.node(of: step), nodes[node]?.state == .failed {
+                    nodes.move(node, to: .starting, plan: id, into: &turn)
+                }
+                plan.reopen(step)
+            case .barrier, .noop, .undo, .destroy, .before, .after, .exec:
+                plan.reopen(step)
+            }
+        }
+    }
+
+    // MARK: Cancel and halt
+
+    /// Ends the run on request: what is being configured finishes, attempts end after their grace, nothing new starts.
+    mutating func cancel(nodes: inout NodeTable, into turn: inout Turn) {
+        guard plan.row.state == .running, plan.row.phase == .main, !plan.row.isCancelling else { return }
+        plan.row.isCancelling = true
+        plan.rowIsDirty = true
+        plan.gateIsOpen = false
+        plan.dismissRetries(into: &turn)
+        turn.emit(.planCancelling, plan: id)
+        for step in busySteps where plan.spec(of: step).action.isEndedByCancel {
+            turn.directives.append(.interrupt(plan.act(of: step)))
+        }
+        advance(nodes: &nodes, into: &turn)
+    }
+
+    private var busySteps: [StepIndex] { busy.values.sorted() }
+
+    /// Gives up on the run at once. What still runs is ended; its outcomes are not waited for. Machines stay.
+    mutating func halt(_ reason: String?, nodes: inout NodeTable, into turn: inout Turn) {
+        for step in 0..<StepIndex(plan.count) where plan.state(of: step) == .running {
+            turn.directives.append(.interrupt(plan.act(of: step)))
+            plan.finish(step, .cancelled, into: &turn)
+        }
+        endUnrunTests(.skip, note: "not run: the run was halted", isCancelled: true, into: &turn)
+        _ = plan.dismissReady()
+        plan.dismissRetries(into: &turn)
+        plan.gateIsOpen = false
+        if plan.row.state == .pending { plan.become(.planning, into: &turn) }
+        turn.emit(.planHalted, plan: id, detail: reason)
+        for group in groups {
+            for node in group.slots.compactMap(\.node) {
+                guard let state = nodes[node]?.state, state == .creating || state == .starting else { continue }
+                nodes.move(node, to: .failed, reason: "its run was halted", plan: id, into: &turn)
+            }
+        }
+        plan.row.reason = reason ?? "halted"
+        finish(.stopped, nodes: &nodes, into: &turn)
+    }
+
+    /// Every step that has not begun is cancelled, also those that wait for something.
+    private mutating func cancelPending(into turn: inout Turn) {
+        _ = plan.dismissReady()
+        for step in 0..<StepIndex(plan.count) where plan.state(of: step) == .pending {
+            plan.finish(step, .cancelled, into: &turn)
+        }
+        _ = plan.dismissReady()
+    }
+
+    // MARK: Tests that cannot run
+
+    private mutating func endUnrunTests(_ outcome: Outcome, note: String, isCancelled: Bool, into turn: inout Turn) {
+        for suite in suites.indices {
+            endUnrunTests(of: suite, outcome, note: note, isCancelled: isCancelled, into: &turn)
+        }
+    }
+
+    /// Gives an outcome to tests that nothing will ever start; says whether that made new work.
+    private mutating func endBlockedTests(nodes: NodeTable, into turn: inout Turn) -> Bool {
+        let blocked = suites.indices.filter { !suites[$0].hasEnded }
+        guard !blocked.isEmpty else { return false }
+        for step in plan.dismissReady() where plan.spec(of: step).action != .attempt {
+            // A `before` for which there is no node.
+            plan.finish(step, .cancelled, into: &turn)
+        }
+        let steps = plan.count
+        for suite in blocked {
+            let cause = blockingReason(nodes: nodes, suite: suite)
+            endUnrunTests(of: suite, .infra, note: "not run: \(cause)", into: &turn)
+            appendAfterIfDue(suite)
+        }
+        return plan.count > steps
+    }
+
+    private func blockingReason(nodes: NodeTable, suite: Int) -> String {
+        for step in 0..<StepIndex(plan.count) {
+            guard plan.state(of: step) == .error, let error = plan.error(of: step) else { continue }
+            switch plan.spec(of: step).action {
+            case .provision, .ready: return "\(label(of: step)) failed: \(error.message)"
+            case .barrier, .noop, .undo, .destroy, .before, .after, .attempt, .exec: continue
+            }
+        }
+        if let group = groupIndex(of: suites[suite].spec.group) {
+            for node in groups[group].slots.compactMap(\.node) {
+                if let row = nodes[node], row.state != .ready, let reason = row.reason { return "\(row.name): \(reason)" }
+            }
+        }
+        return "no node of '\(suites[suite].spec.group)' is left"
+    }
+
+    // MARK: Teardown and end
+
+    private mutating func teardown(nodes: inout NodeTable, into turn: inout Turn) {
+        let mine = nodes.of(lab: spec.lab).filter { $0.createdBy == id }
+        plan.row.phase = .teardown
+        plan.rowIsDirty = true
+        plan.gateIsOpen = true
+        guard !mine.isEmpty else { return }
+        turn.emit(.planTeardown, plan: id)
+        _ = plan.dismissReady()
+        appendTeardown(of: mine, in: RunContext(nodes: nodes, chance: SeededChance(seed: 0), specs: [:]))
+    }
+
+    private mutating func stop(nodes: inout NodeTable, into turn: inout Turn) {
+        if spec.verb == .test, plan.row.isCancelling { plan.row.reason = "cancelled on request" }
+        finish(.stopped, nodes: &nodes, into: &turn)
+    }
+
+    private mutating func finish(_ state: PlanState, nodes: inout NodeTable, into turn: inout Turn) {
+        plan.become(state, into: &turn)
+        plan.row.endedAt = turn.now
+        plan.row.result = plan.result
+        for node in nodes.of(lab: spec.lab) where node.heldBy == id {
+            nodes.change(node.id) { $0.heldBy = nil }
+        }
+        turn.emit(.planStopped, plan: id, detail: plan.result.rawValue)
+    }
+
+    // MARK: Words
+
+    /// What people call a step: `app/1:2 run: ./setup.sh`.
+    package func label(of step: StepIndex) -> String { spec.label(of: plan.spec(of: step)) }
+}
+
+extension ActionKind {
+    /// Whether a cancelled run ends what is running of this kind; configuring steps and teardown finish.
+    var isEndedByCancel: Bool {
+        switch self {
+        case .attempt, .ready, .exec: true
+        case .barrier, .noop, .provision, .undo, .destroy, .before, .after: false
+        }
+    }
+}
+
+extension RunSpec {
+    /// What people call a step of a run with this request.
+    package func label(of step: StepSpec) -> String {
+        let group = Int(step.a)
+        func node() -> String { groups.indices.contains(group) ? "\(groups[group].name)/\(step.c)" : "node" }
+        switch step.action {
+        case .provision, .undo:
+            guard groups.indices.contains(group), groups[group].steps.indices.contains(Int(step.b)) else { return node() }
+            let provision = groups[group].steps[Int(step.b)]
+            return step.action == .undo
+                ? "\(node()):\(step.b + 1) undo of \(provision.title)" : "\(node()):\(step.b + 1) \(provision.title)"
+        case .ready: return "\(node()) readiness"
+        case .destroy: return "\(node()) destroy"
+        case .barrier: return groups.indices.contains(group) && step.b == 1 ? "group \(groups[group].name)" : "teardown"
+        case .noop: return "noop"
+        case .before, .after: return "\(suiteName(group)) \(step.action.rawValue)"
+        case .attempt:
+            guard suites.indices.contains(group), suites[group].tests.indices.contains(Int(step.b)) else { return "test" }
+            return "\(suites[group].name)//\(suites[group].tests[Int(step.b)].name)#\(step.c)"
+        case .exec:
+            guard let exec, exec.nodes.indices.contains(group) else { return "exec" }
+            return "\(exec.nodes[group]) exec"
+        }
+    }
+
+    private func suiteName(_ index: Int) -> String { suites.indices.contains(index) ? suites[index].name : "suite" }
+}

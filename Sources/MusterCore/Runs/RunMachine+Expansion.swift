@@ -1,0 +1,212 @@
+extension RunMachine {
+    // MARK: Bringing up
+
+    /// Adds the steps of an `up` or a `test`: nodes that are ready are used as they are, all others are made.
+    mutating func expand(in context: inout RunContext, into turn: inout Turn) {
+        var gates: [String: StepIndex] = [:]
+        var finals: [Int: [StepIndex]] = [:]
+        var readyCounts: [Int: Int32] = [:]
+        for group in spec.groups.indices {
+            let needs = gateSteps(for: spec.groups[group].needs, gates: &gates, finals: finals, readyCounts: readyCounts)
+            let made = bringUp(group, needs: needs, in: &context, into: &turn)
+            finals[group] = made.finals
+            readyCounts[group] = made.ready
+            // Groups without machines only pass on what they wait for.
+            gates[spec.groups[group].name] = plan.append(
+                StepSpec(.barrier, a: Int32(group), b: 1), needs: spec.groups[group].hasNodes ? made.finals : needs
+            )
+        }
+        for suite in suites.indices {
+            let needs = gateSteps(for: spec.suites[suite].needs, gates: &gates, finals: finals, readyCounts: readyCounts)
+            begin(suite, needs: needs)
+        }
+    }
+
+    /// The barriers that stand for what is needed; one that asks for a number of nodes is made on first use.
+    private mutating func gateSteps(
+        for needs: [Need], gates: inout [String: StepIndex], finals: [Int: [StepIndex]], readyCounts: [Int: Int32]
+    ) -> [StepIndex] {
+        needs.compactMap { need in
+            guard let wanted = need.ready, let group = groupIndex(of: need.group) else { return gates[need.group] }
+            let key = "\(need.group) \(wanted)"
+            if let gate = gates[key] { return gate }
+            let threshold = max(0, Int32(wanted) - readyCounts[group, default: 0])
+            let gate = plan.append(
+                StepSpec(.barrier, a: Int32(group), b: 1, threshold: threshold), needs: finals[group, default: []]
+            )
+            gates[key] = gate
+            return gate
+        }
+    }
+
+    private mutating func bringUp(
+        _ group: Int, needs: [StepIndex], in context: inout RunContext, into turn: inout Turn
+    ) -> (finals: [StepIndex], ready: Int32) {
+        var finals: [StepIndex] = []
+        var ready: Int32 = 0
+        for slot in groups[group].slots.indices {
+            let name = NodeName(group: spec.groups[group].name, index: slot)
+            let present = context.nodes.current(lab: spec.lab, name)
+            if let present, present.state == .ready {
+                groups[group].slots[slot].node = present.id
+                context.nodes.change(present.id) { $0.heldBy = id }
+                if groups[group].pool >= 0 { plan.addNode(present.id, toPool: groups[group].pool) }
+                ready += 1
+                continue
+            }
+            var chainNeeds = needs
+            if let present {
+                context.nodes.change(present.id) { $0.heldBy = id }
+                chainNeeds.append(appendRemoval(of: present, needs: [], in: context))
+            }
+            if let final = make(group, slot, replacements: 0, needs: chainNeeds, in: &context, into: &turn) {
+                finals.append(final)
+            }
+        }
+        return (finals, ready)
+    }
+
+    /// Makes a node for a slot and adds the steps that get it ready; returns the last of them.
+    @discardableResult
+    mutating func make(
+        _ group: Int, _ slot: Int, replacements: Int32, needs: [StepIndex], in context: inout RunContext,
+        into turn: inout Turn
+    ) -> StepIndex? {
+        let groupSpec = spec.groups[group]
+        guard let creating = groupSpec.steps.first(where: { $0.kind.creates }) else { return nil }
+        let node = context.nodes.make(
+            lab: spec.lab, name: NodeName(group: groupSpec.name, index: slot), driver: creating.kind.word, plan: id,
+            replacements: replacements, into: &turn
+        )
+        var chain: [StepIndex] = []
+        for step in groupSpec.steps.indices {
+            chain.append(
+                plan.append(
+                    StepSpec(.provision, a: Int32(group), b: Int32(step), c: Int32(slot), node: node),
+                    needs: chain.last.map { [$0] } ?? needs
+                )
+            )
+        }
+        if !groupSpec.ready.isEmpty {
+            chain.append(
+                plan.append(
+                    StepSpec(.ready, a: Int32(group), c: Int32(slot), node: node), needs: chain.last.map { [$0] } ?? needs
+                )
+            )
+        }
+        groups[group].slots[slot].node = node
+        groups[group].slots[slot].chain = chain
+        return chain.last
+    }
+
+    // MARK: Tests
+
+    private mutating func begin(_ suite: Int, needs: [StepIndex]) {
+        let suiteSpec = spec.suites[suite]
+        var needs = needs
+        if suiteSpec.before != nil {
+            let step = plan.append(StepSpec(.before, a: Int32(suite), pool: pool(of: suite)), needs: needs)
+            before[suite] = step
+            needs = [step]
+        }
+        for test in suiteSpec.tests.indices { appendAttempt(of: test, in: suite, needs: needs) }
+    }
+
+    mutating func appendAttempt(of test: Int, in suite: Int, needs: [StepIndex] = []) {
+        let number = suites[suite].planAttempt(of: test)
+        let testSpec = spec.suites[suite].tests[test]
+        plan.append(
+            StepSpec(
+                .attempt, a: Int32(suite), b: Int32(test), c: Int32(number), pool: pool(of: suite),
+                priority: testSpec.priority
+            ), needs: needs
+        )
+    }
+
+    /// Adds the suite's `after` once all its tests have ended, when its `before` had been started.
+    mutating func appendAfterIfDue(_ suite: Int) {
+        guard suites[suite].hasEnded, after[suite] == nil, spec.suites[suite].after != nil else { return }
+        if let before = before[suite], plan.tries(of: before) == 0 { return }
+        guard suites[suite].tests.contains(where: { $0.attempts > 0 }) else { return }
+        after[suite] = plan.append(StepSpec(.after, a: Int32(suite), pool: pool(of: suite)), needs: [])
+    }
+
+    // MARK: Exec
+
+    mutating func expandExec(in context: RunContext) {
+        guard let exec = spec.exec else { return }
+        for (index, name) in exec.nodes.enumerated() {
+            guard let node = context.nodes.current(lab: spec.lab, name) else { continue }
+            plan.append(StepSpec(.exec, a: Int32(index), node: node.id), needs: [])
+        }
+    }
+
+    // MARK: Taking down
+
+    /// Adds the steps that undo and destroy a node: what was started last is undone first. Returns the last of them.
+    mutating func appendRemoval(of node: NodeRow, needs: [StepIndex], in context: RunContext) -> StepIndex {
+        let creator = node.createdBy == id ? spec : (context.specs[node.createdBy] ?? spec)
+        let group = creator.groups.firstIndex { $0.name == node.name.group } ?? 0
+        var last = needs
+        let steps = creator.groups.indices.contains(group) ? creator.groups[group].steps : []
+        for step in steps.indices.reversed() where step < node.stepsStarted && steps[step].undo != nil {
+            last = [
+                plan.append(
+                    StepSpec(
+                        .undo, a: Int32(group), b: Int32(step), c: Int32(node.name.index), node: node.id,
+                        startsAfterFailure: true
+                    ), needs: last
+                )
+            ]
+        }
+        return plan.append(
+            StepSpec(
+                .destroy, a: Int32(group), c: Int32(node.name.index), node: node.id, startsAfterFailure: true
+            ), needs: last
+        )
+    }
+
+    /// Adds the taking down of nodes: those that need others go before what they need.
+    mutating func appendTeardown(of doomed: [NodeRow], in context: RunContext) {
+        var needs: [String: Set<String>] = [:]
+        var byGroup: [String: [NodeRow]] = [:]
+        for node in doomed {
+            byGroup[node.name.group, default: []].append(node)
+            let creator = node.createdBy == id ? spec : (context.specs[node.createdBy] ?? spec)
+            for group in creator.groups { needs[group.name, default: []].formUnion(group.needs.map(\.group)) }
+        }
+        // Groups may need each other through groups that have no node here: those stay as points to wait for.
+        var gates: [String: StepIndex] = [:]
+        var dependents: [String: [String]] = [:]
+        for (group, needed) in needs { for name in needed { dependents[name, default: []].append(group) } }
+        for group in Self.dependentsFirst(Array(needs.keys).sorted(), dependents: dependents) {
+            let waitsFor = dependents[group, default: []].sorted().compactMap { gates[$0] }
+            let ends = byGroup[group, default: []].sorted { $0.id < $1.id }.map {
+                appendRemoval(of: $0, needs: waitsFor, in: context)
+            }
+            gates[group] = plan.append(
+                StepSpec(.barrier, startsAfterFailure: true), needs: ends.isEmpty ? waitsFor : ends
+            )
+        }
+    }
+
+    /// Each group after all that need it. Groups of different versions of a lab might form a cycle: it is cut.
+    private static func dependentsFirst(_ groups: [String], dependents: [String: [String]]) -> [String] {
+        var order: [String] = []
+        var seen: Set<String> = []
+        for group in groups where seen.insert(group).inserted {
+            var stack = [(name: group, next: 0)]
+            while let (name, next) = stack.last {
+                let above = dependents[name, default: []]
+                guard next < above.count else {
+                    order.append(name)
+                    stack.removeLast()
+                    continue
+                }
+                stack[stack.count - 1].next += 1
+                if seen.insert(above[next]).inserted { stack.append((above[next], 0)) }
+            }
+        }
+        return order
+    }
+}

@@ -1,0 +1,281 @@
+extension RunMachine {
+    /// What the end of a running step means.
+    mutating func ended(
+        _ step: StepIndex, _ outcome: ActOutcome, lost: String?, in context: inout RunContext, into turn: inout Turn
+    ) {
+        let spec = plan.spec(of: step)
+        switch spec.action {
+        case .noop, .barrier: plan.finish(step, .success, into: &turn)
+        case .provision, .ready: provisioned(step, outcome, lost: lost, in: &context, into: &turn)
+        case .undo: plan.finish(step, outcome.error == nil ? .success : .error, error: outcome.error, into: &turn)
+        case .destroy: destroyed(step, outcome, in: &context, into: &turn)
+        case .before, .after: wrapped(step, outcome, in: &context, into: &turn)
+        case .attempt: attempted(step, outcome, lost: lost, in: &context, into: &turn)
+        case .exec: finish(step, outcome.error, into: &turn)
+        }
+    }
+
+    /// Ends a step that either succeeded or failed for good; what was ended on request is cancelled.
+    private mutating func finish(_ step: StepIndex, _ error: StepError?, into turn: inout Turn) {
+        let isCancelled = error?.code == .cancelled && plan.row.isCancelling
+        plan.finish(step, error == nil ? .success : isCancelled ? .cancelled : .error, error: error, into: &turn)
+    }
+
+    // MARK: Nodes
+
+    private mutating func provisioned(
+        _ step: StepIndex, _ outcome: ActOutcome, lost: String?, in context: inout RunContext, into turn: inout Turn
+    ) {
+        guard let node = plan.node(of: step) else { return }
+        if case .succeeded(let facts) = outcome, !facts.isEmpty {
+            context.nodes.change(node) { $0.facts.merge(facts) { $1 } }
+        }
+        if let lost {
+            failed(step, StepError(.lost, lost), in: &context, into: &turn)
+        } else if let error = outcome.error {
+            failed(step, error, in: &context, into: &turn)
+        } else {
+            plan.finish(step, .success, into: &turn)
+            let spec = plan.spec(of: step)
+            let group = Int(spec.a)
+            let slot = Int(spec.c)
+            if spec.action == .provision, self.spec.groups[group].steps[Int(spec.b)].kind.creates {
+                context.nodes.move(node, to: .starting, plan: id, into: &turn)
+                turn.directives.append(.watch(node))
+            }
+            if groups[group].slots[slot].chain.last == step { becameReady(group, slot, in: &context, into: &turn) }
+        }
+    }
+
+    private mutating func becameReady(
+        _ group: Int, _ slot: Int, in context: inout RunContext, into turn: inout Turn
+    ) {
+        guard let node = groups[group].slots[slot].node, let row = context.nodes[node] else { return }
+        // Its server may have ended between two steps.
+        guard row.state == .starting || row.state == .creating else {
+            replaceIfWanted(group, slot, because: row.reason ?? "lost", in: &context, into: &turn)
+            return
+        }
+        context.nodes.move(node, to: .ready, plan: id, into: &turn)
+        for old in groups[group].slots[slot].superseded {
+            plan.finish(old, .skipped, error: plan.error(of: old), into: &turn)
+        }
+        groups[group].slots[slot].superseded = []
+        if groups[group].pool >= 0 { plan.addNode(node, toPool: groups[group].pool) }
+    }
+
+    private mutating func destroyed(
+        _ step: StepIndex, _ outcome: ActOutcome, in context: inout RunContext, into turn: inout Turn
+    ) {
+        plan.finish(step, outcome.error == nil ? .success : .error, error: outcome.error, into: &turn)
+        guard let node = plan.node(of: step) else { return }
+        if let error = outcome.error {
+            context.nodes.move(node, to: .failed, reason: "could not be destroyed: \(error.message)", plan: id, into: &turn)
+        } else {
+            context.nodes.change(node) { $0.heldBy = nil }
+            context.nodes.move(node, to: .gone, plan: id, into: &turn)
+        }
+    }
+
+    // MARK: Tests
+
+    private mutating func wrapped(
+        _ step: StepIndex, _ outcome: ActOutcome, in context: inout RunContext, into turn: inout Turn
+    ) {
+        let spec = plan.spec(of: step)
+        giveBack(plan.node(of: step), in: &context, into: &turn)
+        finish(step, outcome.error, into: &turn)
+        guard spec.action == .before, let error = outcome.error, plan.state(of: step) == .error else { return }
+        let suite = Int(spec.a)
+        endUnrunTests(of: suite, .error, note: "the suite's 'before' failed: \(error.message)", into: &turn)
+        appendAfterIfDue(suite)
+    }
+
+    /// Puts a node back among the free ones of its group, when it is still good.
+    private mutating func giveBack(_ node: NodeID?, in context: inout RunContext, into turn: inout Turn) {
+        guard let node, let row = context.nodes[node], let (group, slot) = place(of: row) else { return }
+        if row.state == .ready {
+            if groups[group].pool >= 0 { plan.addNode(node, toPool: groups[group].pool) }
+        } else {
+            replaceIfWanted(group, slot, because: row.reason ?? "lost", in: &context, into: &turn)
+        }
+    }
+
+    private mutating func attempted(
+        _ step: StepIndex, _ outcome: ActOutcome, lost: String?, in context: inout RunContext, into turn: inout Turn
+    ) {
+        let spec = plan.spec(of: step)
+        let suite = Int(spec.a)
+        let test = Int(spec.b)
+        let testSpec = self.spec.suites[suite].tests[test]
+        let verdict = suites[suite].attemptEnded(
+            SuiteMachine.judge(
+                outcome, lost: lost, isCancelling: plan.row.isCancelling, timeout: testSpec.timeout
+            ), of: test
+        )
+        let node = plan.node(of: step)
+        record(step, verdict, node: node, in: context, into: &turn)
+        if verdict.isCancelled {
+            plan.finish(step, .cancelled, into: &turn)
+        } else if verdict.outcome.countsAsError, !verdict.runsAgain {
+            plan.finish(step, .error, error: StepError(.exited, verdict.note ?? verdict.outcome.rawValue), into: &turn)
+        } else {
+            plan.finish(step, .success, into: &turn)
+        }
+        if verdict.runsAgain { appendAttempt(of: test, in: suite) }
+        if !verdict.isCancelled { appendAfterIfDue(suite) }
+        guard let node else { return }
+        if verdict.outcome == .infra, let row = context.nodes[node], row.state == .ready {
+            context.nodes.move(node, to: .lost, reason: verdict.note, plan: id, into: &turn)
+        }
+        if testSpec.destructive, !verdict.isCancelled {
+            wearOut(node, in: &context, into: &turn)
+        } else {
+            giveBack(node, in: &context, into: &turn)
+        }
+    }
+
+    private mutating func record(
+        _ step: StepIndex, _ verdict: SuiteMachine.Verdict, node: NodeID?, in context: RunContext, into turn: inout Turn
+    ) {
+        let spec = plan.spec(of: step)
+        let suite = suites[Int(spec.a)]
+        let state = suite.tests[Int(spec.b)]
+        turn.attempts.append(
+            AttemptRow(
+                plan: id, step: step, suite: suite.spec.name, test: suite.spec.tests[Int(spec.b)].name,
+                number: Int(spec.c), outcome: verdict.outcome, note: verdict.note,
+                node: node.flatMap { context.nodes[$0]?.name }, nodeID: node, startedAt: plan.startedAt(step),
+                endedAt: turn.now, rerunsSpent: state.rerunsSpent, infraSpent: state.infraSpent,
+                isCancelled: verdict.isCancelled
+            )
+        )
+        turn.emit(
+            .attemptEnded, plan: id, step: step, node: node,
+            detail: verdict.isCancelled ? "cancelled" : verdict.outcome.rawValue
+        )
+    }
+
+    /// Ends the tests of a suite that have not run, and will not.
+    mutating func endUnrunTests(
+        of suite: Int, _ outcome: Outcome, note: String, isCancelled: Bool = false, into turn: inout Turn
+    ) {
+        for index in 0..<StepIndex(plan.count) {
+            let spec = plan.spec(of: index)
+            guard spec.action == .attempt, Int(spec.a) == suite, plan.state(of: index) == .pending else { continue }
+            let test = Int(spec.b)
+            if !isCancelled { suites[suite].end(test, outcome) }
+            let state = suites[suite].tests[test]
+            turn.attempts.append(
+                AttemptRow(
+                    plan: id, step: index, suite: suites[suite].spec.name, test: suites[suite].spec.tests[test].name,
+                    number: Int(spec.c), outcome: outcome, note: note, endedAt: turn.now,
+                    rerunsSpent: state.rerunsSpent, infraSpent: state.infraSpent, isCancelled: isCancelled
+                )
+            )
+            if isCancelled {
+                plan.finish(index, .cancelled, into: &turn)
+            } else {
+                plan.finish(index, .error, error: StepError(.notReady, note), into: &turn)
+            }
+        }
+    }
+
+    // MARK: Failures
+
+    /// A provisioning step failed: tried again, or dealt with as the lab says.
+    private mutating func failed(
+        _ step: StepIndex, _ error: StepError, in context: inout RunContext, into turn: inout Turn
+    ) {
+        guard let node = plan.node(of: step) else { return }
+        if error.code == .cancelled, plan.row.isCancelling {
+            plan.finish(step, .cancelled, error: error, into: &turn)
+            return
+        }
+        let spec = plan.spec(of: step)
+        let group = Int(spec.a)
+        let slot = Int(spec.c)
+        let provision = spec.action == .provision ? self.spec.groups[group].steps[Int(spec.b)] : nil
+        let retry = provision?.retry ?? .none
+        let retriesSoFar = Int(plan.tries(of: step)) - 1
+        if retriesSoFar < retry.times, error.code != .lost, error.code != .unresolved {
+            let delay = retry.delay(beforeRetry: retriesSoFar, chance: context.chance.fraction())
+            plan.retry(step, after: error, at: turn.now + delay, into: &turn)
+            return
+        }
+        switch provision?.onFailure ?? self.spec.groups[group].onFailure {
+        case .fail:
+            fail(step, node, error, in: &context, into: &turn)
+        case .pause:
+            fail(step, node, error, in: &context, into: &turn)
+            pauseReason = "\(label(of: step)) failed: \(error.message)"
+            plan.gateIsOpen = false
+        case .skip:
+            context.nodes.move(node, to: .failed, reason: error.message, plan: id, into: &turn)
+            for part in groups[group].slots[slot].chain where !plan.state(of: part).satisfiesNeeds {
+                plan.finish(part, .skipped, error: part == step ? error : nil, countsForThresholds: false, into: &turn)
+            }
+        case .replace:
+            fail(step, node, error, in: &context, into: &turn)
+            replace(group, slot, because: error.message, spendsBudget: true, in: &context, into: &turn)
+        }
+    }
+
+    private mutating func fail(
+        _ step: StepIndex, _ node: NodeID, _ error: StepError, in context: inout RunContext, into turn: inout Turn
+    ) {
+        plan.finish(step, .error, error: error, into: &turn)
+        if context.nodes[node]?.state != .lost {
+            context.nodes.move(node, to: .failed, reason: error.message, plan: id, into: &turn)
+        }
+    }
+
+    /// A node that a destructive test has used makes way for a fresh one.
+    private mutating func wearOut(_ node: NodeID, in context: inout RunContext, into turn: inout Turn) {
+        guard let row = context.nodes[node], let (group, slot) = place(of: row) else { return }
+        context.nodes.move(node, to: .stopped, reason: "used by a destructive test", plan: id, into: &turn)
+        guard plan.gateIsOpen else { return }
+        if hasTestsLeft(for: group) || spec.keep != .never {
+            replace(group, slot, because: "used by a destructive test", spendsBudget: false, in: &context, into: &turn)
+        }
+    }
+
+    /// Replaces a lost node when tests still want one.
+    mutating func replaceIfWanted(
+        _ group: Int, _ slot: Int, because reason: String, in context: inout RunContext, into turn: inout Turn
+    ) {
+        guard plan.gateIsOpen, plan.row.phase == .main, groups[group].pool >= 0, hasTestsLeft(for: group) else { return }
+        replace(group, slot, because: reason, spendsBudget: true, in: &context, into: &turn)
+    }
+
+    private mutating func replace(
+        _ group: Int, _ slot: Int, because reason: String, spendsBudget: Bool, in context: inout RunContext,
+        into turn: inout Turn
+    ) {
+        guard let old = groups[group].slots[slot].node, let row = context.nodes[old] else { return }
+        let replacements = row.replacements + (spendsBudget ? 1 : 0)
+        guard replacements <= Defaults.replacementsMax else { return }
+        groups[group].slots[slot].superseded += groups[group].slots[slot].chain.filter {
+            !plan.state(of: $0).satisfiesNeeds
+        }
+        let removal = appendRemoval(of: row, needs: [], in: context)
+        make(group, slot, replacements: replacements, needs: [removal], in: &context, into: &turn)
+        turn.emit(.nodeReplaced, plan: id, node: old, detail: reason)
+    }
+}
+
+extension ActOutcome {
+    /// Why it did not succeed; nil when it did.
+    package var error: StepError? {
+        switch self {
+        case .succeeded: nil
+        case .exited(let exit): exit.error
+        case .failed(let error): error
+        }
+    }
+}
+
+extension Outcome {
+    /// Whether a test that ended like this makes its run end in error.
+    var countsAsError: Bool { isFailure || self == .infra }
+}

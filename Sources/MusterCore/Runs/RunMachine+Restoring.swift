@@ -1,0 +1,95 @@
+extension RunMachine {
+    /// Takes a stored run back in. It is held: it does nothing until somebody asks to go on.
+    package init(restoring stored: Snapshot.Plan, nodes: NodeTable) {
+        self.init(row: stored.row, spec: stored.spec)
+        for step in stored.steps {
+            plan.restore(step)
+            note(step)
+        }
+        plan.restoreReady(timers: stored.timers.map(\.step.index))
+        for attempt in stored.attempts {
+            let step = stored.steps[Int(attempt.step)].spec
+            suites[Int(step.a)].restore(attempt, of: Int(step.b))
+        }
+        for group in groups.indices { restoreSlots(of: group, nodes: nodes) }
+        for step in stored.steps where step.state == .running {
+            guard let node = step.spec.node ?? step.resource else { continue }
+            busy[node] = step.index
+            guard let row = nodes[node], row.state == .lost, endsWithItsNode(step.index) else { continue }
+            lost[node] = row.reason ?? "lost"
+        }
+        for group in groups.indices where groups[group].pool >= 0 {
+            for node in groups[group].slots.compactMap(\.node) where busy[node] == nil {
+                if nodes[node]?.state == .ready { plan.addNode(node, toPool: groups[group].pool) }
+            }
+        }
+        pauseReason = stored.row.state == .running ? pausingFailure() : nil
+        isHeld = stored.row.state == .running
+    }
+
+    /// Remembers which part of the run a stored step is.
+    private mutating func note(_ step: StepRow) {
+        let a = Int(step.spec.a)
+        switch step.spec.action {
+        case .provision, .ready:
+            let slot = Int(step.spec.c)
+            if groups[a].slots[slot].node != step.spec.node {
+                let old = groups[a].slots[slot].chain
+                groups[a].slots[slot].superseded += old.filter { !plan.state(of: $0).satisfiesNeeds }
+                groups[a].slots[slot].chain = []
+                groups[a].slots[slot].node = step.spec.node
+            }
+            groups[a].slots[slot].chain.append(step.index)
+        case .attempt: suites[a].restore(plannedAttempt: Int(step.spec.c), of: Int(step.spec.b))
+        case .before: before[a] = step.index
+        case .after: after[a] = step.index
+        case .barrier, .noop, .undo, .destroy, .exec: break
+        }
+    }
+
+    private mutating func restoreSlots(of group: Int, nodes: NodeTable) {
+        for slot in groups[group].slots.indices {
+            let name = NodeName(group: spec.groups[group].name, index: slot)
+            if groups[group].slots[slot].node == nil {
+                groups[group].slots[slot].node = nodes.current(lab: spec.lab, name)?.id
+            }
+            // A replacement that became ready before the crash had its predecessors' steps skipped with it.
+            if groups[group].slots[slot].node.flatMap({ nodes[$0] })?.state == .ready {
+                groups[group].slots[slot].superseded = []
+            }
+        }
+    }
+
+    /// Whether a step on a node is ended when the node is lost.
+    func endsWithItsNode(_ step: StepIndex) -> Bool {
+        switch plan.spec(of: step).action {
+        case .attempt: !testIsDestructive(step)
+        case .provision, .ready: true
+        case .undo, .destroy, .before, .after, .exec, .barrier, .noop: false
+        }
+    }
+
+    /// A failure that the lab wants a person for, when there is one.
+    private func pausingFailure() -> String? {
+        for step in 0..<StepIndex(plan.count) where plan.state(of: step) == .error {
+            let step = step
+            let stepSpec = plan.spec(of: step)
+            guard stepSpec.action == .provision || stepSpec.action == .ready else { continue }
+            let group = spec.groups[Int(stepSpec.a)]
+            let own = stepSpec.action == .provision ? group.steps[Int(stepSpec.b)].onFailure : nil
+            guard (own ?? group.onFailure) == .pause else { continue }
+            return "\(label(of: step)) failed: \(plan.error(of: step)?.message ?? "")"
+        }
+        return nil
+    }
+
+    /// Performs again what may have been started before the crash: the drivers find what is true.
+    mutating func settle(into turn: inout Turn) {
+        for step in 0..<StepIndex(plan.count) where plan.state(of: step) == .running {
+            let act = plan.act(of: step, isInDoubt: true)
+            turn.directives.append(.perform(act))
+            let isEnding = plan.row.isCancelling && plan.row.phase == .main && act.spec.action.isEndedByCancel
+            if isEnding || act.node.map({ lost[$0] != nil }) == true { turn.directives.append(.interrupt(act)) }
+        }
+    }
+}

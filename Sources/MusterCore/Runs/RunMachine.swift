@@ -1,0 +1,208 @@
+/// Decides what one run does: brings its groups up, runs its tests, takes down what it brought up.
+///
+/// It is the meaning on top of `PlanMachine`, which knows only steps. Outcomes of acts come in; steps are added, nodes change
+/// state, directives go out. Its parts: expansion (what steps a node or a suite needs), outcomes (what an end means),
+/// failures (retry, replace, skip, pause), ending (pause, teardown, stop).
+///
+/// ### Invariants
+/// - a node that a plan holds is given to one step at a time;
+/// - a test ends once; an attempt belongs to one test and one node;
+/// - teardown undoes only what was started, dependents before what they need.
+package struct RunMachine: Sendable {
+    package var plan: PlanMachine
+    package let spec: RunSpec
+
+    /// The nodes of one group of this run.
+    struct Group: Sendable {
+        /// The pool its nodes wait in for tests; -1 when no suite uses the group.
+        var pool: Int32 = -1
+        var slots: [Slot] = []
+    }
+
+    /// One place in a group, `app/1`, whoever fills it.
+    struct Slot: Sendable {
+        var node: NodeID?
+        /// The steps that make the present node ready, in order; empty when it was up before.
+        var chain: [StepIndex] = []
+        /// Steps of nodes that were replaced while not ready: they are skipped when a successor is ready.
+        var superseded: [StepIndex] = []
+    }
+
+    var groups: [Group]
+    var suites: [SuiteMachine]
+    /// Indices of the steps that wrap each suite; nil when it has none, or none yet.
+    var before: [StepIndex?]
+    var after: [StepIndex?]
+    /// What runs on each node now.
+    var busy: [NodeID: StepIndex] = [:]
+    /// Why the node under a running step was lost; the step's outcome is read with it.
+    var lost: [NodeID: String] = [:]
+    /// Why the run stops at the next quiet moment and waits for a person.
+    var pauseReason: String?
+    /// Loaded after a crash, and nobody asked to go on yet.
+    package var isHeld = false
+
+    package init(row: PlanRow, spec: RunSpec) {
+        plan = PlanMachine(row: row, slots: max(1, spec.parallel))
+        self.spec = spec
+        groups = spec.groups.map { Group(slots: Array(repeating: Slot(), count: $0.hasNodes ? $0.count : 0)) }
+        suites = spec.suites.map { SuiteMachine(spec: $0) }
+        before = Array(repeating: nil, count: spec.suites.count)
+        after = before
+        for suite in spec.suites {
+            guard let group = spec.groups.firstIndex(where: { $0.name == suite.group }) else { continue }
+            if groups[group].pool < 0 { groups[group].pool = plan.makePool() }
+        }
+    }
+
+    package var id: PlanID { plan.row.id }
+
+    func groupIndex(of name: String) -> Int? { spec.groups.firstIndex { $0.name == name } }
+
+    func pool(of suite: Int) -> Int32 {
+        groupIndex(of: spec.suites[suite].group).map { groups[$0].pool } ?? -1
+    }
+
+    /// Whether tests still want nodes of this group.
+    func hasTestsLeft(for group: Int) -> Bool {
+        suites.contains { $0.spec.group == spec.groups[group].name && !$0.hasEnded }
+    }
+
+    /// Whether its machines stay up after the end, given whether anything failed.
+    func keepsMachines(failed: Bool) -> Bool {
+        switch spec.keep {
+        case .always: true
+        case .onFailure: failed
+        case .never: false
+        }
+    }
+
+    // MARK: Going on
+
+    /// Begins a run whose steps were just added.
+    mutating func begin(into turn: inout Turn) {
+        for state in [PlanState.planning, .planned, .running] { plan.become(state, into: &turn) }
+        plan.row.startedAt = turn.now
+        plan.gateIsOpen = true
+        turn.emit(.planStarted, plan: id)
+    }
+
+    /// Starts what may start, decides barriers, and ends the run's present part when nothing is left to do in it.
+    mutating func advance(nodes: inout NodeTable, into turn: inout Turn) {
+        while plan.row.state == .running {
+            start(nodes: &nodes, into: &turn)
+            guard partIsOver else { return }
+            endPart(nodes: &nodes, into: &turn)
+        }
+    }
+
+    private var partIsOver: Bool {
+        guard !isHeld else { return false }
+        return plan.gateIsOpen ? plan.isDrained : plan.running == 0
+    }
+
+    private mutating func start(nodes: inout NodeTable, into turn: inout Turn) {
+        let begun = turn.directives.count
+        while let barrier = plan.startNext(into: &turn) { reached(barrier, nodes: nodes, into: &turn) }
+        for directive in turn.directives[begun...] {
+            guard case .perform(let act) = directive, let node = act.node else { continue }
+            busy[node] = act.step.index
+            guard act.spec.action == .provision else { continue }
+            nodes.change(node) { $0.stepsStarted = max($0.stepsStarted, act.spec.b + 1) }
+        }
+    }
+
+    /// A group none of whose nodes is left satisfies nobody, although each skipped node by itself would.
+    private mutating func reached(_ barrier: StepIndex, nodes: NodeTable, into turn: inout Turn) {
+        let spec = plan.spec(of: barrier)
+        let group = Int(spec.a)
+        if spec.b == 1, self.spec.groups[group].hasNodes,
+            !groups[group].slots.contains(where: { $0.node.flatMap { nodes[$0]?.state } == .ready })
+        {
+            let error = StepError(.notReady, "no node of '\(self.spec.groups[group].name)' is left")
+            plan.finish(barrier, .error, error: error, into: &turn)
+        } else {
+            plan.finish(barrier, .success, into: &turn)
+        }
+    }
+
+    // MARK: Events
+
+    /// An act has ended. One that is not running any more is a benign race: it was ended before, by a halt or a crash.
+    mutating func actEnded(_ act: Act, _ outcome: ActOutcome, in context: inout RunContext, into turn: inout Turn) {
+        let step = act.step.index
+        guard step < plan.count, plan.state(of: step) == .running, plan.tries(of: step) == act.number else { return }
+        let lostReason = act.node.flatMap { lost.removeValue(forKey: $0) }
+        if let node = act.node, busy[node] == step { busy[node] = nil }
+        ended(step, outcome, lost: lostReason, in: &context, into: &turn)
+        advance(nodes: &context.nodes, into: &turn)
+    }
+
+    /// The time of a retry has come.
+    mutating func retryIsDue(_ step: StepIndex, in context: inout RunContext, into turn: inout Turn) {
+        plan.retryIsDue(step, into: &turn)
+        advance(nodes: &context.nodes, into: &turn)
+    }
+
+    /// A node's server ended by itself, or the node is gone.
+    mutating func nodeLost(_ node: NodeID, reason: String, in context: inout RunContext, into turn: inout Turn) {
+        guard let row = context.nodes[node] else { return }
+        context.nodes.move(node, to: .lost, reason: reason, plan: id, into: &turn)
+        guard let (group, slot) = place(of: row) else { return }
+        if groups[group].pool >= 0 { plan.removeNode(node, fromPool: groups[group].pool) }
+        if let step = busy[node] {
+            // A test that is meant to destroy its node is judged by its own end.
+            if endsWithItsNode(step) {
+                lost[node] = reason
+                turn.directives.append(.interrupt(plan.act(of: step)))
+            }
+        } else {
+            replaceIfWanted(group, slot, because: reason, in: &context, into: &turn)
+            advance(nodes: &context.nodes, into: &turn)
+        }
+    }
+
+    func testIsDestructive(_ step: StepIndex) -> Bool {
+        let spec = plan.spec(of: step)
+        return self.spec.suites[Int(spec.a)].tests[Int(spec.b)].destructive
+    }
+
+    /// Where a node stands in this run; nil for nodes of other runs and for those that were replaced.
+    func place(of row: NodeRow) -> (group: Int, slot: Int)? {
+        guard row.lab == spec.lab, let group = groupIndex(of: row.name.group),
+            groups[group].slots.indices.contains(row.name.index), groups[group].slots[row.name.index].node == row.id
+        else { return nil }
+        return (group, row.name.index)
+    }
+}
+
+/// What all runs of a Director share, lent to the one that decides.
+package struct RunContext: Sendable {
+    package var nodes: NodeTable
+    package var chance: SeededChance
+    /// The requests of plans that made nodes which still exist.
+    package var specs: [PlanID: RunSpec]
+
+    package init(nodes: NodeTable, chance: SeededChance, specs: [PlanID: RunSpec]) {
+        self.nodes = nodes
+        self.chance = chance
+        self.specs = specs
+    }
+}
+
+/// Chance from a seed (SplitMix64, Steele, Lea and Flood 2014): small, quick, and the same on every machine.
+package struct SeededChance: RandomNumberGenerator, Sendable {
+    private var state: UInt64
+    package init(seed: UInt64) { state = seed }
+
+    package mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+
+    /// A number from 0 up to, but not including, 1.
+    mutating func fraction() -> Double { Double(next() >> 11) * 0x1p-53 }
+}

@@ -1,0 +1,130 @@
+/// Decides, for one suite of one run, what an attempt was worth and whether its test runs again.
+///
+/// ### A test
+/// - runs at most `1 + reruns` times for its own failures;
+/// - is repeated when its node was lost, at most `Defaults.infraAttemptsMax` times, and spends no rerun by that;
+/// - ends exactly once: with the outcome of its last attempt.
+package struct SuiteMachine: Sendable {
+    package struct Test: Hashable, Sendable {
+        /// Attempts that were planned so far.
+        package var attempts = 0
+        package var rerunsSpent = 0
+        package var infraSpent = 0
+        /// How it ended; nil while it has not.
+        package var outcome: Outcome?
+    }
+
+    /// What came of one attempt.
+    package struct Verdict: Hashable, Sendable {
+        package var outcome: Outcome
+        package var note: String?
+        /// Muster ended it on request: it says nothing about the test.
+        package var isCancelled = false
+        /// Whether the test is to run again, as another attempt.
+        package var runsAgain = false
+    }
+
+    package let spec: SuiteSpec
+    package private(set) var tests: [Test]
+    /// Tests that have not ended.
+    package private(set) var remaining: Int
+
+    package init(spec: SuiteSpec) {
+        self.spec = spec
+        tests = Array(repeating: Test(), count: spec.tests.count)
+        remaining = spec.tests.count
+    }
+
+    package var hasEnded: Bool { remaining == 0 }
+
+    /// Notes that another attempt of a test is planned, and numbers it from 1.
+    mutating func planAttempt(of test: Int) -> Int {
+        tests[test].attempts += 1
+        return tests[test].attempts
+    }
+
+    /// Takes back what the store knows of a test: attempts that were planned, and those that ended.
+    mutating func restore(plannedAttempt number: Int, of test: Int) {
+        tests[test].attempts = max(tests[test].attempts, number)
+    }
+
+    mutating func restore(_ attempt: AttemptRow, of test: Int) {
+        tests[test].rerunsSpent = max(tests[test].rerunsSpent, attempt.rerunsSpent)
+        tests[test].infraSpent = max(tests[test].infraSpent, attempt.infraSpent)
+        guard !attempt.isCancelled, attempt.number == tests[test].attempts else { return }
+        end(test, attempt.outcome)
+    }
+
+    /// Judges an attempt and spends what it costs.
+    mutating func attemptEnded(_ verdict: Verdict, of test: Int) -> Verdict {
+        var verdict = verdict
+        guard !verdict.isCancelled else { return verdict }
+        switch verdict.outcome {
+        case .infra:
+            tests[test].infraSpent += 1
+            verdict.runsAgain = tests[test].infraSpent < Defaults.infraAttemptsMax
+        case .fail, .error:
+            if tests[test].rerunsSpent < spec.reruns {
+                tests[test].rerunsSpent += 1
+                verdict.runsAgain = true
+            }
+        case .pass, .info, .warn, .skip: break
+        }
+        if !verdict.runsAgain { end(test, verdict.outcome) }
+        return verdict
+    }
+
+    /// Ends a test that cannot run.
+    mutating func end(_ test: Int, _ outcome: Outcome) {
+        if tests[test].outcome == nil { remaining -= 1 }
+        tests[test].outcome = outcome
+    }
+
+    /// What the end of an attempt says: a script's exit 0 is a pass, 77 a skip, anything else a fail.
+    ///
+    /// - Parameter lost: why the node was lost while a test ran that was not meant to destroy it.
+    package static func judge(
+        _ outcome: ActOutcome, lost: String?, isCancelling: Bool, timeout: Duration
+    ) -> Verdict {
+        switch outcome {
+        case .succeeded: return lost.map { Verdict(outcome: .infra, note: $0) } ?? Verdict(outcome: .pass)
+        case .failed(let error):
+            if let lost { return Verdict(outcome: .infra, note: lost) }
+            if error.code == .lost { return Verdict(outcome: .infra, note: error.message) }
+            if error.code == .cancelled, isCancelling { return cancelled }
+            return Verdict(outcome: .error, note: error.message)
+        case .exited(let exit):
+            if let lost { return Verdict(outcome: .infra, note: lost) }
+            if exit.interrupted, isCancelling { return cancelled }
+            return judge(exit, timeout: timeout)
+        }
+    }
+
+    private static let cancelled = Verdict(outcome: .skip, note: "cancelled while it ran", isCancelled: true)
+
+    private static func judge(_ exit: ProcessExit, timeout: Duration) -> Verdict {
+        var notes: [String] = []
+        let outcome: Outcome
+        if let notStarted = exit.notStarted {
+            outcome = .error
+            notes.append(notStarted)
+        } else if exit.timedOut {
+            outcome = .fail
+            notes.append("timed out after \(timeout.shortText)")
+        } else if let signal = exit.signal {
+            outcome = .fail
+            notes.append("ended by signal \(signal)")
+        } else {
+            switch exit.status {
+            case 0: outcome = .pass
+            case 77: outcome = .skip
+            default:
+                outcome = .fail
+                notes.append("exit \(exit.status ?? -1)")
+            }
+        }
+        if exit.outputDropped > 0 { notes.append("\(exit.outputDropped) bytes of output beyond the limit were dropped") }
+        if exit.leftovers > 0 { notes.append("left \(exit.leftovers) processes behind, which were ended") }
+        return Verdict(outcome: outcome, note: notes.isEmpty ? nil : notes.joined(separator: "; "))
+    }
+}
