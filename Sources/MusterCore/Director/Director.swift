@@ -41,6 +41,9 @@ package struct Director: Sendable {
 
     // MARK: Looking
 
+    /// The position of the newest event it knows.
+    package var position: Int64 { lastEvent }
+
     package func run(_ id: PlanID) -> RunMachine? { runs[id] }
     package func node(_ id: NodeID) -> NodeRow? { context.nodes[id] }
     package func node(lab: String, _ name: NodeName) -> NodeRow? { context.nodes.current(lab: lab, name) }

@@ -1,0 +1,159 @@
+import MusterCore
+import MusterDrivers
+
+/// Turns steps of a run into commands with their environment, when they are about to be performed.
+///
+/// It is made on the conductor's thread, from what the Director knows at that moment; it holds no secrets, but asks for them
+/// when a command wants one.
+package struct CommandBuilder {
+    /// What the conductor's process gives to every command: `PATH`, `HOME` and the like, and where secrets are found.
+    package struct Surroundings: Sendable {
+        package var environment: [String: String]
+        package var secret: @Sendable (String) -> String?
+        package init(environment: [String: String], secret: @escaping @Sendable (String) -> String?) {
+            self.environment = environment
+            self.secret = secret
+        }
+    }
+
+    let run: RunName
+    let spec: RunSpec
+    let node: NodeRow
+    let directory: String
+    let archive: FileArchive
+    let surroundings: Surroundings
+    /// A node of the same lab by its name.
+    let find: (NodeName) -> NodeRow?
+
+    // MARK: Commands
+
+    func shell(_ template: Template, timeout: Duration?, leftovers: Command.Leftovers, suite: SuiteSpec? = nil)
+        throws(StepError) -> Command
+    {
+        let (text, secrets) = try resolve(template, quoted: true)
+        return Command(
+            .shell(withLabPath(text)), environment: try environment(suite: suite), secrets: secrets, timeout: timeout,
+            leftovers: leftovers
+        )
+    }
+
+    func test(_ test: TestSpec, in suite: SuiteSpec, attempt: Int) throws(StepError) -> Command {
+        var command: Command
+        switch test.command {
+        case .file(let path):
+            command = Command(
+                .arguments([archive.path(of: path, in: spec)]), environment: try environment(suite: suite),
+                timeout: test.timeout, leftovers: .end
+            )
+        case .run(let template):
+            command = try shell(template, timeout: test.timeout, leftovers: .end, suite: suite)
+        }
+        command.environment["MUSTER_SUITE"] = suite.name
+        command.environment["MUSTER_TEST"] = test.name
+        command.environment["MUSTER_ATTEMPT"] = String(attempt)
+        return command
+    }
+
+    func exec(_ exec: ExecSpec) throws(StepError) -> Command {
+        Command(.arguments(exec.arguments), environment: try environment(), timeout: exec.timeout, leftovers: .end)
+    }
+
+    func files(_ files: [FileSpec]) throws(StepError) -> [FileContent] {
+        var contents: [FileContent] = []
+        for file in files {
+            switch file.source {
+            case .lab(let path):
+                contents.append(
+                    FileContent(source: .path(archive.path(of: path, in: spec)), to: file.to, mode: file.mode)
+                )
+            case .text(let template):
+                let (text, _) = try resolve(template, quoted: false)
+                contents.append(FileContent(source: .bytes(Array(text.utf8)), to: file.to, mode: file.mode))
+            }
+        }
+        return contents
+    }
+
+    // MARK: Values
+
+    private func resolve(_ template: Template, quoted: Bool) throws(StepError) -> (String, [String: String]) {
+        var secrets: [String: String] = [:]
+        var text = ""
+        for segment in template.segments {
+            switch segment {
+            case .literal(let literal): text += literal
+            case .node(let name, let field):
+                let value = try self.value(of: field, at: name)
+                text += quoted ? Template.shellQuoted(value) : value
+            case .secret(let name):
+                guard let value = surroundings.secret(name) else {
+                    let variable = "MUSTER_SECRET_" + CommandBuilder.variableName(name)
+                    throw StepError(.unresolved, "the secret '\(name)' is not there: set \(variable) and resume")
+                }
+                // In a command a secret stands in the environment only: command lines are for all to read.
+                if quoted {
+                    let variable = "MUSTER_SECRET_" + CommandBuilder.variableName(name)
+                    secrets[variable] = value
+                    text += "\"$\(variable)\""
+                } else {
+                    text += value
+                }
+            }
+        }
+        return (text, secrets)
+    }
+
+    private func value(of field: String, at name: NodeName) throws(StepError) -> String {
+        guard let node = find(name) else { throw StepError(.unresolved, "there is no node \(name) now") }
+        if field == "name" { return name.description }
+        guard let value = node.facts[field] else {
+            throw StepError(.unresolved, "node \(name) has no '\(field)' (it is \(node.state.rawValue))")
+        }
+        return value
+    }
+
+    /// A command whose first word begins with `./` means a file of the lab.
+    private func withLabPath(_ text: String) -> String {
+        guard let path = CommandBuilder.labFile(ofCommand: text) else { return text }
+        let rest = text.dropFirst(path.count + 2)
+        return Template.shellQuoted(archive.path(of: path, in: spec)) + rest
+    }
+
+    /// The file of the lab that a command starts, relative to the lab's folder; nil when it starts something else.
+    package static func labFile(ofCommand text: some StringProtocol) -> String? {
+        guard text.hasPrefix("./") else { return nil }
+        let word = text.dropFirst(2).prefix { !" \t\n;|&()<>\"'`$".contains($0) }
+        return word.isEmpty ? nil : String(word)
+    }
+
+    // MARK: Environment
+
+    private func environment(suite: SuiteSpec? = nil) throws(StepError) -> [String: String] {
+        var environment = surroundings.environment
+        environment["MUSTER_NODE"] = node.name.description
+        environment["MUSTER_GROUP"] = node.name.group
+        environment["MUSTER_NODE_DIR"] = directory
+        environment["MUSTER_LAB_DIR"] = spec.labDirectory
+        environment["MUSTER_RUN"] = run.description
+        if let address = node.facts["address"] { environment["MUSTER_ADDRESS"] = address }
+        var groups = Set(spec.groups.first { $0.name == node.name.group }?.needs.map(\.group) ?? [])
+        if let suite {
+            groups.insert(suite.group)
+            groups.formUnion(suite.needs.map(\.group))
+            groups.formUnion(spec.groups.first { $0.name == suite.group }?.needs.map(\.group) ?? [])
+        }
+        for group in spec.groups where groups.contains(group.name) && group.hasNodes {
+            for index in 0..<group.count {
+                let name = NodeName(group: group.name, index: index)
+                guard let address = find(name)?.facts["address"] else { continue }
+                environment["MUSTER_\(CommandBuilder.variableName(group.name))_\(index)_ADDRESS"] = address
+            }
+        }
+        return environment
+    }
+
+    /// A name as it stands in names of environment variables: upper case, `-` becomes `_`.
+    package static func variableName(_ name: String) -> String {
+        String(name.uppercased().map { $0 == "-" || $0 == "." ? "_" : $0 })
+    }
+}

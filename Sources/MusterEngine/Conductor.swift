@@ -1,0 +1,113 @@
+import Foundation
+package import Logging
+import MusterCore
+package import MusterDrivers
+package import MusterStore
+package import NIOCore
+import Synchronization
+
+/// The process that performs: the inbox, the turn on its own thread, the performer, and the socket for other commands.
+///
+/// Made while its state's lock is held. `run()` is start-up, work and shut-down; recovery after a crash is its start-up.
+package final class Conductor: Sendable {
+    private let inbox = Inbox()
+    private let bell: Bell
+    private let performer: Performer
+    private let core: Mutex<ConductorCore?>
+    private let logger: Logger
+    private let state: StateDirectory
+    private let socket = Mutex<ConductorSocket?>(nil)
+    private let failure = Mutex<StoreError?>(nil)
+
+    /// - Parameters:
+    ///   - makeDriver: gets the place where the driver reports lost nodes.
+    ///   - bell: rung after each commit, for followers in this process.
+    package init(
+        store: any Store, state: StateDirectory, identity: ConductorCore.Identity, bell: Bell,
+        surroundings: CommandBuilder.Surroundings, time: any TimeSource, logger: Logger,
+        makeDriver: (@escaping @Sendable (DriverEvent) -> Void) -> any Driver
+    ) throws(StoreError) {
+        self.bell = bell
+        self.logger = logger
+        self.state = state
+        let inbox = inbox
+        let driver = makeDriver { event in
+            switch event {
+            case .lost(let node, let reason): inbox.put(.nodeLost(node, reason: reason))
+            }
+        }
+        performer = Performer(
+            driver: driver, inbox: inbox, time: time,
+            settings: Performer.Settings(state: state, stateName: store.stateName, surroundings: surroundings),
+            logger: logger
+        )
+        core = Mutex(try ConductorCore(store: store, identity: identity, time: time))
+    }
+
+    /// Conducts until `stop()` or until a turn cannot be committed any more.
+    ///
+    /// - Throws: `StoreError` when the store ended it. Nothing is lost: the next conductor goes on.
+    package func run(group: any EventLoopGroup) async throws {
+        let (watched, epoch) = core.withLock { core in (core?.director.watchedNodes ?? [], core?.epoch ?? 0) }
+        let inbox = inbox
+        do {
+            let opened = try await ConductorSocket.open(state, group: group) { inbox.put(.requestsArrived) }
+            socket.withLock { $0 = opened }
+        } catch {
+            logger.warning("no other command can reach this one: its socket in \(state.path) failed: \(error)")
+        }
+        // What was lost while nobody looked is known before anything is decided.
+        await performer.settle(watched, epoch: epoch)
+        inbox.put(.requestsArrived)
+        await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
+            let thread = Thread { [self] in
+                loop()
+                done.resume()
+            }
+            thread.name = "conductor"
+            thread.stackSize = 8 << 20
+            thread.start()
+        }
+        await performer.stop()
+        let opened = socket.withLock { socket in
+            defer { socket = nil }
+            return socket
+        }
+        await opened?.close()
+        bell.fallSilent()
+        if let error = failure.withLock({ $0 }) { throw error }
+    }
+
+    /// A request lies in the store's inbox table.
+    package func poke() { inbox.put(.requestsArrived) }
+
+    /// Ends after the present turn. What runs on nodes goes on under its supervisors.
+    package func stop() { inbox.put(.stop) }
+
+    private func loop() {
+        // The core belongs to this thread alone from here on.
+        guard var core = core.withLock({ core in
+            defer { core = nil }
+            return core
+        })
+        else { return }
+        while true {
+            let items = inbox.take(timeout: core.timeToNextTimer())
+            do {
+                let directives = try core.takeTurn(items)
+                performer.perform(directives, with: core.director, epoch: core.epoch)
+            } catch {
+                logger.error("the conductor ends: \(error)")
+                failure.withLock { $0 = error }
+                return
+            }
+            announce(core.director.position)
+            for case .stop in items { return }
+        }
+    }
+
+    private func announce(_ position: Int64) {
+        bell.ring(position)
+        socket.withLock { $0 }?.announce(position)
+    }
+}

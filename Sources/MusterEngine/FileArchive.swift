@@ -1,0 +1,52 @@
+import Crypto
+import Foundation
+package import MusterCore
+
+/// Copies of the lab files that runs use, under their content hash: a resumed run uses what it began with.
+package struct FileArchive: Sendable {
+    private let state: StateDirectory
+    package init(_ state: StateDirectory) { self.state = state }
+
+    /// Keeps a copy of a file; returns how the run names it, or nil when there is no such regular file.
+    ///
+    /// - Parameter path: relative to the lab's folder.
+    package func keep(_ path: String, labDirectory: String) throws(StateError) -> LabFile? {
+        let source = labDirectory + "/" + path
+        var isDirectory: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: source, isDirectory: &isDirectory), !isDirectory.boolValue,
+            let content = FileManager.default.contents(atPath: source)
+        else { return nil }
+        let hash = SHA256.hash(data: content).map { byte in
+            let digits = String(byte, radix: 16)
+            return digits.count == 1 ? "0" + digits : digits
+        }.joined()
+        let file = LabFile(path: path, hash: hash)
+        let copy = self.copy(of: file)
+        guard !FileManager.default.fileExists(atPath: copy) else { return file }
+        do {
+            try FileManager.default.createDirectory(
+                atPath: state.files, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700]
+            )
+            let partial = "\(copy).\(getpid())"
+            try content.write(to: URL(fileURLWithPath: partial))
+            let mode = (try FileManager.default.attributesOfItem(atPath: source)[.posixPermissions] as? Int) ?? 0o600
+            try FileManager.default.setAttributes([.posixPermissions: mode & 0o700], ofItemAtPath: partial)
+            guard rename(partial, copy) == 0 else { throw POSIXError(.init(rawValue: errno) ?? .EIO) }
+        } catch {
+            throw StateError("a copy of \(source) cannot be kept in \(state.files): \(error.reason)")
+        }
+        return file
+    }
+
+    private func copy(of file: LabFile) -> String { state.files + "/" + file.hash }
+
+    /// Where to take a file of a run from: the lab's own while it is unchanged (scripts find what lies beside them), else
+    /// the kept copy.
+    package func path(of path: String, in spec: RunSpec) -> String {
+        let own = spec.labDirectory + "/" + path
+        guard let file = spec.files.first(where: { $0.path == path }) else { return own }
+        let copy = copy(of: file)
+        guard FileManager.default.fileExists(atPath: copy) else { return own }
+        return FileManager.default.contentsEqual(atPath: own, andPath: copy) ? own : copy
+    }
+}

@@ -1,0 +1,285 @@
+package import Logging
+package import MusterCore
+package import MusterDrivers
+import Synchronization
+
+/// Does what turns decided, after their commit, and puts what came of it into the inbox.
+///
+/// It decides nothing. An act that is under way already is not begun again; acting twice is harmless all the same, as each
+/// carries its operation id.
+package final class Performer: Sendable {
+    package struct Settings: Sendable {
+        package var state: StateDirectory
+        package var stateName: String
+        package var surroundings: CommandBuilder.Surroundings
+        package init(state: StateDirectory, stateName: String, surroundings: CommandBuilder.Surroundings) {
+            self.state = state
+            self.stateName = stateName
+            self.surroundings = surroundings
+        }
+    }
+
+    private struct Key: Hashable {
+        let step: StepID
+        let number: Int32
+    }
+
+    private struct UnderWay {
+        var isInterrupted = false
+        var task: Task<Void, Never>?
+    }
+
+    private let driver: any Driver
+    private let inbox: Inbox
+    private let time: any TimeSource
+    private let settings: Settings
+    private let logger: Logger
+    private let underWay = Mutex<[Key: UnderWay]>([:])
+    private let watches = Mutex<[Task<Void, Never>]>([])
+
+    package init(
+        driver: any Driver, inbox: Inbox, time: any TimeSource, settings: Settings, logger: Logger
+    ) {
+        self.driver = driver
+        self.inbox = inbox
+        self.time = time
+        self.settings = settings
+        self.logger = logger
+    }
+
+    /// Begins everything a turn decided. Called on the conductor's thread, with the Director as the turn left it.
+    package func perform(_ directives: [Directive], with director: borrowing Director, epoch: Epoch) {
+        for directive in directives {
+            CrashPoint.reached(.beforeDirective)
+            switch directive {
+            case .perform(let act): begin(act, with: director, epoch: epoch)
+            case .interrupt(let act): interrupt(act, with: director, epoch: epoch)
+            case .watch(let node):
+                if let row = director.node(node) { watch(handle(for: row, epoch: epoch)) }
+            }
+            CrashPoint.reached(.afterDirective)
+        }
+    }
+
+    /// Stops waiting for what is under way, and waits until nobody waits any more. What runs on nodes goes on.
+    package func stop() async {
+        let tasks = underWay.withLock { $0.values.compactMap(\.task) } + watches.withLock { $0 }
+        for task in tasks { task.cancel() }
+        for task in tasks { await task.value }
+    }
+
+    // MARK: Acts
+
+    private func begin(_ act: Act, with director: borrowing Director, epoch: Epoch) {
+        if act.spec.action == .noop {
+            inbox.put(.actEnded(act, .succeeded(facts: [:])))
+            return
+        }
+        let key = Key(step: act.step, number: act.number)
+        let isNew = underWay.withLock { acts in
+            guard acts[key] == nil else { return false }
+            acts[key] = UnderWay()
+            return true
+        }
+        guard isNew else { return }
+        let job: Job
+        do throws(StepError) {
+            job = try makeJob(act, with: director, epoch: epoch)
+        } catch {
+            finish(key, act, .failed(error))
+            return
+        }
+        // One task an act, tracked in `underWay` and awaited in `stop()`.
+        let task = Task { [self] in
+            let outcome = await carryOut(job)
+            if let outcome { finish(key, act, outcome) }
+        }
+        underWay.withLock { $0[key]?.task = task }
+    }
+
+    private func finish(_ key: Key, _ act: Act, _ outcome: ActOutcome) {
+        underWay.withLock { $0[key] = nil }
+        inbox.put(.actEnded(act, outcome))
+    }
+
+    private func interrupt(_ act: Act, with director: borrowing Director, epoch: Epoch) {
+        let key = Key(step: act.step, number: act.number)
+        let task: Task<Void, Never>? = underWay.withLock { acts in
+            acts[key]?.isInterrupted = true
+            return acts[key]?.task
+        }
+        guard let node = act.node.flatMap({ director.node($0) }) else { return }
+        if act.spec.action == .ready {
+            task?.cancel()
+            return
+        }
+        let handle = handle(for: node, epoch: epoch)
+        let operation = operation(of: act)
+        let task2 = Task { [driver, logger] in
+            do {
+                try await driver.end(operation, on: handle, grace: Defaults.grace)
+            } catch {
+                logger.warning("ending \(operation) on \(handle.name) failed: \(error)")
+            }
+        }
+        watches.withLock { $0.append(task2) }
+    }
+
+    private func watch(_ node: NodeHandle) {
+        let task = Task { [driver, inbox] in
+            do throws(StepError) {
+                try await driver.watch(node)
+            } catch {
+                inbox.put(.nodeLost(node.id, reason: error.message))
+            }
+        }
+        watches.withLock { $0.append(task) }
+    }
+
+    /// Watches nodes and waits until it is known which of them were lost while nobody looked.
+    package func settle(_ nodes: [NodeRow], epoch: Epoch) async {
+        await withTaskGroup(of: Void.self) { group in
+            for node in nodes {
+                let handle = handle(for: node, epoch: epoch)
+                group.addTask { [driver, inbox] in
+                    do throws(StepError) {
+                        try await driver.watch(handle)
+                    } catch {
+                        inbox.put(.nodeLost(handle.id, reason: error.message))
+                    }
+                }
+            }
+        }
+    }
+
+    private func handle(for node: NodeRow, epoch: Epoch) -> NodeHandle {
+        NodeHandle(
+            id: node.id, name: node.name, lab: node.lab, directory: settings.state.node(node), facts: node.facts,
+            epoch: epoch
+        )
+    }
+
+    private func operation(of act: Act) -> OperationID {
+        OperationID(state: settings.stateName, step: act.step, attempt: Int(act.number))
+    }
+
+    // MARK: Jobs
+
+    /// An act with everything it needs, so that it can leave the conductor's thread.
+    private struct Job: Sendable {
+        enum Work: Sendable {
+            case create(server: Command?)
+            case run(Command)
+            case put([FileContent])
+            case ready([ReadyCondition], commands: [Int: Command])
+            case destroy
+        }
+        let work: Work
+        let node: NodeHandle
+        let operation: OperationID
+        let key: Key
+    }
+
+    private func makeJob(
+        _ act: Act, with director: borrowing Director, epoch: Epoch
+    ) throws(StepError) -> Job {
+        guard let node = act.node.flatMap({ director.node($0) }) else {
+            throw StepError(.lost, "its node is not there any more")
+        }
+        guard let own = director.spec(act.step.plan), let creator = director.spec(node.createdBy) else {
+            throw StepError(.lost, "the request it belongs to is not there any more")
+        }
+        let lab = node.lab
+        let known = copy director
+        let builder = CommandBuilder(
+            run: RunName(act.step.plan), spec: act.spec.action.usesCreatorsRequest ? creator : own, node: node,
+            directory: settings.state.node(node), archive: FileArchive(settings.state),
+            surroundings: settings.surroundings, find: { known.node(lab: lab, $0) }
+        )
+        return Job(
+            work: try work(for: act, builder), node: handle(for: node, epoch: epoch), operation: operation(of: act),
+            key: Key(step: act.step, number: act.number)
+        )
+    }
+
+    private func work(for act: Act, _ builder: CommandBuilder) throws(StepError) -> Job.Work {
+        let a = Int(act.spec.a)
+        let spec = builder.spec
+        switch act.spec.action {
+        case .provision:
+            let step = spec.groups[a].steps[Int(act.spec.b)]
+            switch step.kind {
+            case .process(let template):
+                guard let template else { return .create(server: nil) }
+                return .create(server: try builder.shell(template, timeout: nil, leftovers: .keep))
+            case .run(let template):
+                return .run(try builder.shell(template, timeout: step.timeout, leftovers: .keep))
+            case .files(let files): return .put(try builder.files(files))
+            }
+        case .ready:
+            let conditions = spec.groups[a].ready
+            var commands: [Int: Command] = [:]
+            for (index, condition) in conditions.enumerated() {
+                guard case .run(let template) = condition.probe else { continue }
+                commands[index] = try builder.shell(template, timeout: condition.within, leftovers: .end)
+            }
+            return .ready(conditions, commands: commands)
+        case .undo:
+            let step = spec.groups[a].steps[Int(act.spec.b)]
+            guard let undo = step.undo else { throw StepError(.unresolved, "there is nothing to undo") }
+            return .run(try builder.shell(undo, timeout: step.timeout, leftovers: .end))
+        case .destroy: return .destroy
+        case .before, .after:
+            let suite = spec.suites[a]
+            guard let template = act.spec.action == .before ? suite.before : suite.after else {
+                throw StepError(.unresolved, "there is nothing to run")
+            }
+            return .run(
+                try builder.shell(template, timeout: Defaults.stepTimeout, leftovers: .keep, suite: suite)
+            )
+        case .attempt:
+            let suite = spec.suites[a]
+            return .run(try builder.test(suite.tests[Int(act.spec.b)], in: suite, attempt: Int(act.spec.c)))
+        case .exec:
+            guard let exec = spec.exec else { throw StepError(.unresolved, "there is nothing to run") }
+            return .run(try builder.exec(exec))
+        case .barrier, .noop: throw StepError(.unresolved, "such a step is not performed")
+        }
+    }
+
+    /// Does the work; nil when it was only stopped to wait, because the conductor ends.
+    private func carryOut(_ job: Job) async -> ActOutcome? {
+        do throws(StepError) {
+            switch job.work {
+            case .create(let server):
+                return .succeeded(facts: try await driver.create(job.node, operation: job.operation, server: server))
+            case .run(let command):
+                return .exited(try await driver.run(command, on: job.node, operation: job.operation))
+            case .put(let files):
+                try await driver.put(files, on: job.node)
+                return .succeeded(facts: [:])
+            case .ready(let conditions, let commands):
+                try await Readiness(driver: driver, time: time).await(
+                    conditions, commands: commands, on: job.node, operation: job.operation
+                )
+                return .succeeded(facts: [:])
+            case .destroy:
+                try await driver.destroy(job.node)
+                return .succeeded(facts: [:])
+            }
+        } catch {
+            let wasInterrupted = underWay.withLock { $0[job.key]?.isInterrupted == true }
+            return Task.isCancelled && !wasInterrupted ? nil : .failed(error)
+        }
+    }
+}
+
+extension ActionKind {
+    /// Whether the lab as it was when the node was made says what to do, and not the lab of the present run.
+    var usesCreatorsRequest: Bool {
+        switch self {
+        case .provision, .ready, .undo, .destroy: true
+        case .barrier, .noop, .before, .after, .attempt, .exec: false
+        }
+    }
+}

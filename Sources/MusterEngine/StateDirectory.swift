@@ -1,0 +1,52 @@
+package import MusterCore
+import Foundation
+
+/// Where a state keeps its things: `.muster` beside the lab, or where the user says.
+package struct StateDirectory: Hashable, Sendable {
+    /// Absolute.
+    package let path: String
+    package init(path: String) { self.path = path }
+
+    package var database: String { path + "/muster.db" }
+    package var lock: String { path + "/conductor.lock" }
+    package var files: String { path + "/files" }
+    package var nodes: String { path + "/nodes" }
+    /// The name of the conductor's socket in this folder.
+    package static let socketName = "conductor.sock"
+
+    /// A node's own folder. The number keeps a replacement apart from the node it replaces.
+    package func node(_ node: NodeRow) -> String {
+        "\(nodes)/\(node.id.rawValue)-\(node.name.group)-\(node.name.index)"
+    }
+
+    /// Makes the folder, readable by its owner only.
+    package func create() throws(StateError) {
+        do {
+            try FileManager.default.createDirectory(
+                atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700]
+            )
+        } catch {
+            throw StateError(
+                "the state folder \(path) cannot be made: \(error.reason); name another with --state DIR or MUSTER_STATE"
+            )
+        }
+    }
+}
+
+/// A state folder that cannot be used, in words.
+package struct StateError: Error, Hashable, Sendable, CustomStringConvertible {
+    package let description: String
+    package init(_ description: String) { self.description = description }
+}
+
+extension Error {
+    /// What the system said, without Foundation's wrapping.
+    var reason: String {
+        let error = self as NSError
+        if let underlying = error.userInfo[NSUnderlyingErrorKey] as? NSError, underlying.domain == NSPOSIXErrorDomain {
+            return String(cString: strerror(Int32(underlying.code)))
+        }
+        if error.domain == NSPOSIXErrorDomain { return String(cString: strerror(Int32(error.code))) }
+        return error.localizedDescription
+    }
+}
