@@ -67,7 +67,8 @@ let package = Package(
         .target(
             name: "MusterCLI",
             dependencies: [
-                "MusterCore", "MusterStore", "MusterLab", "MusterReport", "MusterDrivers", "MusterEngine", argumentParser,
+                "MusterCore", "MusterStore", "MusterLab", "MusterReport", "MusterDrivers", "MusterEngine",
+                argumentParser,
                 logging,
             ],
             swiftSettings: strict
@@ -105,7 +106,11 @@ let package = Package(
             dependencies: ["MusterCore", "MusterCLI", "MusterStore", "MusterReport", "MusterTestKit", argumentParser],
             swiftSettings: strict
         ),
-        .testTarget(name: "EndToEndTests", dependencies: ["muster", "muster-supervise"], swiftSettings: strict),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: ["muster", "muster-supervise", subprocess],
+            swiftSettings: strict
+        ),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

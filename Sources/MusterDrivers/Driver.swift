@@ -10,7 +10,11 @@ package protocol Driver: Sendable {
     var kind: String { get }
 
     /// Makes the node, starts its server when it has one, and returns what is known of it: at least `address`.
-    func create(_ node: NodeHandle, operation: OperationID, server: Command?) async throws(StepError) -> [String: String]
+    func create(
+        _ node: NodeHandle,
+        operation: OperationID,
+        server: Command?
+    ) async throws(StepError) -> [String: String]
 
     /// Runs a command on the node to its end, or finds the one that this operation started before, and returns how it ended.
     ///
@@ -53,7 +57,12 @@ package struct NodeHandle: Hashable, Sendable {
     package var epoch: Epoch
 
     package init(
-        id: NodeID, name: NodeName, lab: String, directory: String, facts: [String: String], epoch: Epoch
+        id: NodeID,
+        name: NodeName,
+        lab: String,
+        directory: String,
+        facts: [String: String],
+        epoch: Epoch
     ) {
         self.id = id
         self.name = name
@@ -91,8 +100,13 @@ package struct Command: Hashable, Sendable {
     package var outputLimit: Int64
 
     package init(
-        _ program: Program, environment: [String: String], secrets: [String: String] = [:], timeout: Duration?,
-        grace: Duration = Defaults.grace, leftovers: Leftovers, outputLimit: Int64 = 8 << 20
+        _ program: Program,
+        environment: [String: String],
+        secrets: [String: String] = [:],
+        timeout: Duration?,
+        grace: Duration = Defaults.grace,
+        leftovers: Leftovers,
+        outputLimit: Int64 = 8 << 20
     ) {
         self.program = program
         self.environment = environment

@@ -27,12 +27,20 @@ package struct CommandBuilder {
 
     // MARK: Commands
 
-    func shell(_ template: Template, timeout: Duration?, leftovers: Command.Leftovers, suite: SuiteSpec? = nil)
+    func shell(
+        _ template: Template,
+        timeout: Duration?,
+        leftovers: Command.Leftovers,
+        suite: SuiteSpec? = nil
+    )
         throws(StepError) -> Command
     {
         let (text, secrets) = try resolve(template, quoted: true)
         return Command(
-            .shell(withLabPath(text)), environment: try environment(suite: suite), secrets: secrets, timeout: timeout,
+            .shell(withLabPath(text)),
+            environment: try environment(suite: suite),
+            secrets: secrets,
+            timeout: timeout,
             leftovers: leftovers
         )
     }
@@ -42,8 +50,10 @@ package struct CommandBuilder {
         switch test.command {
         case .file(let path):
             command = Command(
-                .arguments([archive.path(of: path, in: spec)]), environment: try environment(suite: suite),
-                timeout: test.timeout, leftovers: .end
+                .arguments([archive.path(of: path, in: spec)]),
+                environment: try environment(suite: suite),
+                timeout: test.timeout,
+                leftovers: .end
             )
         case .run(let template):
             command = try shell(template, timeout: test.timeout, leftovers: .end, suite: suite)

@@ -1,6 +1,6 @@
 import Foundation
 package import Logging
-import MusterCore
+package import MusterCore
 package import MusterDrivers
 package import MusterStore
 package import NIOCore
@@ -23,8 +23,13 @@ package final class Conductor: Sendable {
     ///   - makeDriver: gets the place where the driver reports lost nodes.
     ///   - bell: rung after each commit, for followers in this process.
     package init(
-        store: any Store, state: StateDirectory, identity: ConductorCore.Identity, bell: Bell,
-        surroundings: CommandBuilder.Surroundings, time: any TimeSource, logger: Logger,
+        store: any Store,
+        state: StateDirectory,
+        identity: ConductorCore.Identity,
+        bell: Bell,
+        surroundings: CommandBuilder.Surroundings,
+        time: any TimeSource,
+        logger: Logger,
         makeDriver: (@escaping @Sendable (DriverEvent) -> Void) -> any Driver
     ) throws(StoreError) {
         self.bell = bell
@@ -37,7 +42,9 @@ package final class Conductor: Sendable {
             }
         }
         performer = Performer(
-            driver: driver, inbox: inbox, time: time,
+            driver: driver,
+            inbox: inbox,
+            time: time,
             settings: Performer.Settings(state: state, stateName: store.stateName, surroundings: surroundings),
             logger: logger
         )
@@ -81,15 +88,19 @@ package final class Conductor: Sendable {
     /// A request lies in the store's inbox table.
     package func poke() { inbox.put(.requestsArrived) }
 
+    /// Begins a plan that this process has built. It is acknowledged by its row: `Store.plan(request:)` after the bell.
+    package func submit(_ plan: PlanSubmission) { inbox.put(.submitted(plan)) }
+
     /// Ends after the present turn. What runs on nodes goes on under its supervisors.
     package func stop() { inbox.put(.stop) }
 
     private func loop() {
         // The core belongs to this thread alone from here on.
-        guard var core = core.withLock({ core in
-            defer { core = nil }
-            return core
-        })
+        guard
+            var core = core.withLock({ core in
+                defer { core = nil }
+                return core
+            })
         else { return }
         while true {
             let items = inbox.take(timeout: core.timeToNextTimer())

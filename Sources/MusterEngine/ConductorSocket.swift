@@ -20,7 +20,9 @@ package final class ConductorSocket: Sendable {
 
     /// Listens; `onPoke` is called when a client has put a request into the store.
     package static func open(
-        _ state: StateDirectory, group: any EventLoopGroup, onPoke: @escaping @Sendable () -> Void
+        _ state: StateDirectory,
+        group: any EventLoopGroup,
+        onPoke: @escaping @Sendable () -> Void
     ) async throws -> ConductorSocket {
         let clients = Clients()
         let folder = try Folder(state.path)
@@ -54,7 +56,9 @@ package final class ConductorSocket: Sendable {
         var position: Int64 { last.load(ordering: .relaxed) }
 
         func add(_ channel: any Channel) { channels.withLock { $0[ObjectIdentifier(channel)] = channel } }
-        func remove(_ channel: any Channel) { channels.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(channel)) } }
+        func remove(_ channel: any Channel) {
+            channels.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(channel)) }
+        }
 
         func announce(_ position: Int64) {
             last.store(position, ordering: .relaxed)
@@ -81,7 +85,8 @@ package final class ConductorSocket: Sendable {
         func channelActive(context: ChannelHandlerContext) {
             clients.add(context.channel)
             context.writeAndFlush(
-                wrapOutboundOut(ByteBuffer(integer: clients.position, endianness: .little)), promise: nil
+                wrapOutboundOut(ByteBuffer(integer: clients.position, endianness: .little)),
+                promise: nil
             )
         }
 
@@ -92,7 +97,8 @@ package final class ConductorSocket: Sendable {
         func channelWritabilityChanged(context: ChannelHandlerContext) {
             guard context.channel.isWritable else { return }
             context.writeAndFlush(
-                wrapOutboundOut(ByteBuffer(integer: clients.position, endianness: .little)), promise: nil
+                wrapOutboundOut(ByteBuffer(integer: clients.position, endianness: .little)),
+                promise: nil
             )
         }
 

@@ -25,7 +25,9 @@ package struct FileArchive: Sendable {
         guard !FileManager.default.fileExists(atPath: copy) else { return file }
         do {
             try FileManager.default.createDirectory(
-                atPath: state.files, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700]
+                atPath: state.files,
+                withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700]
             )
             let partial = "\(copy).\(getpid())"
             try content.write(to: URL(fileURLWithPath: partial))

@@ -38,7 +38,11 @@ package final class Performer: Sendable {
     private let watches = Mutex<[Task<Void, Never>]>([])
 
     package init(
-        driver: any Driver, inbox: Inbox, time: any TimeSource, settings: Settings, logger: Logger
+        driver: any Driver,
+        inbox: Inbox,
+        time: any TimeSource,
+        settings: Settings,
+        logger: Logger
     ) {
         self.driver = driver
         self.inbox = inbox
@@ -154,7 +158,11 @@ package final class Performer: Sendable {
 
     private func handle(for node: NodeRow, epoch: Epoch) -> NodeHandle {
         NodeHandle(
-            id: node.id, name: node.name, lab: node.lab, directory: settings.state.node(node), facts: node.facts,
+            id: node.id,
+            name: node.name,
+            lab: node.lab,
+            directory: settings.state.node(node),
+            facts: node.facts,
             epoch: epoch
         )
     }
@@ -181,7 +189,9 @@ package final class Performer: Sendable {
     }
 
     private func makeJob(
-        _ act: Act, with director: borrowing Director, epoch: Epoch
+        _ act: Act,
+        with director: borrowing Director,
+        epoch: Epoch
     ) throws(StepError) -> Job {
         guard let node = act.node.flatMap({ director.node($0) }) else {
             throw StepError(.lost, "its node is not there any more")
@@ -192,12 +202,18 @@ package final class Performer: Sendable {
         let lab = node.lab
         let known = copy director
         let builder = CommandBuilder(
-            run: RunName(act.step.plan), spec: act.spec.action.usesCreatorsRequest ? creator : own, node: node,
-            directory: settings.state.node(node), archive: FileArchive(settings.state),
-            surroundings: settings.surroundings, find: { known.node(lab: lab, $0) }
+            run: RunName(act.step.plan),
+            spec: act.spec.action.usesCreatorsRequest ? creator : own,
+            node: node,
+            directory: settings.state.node(node),
+            archive: FileArchive(settings.state),
+            surroundings: settings.surroundings,
+            find: { known.node(lab: lab, $0) }
         )
         return Job(
-            work: try work(for: act, builder), node: handle(for: node, epoch: epoch), operation: operation(of: act),
+            work: try work(for: act, builder),
+            node: handle(for: node, epoch: epoch),
+            operation: operation(of: act),
             key: Key(step: act.step, number: act.number)
         )
     }
@@ -260,7 +276,10 @@ package final class Performer: Sendable {
                 return .succeeded(facts: [:])
             case .ready(let conditions, let commands):
                 try await Readiness(driver: driver, time: time).await(
-                    conditions, commands: commands, on: job.node, operation: job.operation
+                    conditions,
+                    commands: commands,
+                    on: job.node,
+                    operation: job.operation
                 )
                 return .succeeded(facts: [:])
             case .destroy:

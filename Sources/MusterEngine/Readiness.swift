@@ -12,7 +12,10 @@ struct Readiness: Sendable {
 
     /// - Throws: `.notReady` naming the condition and what was seen last; what the driver throws when the node is lost.
     func await(
-        _ conditions: [ReadyCondition], commands: [Int: Command], on node: NodeHandle, operation: OperationID
+        _ conditions: [ReadyCondition],
+        commands: [Int: Command],
+        on node: NodeHandle,
+        operation: OperationID
     ) async throws(StepError) {
         let begin = time.now()
         for (index, condition) in conditions.enumerated() {
@@ -47,7 +50,10 @@ struct Readiness: Sendable {
     }
 
     private func ask(
-        _ condition: ReadyCondition, _ command: Command?, on node: NodeHandle, _ operation: OperationID
+        _ condition: ReadyCondition,
+        _ command: Command?,
+        on node: NodeHandle,
+        _ operation: OperationID
     ) async throws(StepError) {
         guard let command else {
             try await driver.probe(condition.probe, on: node, within: min(condition.within, .seconds(5)))

@@ -1,5 +1,5 @@
-package import MusterCore
 import Foundation
+package import MusterCore
 
 /// Where a state keeps its things: `.muster` beside the lab, or where the user says.
 package struct StateDirectory: Hashable, Sendable {
@@ -23,7 +23,9 @@ package struct StateDirectory: Hashable, Sendable {
     package func create() throws(StateError) {
         do {
             try FileManager.default.createDirectory(
-                atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700]
+                atPath: path,
+                withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700]
             )
         } catch {
             throw StateError(

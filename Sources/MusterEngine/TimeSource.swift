@@ -1,9 +1,9 @@
 package import MusterCore
 
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #elseif canImport(Musl)
-    import Musl
+import Musl
 #endif
 
 /// Where the conductor gets the time from. Tests give a clock that they move by hand.

@@ -1,4 +1,8 @@
+import MusterCLI
+
 @main
 struct Muster {
-    static func main() {}
+    static func main() async {
+        await CommandLineTool.main()
+    }
 }

@@ -7,6 +7,8 @@ package struct Director: Sendable {
     package enum Event: Sendable {
         /// A client asked for something.
         case requested(RequestRow)
+        /// This process itself asked for something.
+        case submitted(PlanSubmission)
         case actEnded(Act, ActOutcome)
         case nodeLost(NodeID, reason: String)
         /// Time has passed: timers may be due.
@@ -29,7 +31,8 @@ package struct Director: Sendable {
         lastPlan = snapshot.lastPlan
         lastEvent = snapshot.lastEvent
         context = RunContext(
-            nodes: NodeTable(rows: snapshot.nodes, lastNumber: snapshot.lastNode), chance: SeededChance(seed: seed),
+            nodes: NodeTable(rows: snapshot.nodes, lastNumber: snapshot.lastNode),
+            chance: SeededChance(seed: seed),
             specs: snapshot.specs
         )
         for stored in snapshot.plans.sorted(by: { $0.row.id < $1.row.id }) where stored.row.host == host {
@@ -64,6 +67,8 @@ package struct Director: Sendable {
         case .requested(let row):
             turn.requestsDone.append(row.id)
             answer(row.request, into: &turn)
+        case .submitted(let submission):
+            submit(submission.token, submission.spec, steps: submission.steps, into: &turn)
         case .actEnded(let act, let outcome):
             touched.insert(act.step.plan)
             runs[act.step.plan]?.actEnded(act, outcome, in: &context, into: &turn)
@@ -147,7 +152,12 @@ package struct Director: Sendable {
         queue.removeAll { $0 == id }
     }
 
-    private mutating func submit(_ token: String, _ spec: RunSpec, into turn: inout Turn) {
+    private mutating func submit(
+        _ token: String,
+        _ spec: RunSpec,
+        steps: [PlanSubmission.Step] = [],
+        into turn: inout Turn
+    ) {
         if let refusal = refusal(of: spec) {
             turn.emit(.requestRefused, detail: Refusal(token: token, reason: refusal).text)
             return
@@ -155,13 +165,20 @@ package struct Director: Sendable {
         lastPlan += 1
         let id = PlanID(lastPlan)
         let row = PlanRow(
-            id: id, request: token, verb: spec.verb, lab: spec.lab, host: host, epoch: turn.epoch, createdAt: turn.now
+            id: id,
+            request: token,
+            verb: spec.verb,
+            lab: spec.lab,
+            host: host,
+            epoch: turn.epoch,
+            createdAt: turn.now
         )
         runs[id] = RunMachine(row: row, spec: spec)
         runs[id]?.plan.rowIsDirty = true
         touched.insert(id)
         turn.newSpecs[id] = spec
         turn.emit(.planCreated, plan: id)
+        for step in steps { runs[id]?.plan.append(step.spec, needs: step.needs) }
         if spec.verb == .down {
             for other in rivals(of: id, spec) { cancel(other, into: &turn) }
             queue.append(id)
@@ -177,6 +194,7 @@ package struct Director: Sendable {
         switch spec.verb {
         case .up, .test: runs[id]?.expand(in: &context, into: &turn)
         case .exec: runs[id]?.expandExec(in: context)
+        case .plan: break
         case .down:
             let doomed = doomed(by: spec)
             for node in doomed { context.nodes.change(node.id) { $0.heldBy = id } }
@@ -203,14 +221,21 @@ package struct Director: Sendable {
 
     /// Other unfinished runs that hold, or are about to make, machines of the same groups.
     private func rivals(of id: PlanID?, _ spec: RunSpec) -> [PlanID] {
-        let groups = Set(spec.verb == .down ? doomed(by: spec).map(\.name.group) + spec.downGroups : spec.groups.map(\.name))
+        let groups = Set(
+            spec.verb == .down ? doomed(by: spec).map(\.name.group) + spec.downGroups : spec.groups.map(\.name)
+        )
         return runs.values.filter { run in
-            guard run.id != id, run.spec.lab == spec.lab, run.spec.verb != .exec, !run.plan.row.state.isFinal else {
+            guard run.id != id, run.spec.lab == spec.lab, run.spec.verb != .exec, run.spec.verb != .plan,
+                !run.plan.row.state.isFinal
+            else {
                 return false
             }
-            if spec.verb == .down && spec.downGroups.isEmpty { return run.id < (id ?? run.id) || run.spec.verb != .down }
+            if spec.verb == .down && spec.downGroups.isEmpty {
+                return run.id < (id ?? run.id) || run.spec.verb != .down
+            }
             return run.spec.groups.contains { groups.contains($0.name) }
-                || run.spec.verb == .down && (run.spec.downGroups.isEmpty || !groups.isDisjoint(with: run.spec.downGroups))
+                || run.spec.verb == .down
+                    && (run.spec.downGroups.isEmpty || !groups.isDisjoint(with: run.spec.downGroups))
         }.map(\.id).sorted()
     }
 
@@ -234,6 +259,7 @@ package struct Director: Sendable {
                 }
             }
             return nil
+        case .plan: return nil
         case .exec:
             for name in spec.exec?.nodes ?? [] {
                 guard let node = context.nodes.current(lab: spec.lab, name) else { return .noNode(name, state: nil) }
@@ -241,6 +267,29 @@ package struct Director: Sendable {
             }
             return nil
         }
+    }
+}
+
+/// A plan that a program in this process has built: its steps come as they are, not from a lab.
+package struct PlanSubmission: Sendable {
+    package struct Step: Sendable {
+        package var spec: StepSpec
+        /// Positions of earlier steps of the same plan.
+        package var needs: [StepIndex]
+        package init(_ spec: StepSpec, needs: [StepIndex] = []) {
+            self.spec = spec
+            self.needs = needs
+        }
+    }
+    /// Its author's name for it, found again as `PlanRow.request`.
+    package var token: String
+    package var spec: RunSpec
+    package var steps: [Step]
+
+    package init(token: String, spec: RunSpec, steps: [Step]) {
+        self.token = token
+        self.spec = spec
+        self.steps = steps
     }
 }
 
@@ -264,7 +313,8 @@ package struct Refusal: Hashable, Sendable {
             switch self {
             case .inUse(let plan, let verb, let groups):
                 let what = groups.isEmpty ? "the lab" : groups.map { "'\($0)'" }.joined(separator: ", ")
-                return "\(what) in use by run \(RunName(plan)) (\(verb.rawValue)); wait for it, or: muster cancel \(RunName(plan))"
+                return
+                    "\(what) in use by run \(RunName(plan)) (\(verb.rawValue)); wait for it, or: muster cancel \(RunName(plan))"
             case .needed(let group, let dependent):
                 return "'\(dependent)' is up and needs '\(group)'; take both down: muster down \(group) \(dependent)"
             case .noNode(let name, nil): return "there is no node \(name); bring it up: muster up \(name.group)"

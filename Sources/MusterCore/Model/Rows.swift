@@ -21,7 +21,13 @@ package struct PlanRow: Hashable, Sendable {
     package var endedAt: Timestamp?
 
     package init(
-        id: PlanID, request: String, verb: Verb, lab: String, host: String, epoch: Epoch, createdAt: Timestamp
+        id: PlanID,
+        request: String,
+        verb: Verb,
+        lab: String,
+        host: String,
+        epoch: Epoch,
+        createdAt: Timestamp
     ) {
         self.id = id
         self.request = request
@@ -67,8 +73,16 @@ package struct StepSpec: Hashable, Sendable {
     package var input: String?
 
     package init(
-        _ action: ActionKind, a: Int32 = 0, b: Int32 = 0, c: Int32 = 0, node: NodeID? = nil, pool: Int32 = -1,
-        priority: Int64 = 0, threshold: Int32? = nil, startsAfterFailure: Bool = false, input: String? = nil
+        _ action: ActionKind,
+        a: Int32 = 0,
+        b: Int32 = 0,
+        c: Int32 = 0,
+        node: NodeID? = nil,
+        pool: Int32 = -1,
+        priority: Int64 = 0,
+        threshold: Int32? = nil,
+        startsAfterFailure: Bool = false,
+        input: String? = nil
     ) {
         self.action = action
         self.a = a
@@ -120,8 +134,16 @@ package struct StepRow: Hashable, Sendable {
     package var endedAt: Timestamp?
 
     package init(
-        plan: PlanID, index: StepIndex, isNew: Bool, spec: StepSpec, needs: [StepIndex], state: StepState = .pending,
-        tries: Int32 = 0, resource: NodeID? = nil, error: StepError? = nil, startedAt: Timestamp? = nil,
+        plan: PlanID,
+        index: StepIndex,
+        isNew: Bool,
+        spec: StepSpec,
+        needs: [StepIndex],
+        state: StepState = .pending,
+        tries: Int32 = 0,
+        resource: NodeID? = nil,
+        error: StepError? = nil,
+        startedAt: Timestamp? = nil,
         endedAt: Timestamp? = nil
     ) {
         self.plan = plan
@@ -160,8 +182,17 @@ package struct NodeRow: Hashable, Sendable {
     package var since: Timestamp
 
     package init(
-        id: NodeID, lab: String, name: NodeName, driver: String, state: NodeState, createdBy: PlanID, heldBy: PlanID?,
-        replacements: Int32 = 0, stepsStarted: Int32 = 0, facts: [String: String] = [:], reason: String? = nil,
+        id: NodeID,
+        lab: String,
+        name: NodeName,
+        driver: String,
+        state: NodeState,
+        createdBy: PlanID,
+        heldBy: PlanID?,
+        replacements: Int32 = 0,
+        stepsStarted: Int32 = 0,
+        facts: [String: String] = [:],
+        reason: String? = nil,
         since: Timestamp
     ) {
         self.id = id
@@ -213,9 +244,21 @@ package struct AttemptRow: Hashable, Sendable {
     package var operation: String?
 
     package init(
-        plan: PlanID, step: StepIndex, suite: String, test: String, number: Int, outcome: Outcome, note: String? = nil,
-        node: NodeName? = nil, nodeID: NodeID? = nil, startedAt: Timestamp? = nil, endedAt: Timestamp,
-        rerunsSpent: Int = 0, infraSpent: Int = 0, isCancelled: Bool = false, operation: String? = nil
+        plan: PlanID,
+        step: StepIndex,
+        suite: String,
+        test: String,
+        number: Int,
+        outcome: Outcome,
+        note: String? = nil,
+        node: NodeName? = nil,
+        nodeID: NodeID? = nil,
+        startedAt: Timestamp? = nil,
+        endedAt: Timestamp,
+        rerunsSpent: Int = 0,
+        infraSpent: Int = 0,
+        isCancelled: Bool = false,
+        operation: String? = nil
     ) {
         self.plan = plan
         self.step = step
@@ -276,8 +319,14 @@ package struct EventRow: Hashable, Sendable {
     package var detail: String?
 
     package init(
-        position: Int64, epoch: Epoch, at: Timestamp, kind: Kind, plan: PlanID? = nil, step: StepIndex? = nil,
-        node: NodeID? = nil, detail: String? = nil
+        position: Int64,
+        epoch: Epoch,
+        at: Timestamp,
+        kind: Kind,
+        plan: PlanID? = nil,
+        step: StepIndex? = nil,
+        node: NodeID? = nil,
+        detail: String? = nil
     ) {
         self.position = position
         self.epoch = epoch

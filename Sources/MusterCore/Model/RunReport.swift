@@ -19,9 +19,19 @@ package struct RunReport: Hashable, Sendable {
     package var flakyFails: Bool
 
     package init(
-        run: RunName, lab: String, verb: Verb, state: PlanState, result: PlanResult, reason: String? = nil,
-        startedAt: Timestamp, endedAt: Timestamp?, nodes: Int = 0, nodesReplaced: Int = 0, problems: [String] = [],
-        suites: [SuiteReport] = [], flakyFails: Bool = false
+        run: RunName,
+        lab: String,
+        verb: Verb,
+        state: PlanState,
+        result: PlanResult,
+        reason: String? = nil,
+        startedAt: Timestamp,
+        endedAt: Timestamp?,
+        nodes: Int = 0,
+        nodesReplaced: Int = 0,
+        problems: [String] = [],
+        suites: [SuiteReport] = [],
+        flakyFails: Bool = false
     ) {
         self.run = run
         self.lab = lab
@@ -84,8 +94,14 @@ package struct AttemptReport: Hashable, Sendable {
     package var files: [String]
 
     package init(
-        number: Int, outcome: Outcome, note: String? = nil, node: String? = nil, startedAt: Timestamp?,
-        duration: Duration, isCancelled: Bool = false, files: [String] = []
+        number: Int,
+        outcome: Outcome,
+        note: String? = nil,
+        node: String? = nil,
+        startedAt: Timestamp?,
+        duration: Duration,
+        isCancelled: Bool = false,
+        files: [String] = []
     ) {
         self.number = number
         self.outcome = outcome

@@ -46,8 +46,8 @@ package struct RunSpec: Hashable, Sendable, Codable {
     package static let parallelDefault = 64
 }
 
-/// What kind of run it is: the command that asked for it.
-package enum Verb: String, Hashable, Sendable, Codable, CaseIterable { case up, test, down, exec }
+/// What kind of run it is: the command that asked for it, or a plan of steps that a program has built.
+package enum Verb: String, Hashable, Sendable, Codable, CaseIterable { case up, test, down, exec, plan }
 
 package enum ResultFormat: String, Hashable, Sendable, Codable, CaseIterable { case jsonl, junit, tap, html }
 

@@ -52,8 +52,15 @@ package struct ProcessExit: Hashable, Sendable, Codable {
     package var leftovers: Int
 
     package init(
-        status: Int? = nil, signal: Int? = nil, timedOut: Bool = false, interrupted: Bool = false,
-        notStarted: String? = nil, startedAt: Timestamp, endedAt: Timestamp, outputDropped: Int64 = 0, leftovers: Int = 0
+        status: Int? = nil,
+        signal: Int? = nil,
+        timedOut: Bool = false,
+        interrupted: Bool = false,
+        notStarted: String? = nil,
+        startedAt: Timestamp,
+        endedAt: Timestamp,
+        outputDropped: Int64 = 0,
+        leftovers: Int = 0
     ) {
         self.status = status
         self.signal = signal

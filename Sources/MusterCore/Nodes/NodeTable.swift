@@ -32,13 +32,25 @@ package struct NodeTable: Sendable {
 
     /// Makes a node that is about to be created.
     mutating func make(
-        lab: String, name: NodeName, driver: String, plan: PlanID, replacements: Int32, into turn: inout Turn
+        lab: String,
+        name: NodeName,
+        driver: String,
+        plan: PlanID,
+        replacements: Int32,
+        into turn: inout Turn
     ) -> NodeID {
         lastNumber += 1
         let id = NodeID(lastNumber)
         rows[id] = NodeRow(
-            id: id, lab: lab, name: name, driver: driver, state: .creating, createdBy: plan, heldBy: plan,
-            replacements: replacements, since: turn.now
+            id: id,
+            lab: lab,
+            name: name,
+            driver: driver,
+            state: .creating,
+            createdBy: plan,
+            heldBy: plan,
+            replacements: replacements,
+            since: turn.now
         )
         current[Key(lab: lab, name: name)] = id
         dirty.insert(id)

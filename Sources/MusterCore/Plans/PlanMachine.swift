@@ -63,8 +63,11 @@ package struct PlanMachine: Sendable {
 
     package func act(of step: StepIndex, isInDoubt: Bool = false) -> Act {
         Act(
-            step: StepID(plan: row.id, index: step), number: tries[Int(step)], spec: specs[Int(step)],
-            node: node(of: step), isInDoubt: isInDoubt
+            step: StepID(plan: row.id, index: step),
+            number: tries[Int(step)],
+            spec: specs[Int(step)],
+            node: node(of: step),
+            isInDoubt: isInDoubt
         )
     }
 
@@ -173,9 +176,17 @@ package struct PlanMachine: Sendable {
             let isNew = i >= storedCount
             turn.steps.append(
                 StepRow(
-                    plan: row.id, index: step, isNew: isNew, spec: specs[i],
-                    needs: isNew ? newNeeds[i - storedCount] : [], state: states[i], tries: tries[i],
-                    resource: resources[i], error: errors[step], startedAt: started[i], endedAt: ended[i]
+                    plan: row.id,
+                    index: step,
+                    isNew: isNew,
+                    spec: specs[i],
+                    needs: isNew ? newNeeds[i - storedCount] : [],
+                    state: states[i],
+                    tries: tries[i],
+                    resource: resources[i],
+                    error: errors[step],
+                    startedAt: started[i],
+                    endedAt: ended[i]
                 )
             )
             isDirty[i] = false
@@ -243,7 +254,10 @@ package struct PlanMachine: Sendable {
     ///
     /// - Parameter countsForThresholds: whether a skipped step counts where a number of nodes is asked for.
     mutating func finish(
-        _ step: StepIndex, _ state: StepState, error: StepError? = nil, countsForThresholds: Bool = true,
+        _ step: StepIndex,
+        _ state: StepState,
+        error: StepError? = nil,
+        countsForThresholds: Bool = true,
         into turn: inout Turn
     ) {
         precondition(state.hasEnded, "a step finishes in a state that has ended, not \(state)")
@@ -274,7 +288,9 @@ package struct PlanMachine: Sendable {
             let successor = Int(graph.successor(at: current))
             let spec = specs[successor]
             let counts =
-                if spec.startsAfterFailure { !toldBefore } else { satisfied && (spec.threshold == nil || countsForThresholds) }
+                if spec.startsAfterFailure { !toldBefore } else {
+                    satisfied && (spec.threshold == nil || countsForThresholds)
+                }
             guard counts else { continue }
             waiting[successor] -= 1
             if waiting[successor] == 0, states[successor] == .pending { enqueue(StepIndex(successor)) }
@@ -333,11 +349,22 @@ package struct PlanMachine: Sendable {
 extension Turn {
     /// Notes that something happened. The position is given when the turn is complete.
     mutating func emit(
-        _ kind: EventRow.Kind, plan: PlanID? = nil, step: StepIndex? = nil, node: NodeID? = nil, detail: String? = nil
+        _ kind: EventRow.Kind,
+        plan: PlanID? = nil,
+        step: StepIndex? = nil,
+        node: NodeID? = nil,
+        detail: String? = nil
     ) {
         events.append(
             EventRow(
-                position: 0, epoch: epoch, at: now, kind: kind, plan: plan, step: step, node: node, detail: detail
+                position: 0,
+                epoch: epoch,
+                at: now,
+                kind: kind,
+                plan: plan,
+                step: step,
+                node: node,
+                detail: detail
             )
         )
     }

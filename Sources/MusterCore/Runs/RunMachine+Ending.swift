@@ -17,10 +17,12 @@ extension RunMachine {
             // An `after` may have become due: the part goes on with it.
             return
         } else {
-            let failed = plan.count(of: .error) > 0 || suites.contains { suite in
-                suite.tests.contains { $0.outcome?.countsAsError == true }
-            }
-            if spec.verb == .down || spec.verb == .exec || keepsMachines(failed: failed) {
+            let failed =
+                plan.count(of: .error) > 0
+                || suites.contains { suite in
+                    suite.tests.contains { $0.outcome?.countsAsError == true }
+                }
+            if !spec.verb.bringsUp || keepsMachines(failed: failed) {
                 stop(nodes: &nodes, into: &turn)
             } else {
                 teardown(nodes: &nodes, into: &turn)
@@ -161,7 +163,9 @@ extension RunMachine {
         }
         if let group = groupIndex(of: suites[suite].spec.group) {
             for node in groups[group].slots.compactMap(\.node) {
-                if let row = nodes[node], row.state != .ready, let reason = row.reason { return "\(row.name): \(reason)" }
+                if let row = nodes[node], row.state != .ready, let reason = row.reason {
+                    return "\(row.name): \(reason)"
+                }
             }
         }
         return "no node of '\(suites[suite].spec.group)' is left"
@@ -201,6 +205,11 @@ extension RunMachine {
     package func label(of step: StepIndex) -> String { spec.label(of: plan.spec(of: step)) }
 }
 
+extension Verb {
+    /// Whether runs of this kind make machines, and so may have some to take down at their end.
+    package var bringsUp: Bool { self == .up || self == .test }
+}
+
 extension ActionKind {
     /// Whether a cancelled run ends what is running of this kind; configuring steps and teardown finish.
     var isEndedByCancel: Bool {
@@ -218,7 +227,9 @@ extension RunSpec {
         func node() -> String { groups.indices.contains(group) ? "\(groups[group].name)/\(step.c)" : "node" }
         switch step.action {
         case .provision, .undo:
-            guard groups.indices.contains(group), groups[group].steps.indices.contains(Int(step.b)) else { return node() }
+            guard groups.indices.contains(group), groups[group].steps.indices.contains(Int(step.b)) else {
+                return node()
+            }
             let provision = groups[group].steps[Int(step.b)]
             return step.action == .undo
                 ? "\(node()):\(step.b + 1) undo of \(provision.title)" : "\(node()):\(step.b + 1) \(provision.title)"
@@ -228,7 +239,9 @@ extension RunSpec {
         case .noop: return "noop"
         case .before, .after: return "\(suiteName(group)) \(step.action.rawValue)"
         case .attempt:
-            guard suites.indices.contains(group), suites[group].tests.indices.contains(Int(step.b)) else { return "test" }
+            guard suites.indices.contains(group), suites[group].tests.indices.contains(Int(step.b)) else {
+                return "test"
+            }
             return "\(suites[group].name)//\(suites[group].tests[Int(step.b)].name)#\(step.c)"
         case .exec:
             guard let exec, exec.nodes.indices.contains(group) else { return "exec" }

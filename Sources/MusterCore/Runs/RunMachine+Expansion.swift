@@ -7,24 +7,38 @@ extension RunMachine {
         var finals: [Int: [StepIndex]] = [:]
         var readyCounts: [Int: Int32] = [:]
         for group in spec.groups.indices {
-            let needs = gateSteps(for: spec.groups[group].needs, gates: &gates, finals: finals, readyCounts: readyCounts)
+            let needs = gateSteps(
+                for: spec.groups[group].needs,
+                gates: &gates,
+                finals: finals,
+                readyCounts: readyCounts
+            )
             let made = bringUp(group, needs: needs, in: &context, into: &turn)
             finals[group] = made.finals
             readyCounts[group] = made.ready
             // Groups without machines only pass on what they wait for.
             gates[spec.groups[group].name] = plan.append(
-                StepSpec(.barrier, a: Int32(group), b: 1), needs: spec.groups[group].hasNodes ? made.finals : needs
+                StepSpec(.barrier, a: Int32(group), b: 1),
+                needs: spec.groups[group].hasNodes ? made.finals : needs
             )
         }
         for suite in suites.indices {
-            let needs = gateSteps(for: spec.suites[suite].needs, gates: &gates, finals: finals, readyCounts: readyCounts)
+            let needs = gateSteps(
+                for: spec.suites[suite].needs,
+                gates: &gates,
+                finals: finals,
+                readyCounts: readyCounts
+            )
             begin(suite, needs: needs)
         }
     }
 
     /// The barriers that stand for what is needed; one that asks for a number of nodes is made on first use.
     private mutating func gateSteps(
-        for needs: [Need], gates: inout [String: StepIndex], finals: [Int: [StepIndex]], readyCounts: [Int: Int32]
+        for needs: [Need],
+        gates: inout [String: StepIndex],
+        finals: [Int: [StepIndex]],
+        readyCounts: [Int: Int32]
     ) -> [StepIndex] {
         needs.compactMap { need in
             guard let wanted = need.ready, let group = groupIndex(of: need.group) else { return gates[need.group] }
@@ -32,7 +46,8 @@ extension RunMachine {
             if let gate = gates[key] { return gate }
             let threshold = max(0, Int32(wanted) - readyCounts[group, default: 0])
             let gate = plan.append(
-                StepSpec(.barrier, a: Int32(group), b: 1, threshold: threshold), needs: finals[group, default: []]
+                StepSpec(.barrier, a: Int32(group), b: 1, threshold: threshold),
+                needs: finals[group, default: []]
             )
             gates[key] = gate
             return gate
@@ -40,7 +55,10 @@ extension RunMachine {
     }
 
     private mutating func bringUp(
-        _ group: Int, needs: [StepIndex], in context: inout RunContext, into turn: inout Turn
+        _ group: Int,
+        needs: [StepIndex],
+        in context: inout RunContext,
+        into turn: inout Turn
     ) -> (finals: [StepIndex], ready: Int32) {
         var finals: [StepIndex] = []
         var ready: Int32 = 0
@@ -69,14 +87,22 @@ extension RunMachine {
     /// Makes a node for a slot and adds the steps that get it ready; returns the last of them.
     @discardableResult
     mutating func make(
-        _ group: Int, _ slot: Int, replacements: Int32, needs: [StepIndex], in context: inout RunContext,
+        _ group: Int,
+        _ slot: Int,
+        replacements: Int32,
+        needs: [StepIndex],
+        in context: inout RunContext,
         into turn: inout Turn
     ) -> StepIndex? {
         let groupSpec = spec.groups[group]
         guard let creating = groupSpec.steps.first(where: { $0.kind.creates }) else { return nil }
         let node = context.nodes.make(
-            lab: spec.lab, name: NodeName(group: groupSpec.name, index: slot), driver: creating.kind.word, plan: id,
-            replacements: replacements, into: &turn
+            lab: spec.lab,
+            name: NodeName(group: groupSpec.name, index: slot),
+            driver: creating.kind.word,
+            plan: id,
+            replacements: replacements,
+            into: &turn
         )
         var chain: [StepIndex] = []
         for step in groupSpec.steps.indices {
@@ -90,7 +116,8 @@ extension RunMachine {
         if !groupSpec.ready.isEmpty {
             chain.append(
                 plan.append(
-                    StepSpec(.ready, a: Int32(group), c: Int32(slot), node: node), needs: chain.last.map { [$0] } ?? needs
+                    StepSpec(.ready, a: Int32(group), c: Int32(slot), node: node),
+                    needs: chain.last.map { [$0] } ?? needs
                 )
             )
         }
@@ -117,9 +144,14 @@ extension RunMachine {
         let testSpec = spec.suites[suite].tests[test]
         plan.append(
             StepSpec(
-                .attempt, a: Int32(suite), b: Int32(test), c: Int32(number), pool: pool(of: suite),
+                .attempt,
+                a: Int32(suite),
+                b: Int32(test),
+                c: Int32(number),
+                pool: pool(of: suite),
                 priority: testSpec.priority
-            ), needs: needs
+            ),
+            needs: needs
         )
     }
 
@@ -153,16 +185,26 @@ extension RunMachine {
             last = [
                 plan.append(
                     StepSpec(
-                        .undo, a: Int32(group), b: Int32(step), c: Int32(node.name.index), node: node.id,
+                        .undo,
+                        a: Int32(group),
+                        b: Int32(step),
+                        c: Int32(node.name.index),
+                        node: node.id,
                         startsAfterFailure: true
-                    ), needs: last
+                    ),
+                    needs: last
                 )
             ]
         }
         return plan.append(
             StepSpec(
-                .destroy, a: Int32(group), c: Int32(node.name.index), node: node.id, startsAfterFailure: true
-            ), needs: last
+                .destroy,
+                a: Int32(group),
+                c: Int32(node.name.index),
+                node: node.id,
+                startsAfterFailure: true
+            ),
+            needs: last
         )
     }
 
@@ -185,7 +227,8 @@ extension RunMachine {
                 appendRemoval(of: $0, needs: waitsFor, in: context)
             }
             gates[group] = plan.append(
-                StepSpec(.barrier, startsAfterFailure: true), needs: ends.isEmpty ? waitsFor : ends
+                StepSpec(.barrier, startsAfterFailure: true),
+                needs: ends.isEmpty ? waitsFor : ends
             )
         }
     }

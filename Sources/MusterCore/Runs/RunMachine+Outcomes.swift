@@ -1,7 +1,11 @@
 extension RunMachine {
     /// What the end of a running step means.
     mutating func ended(
-        _ step: StepIndex, _ outcome: ActOutcome, lost: String?, in context: inout RunContext, into turn: inout Turn
+        _ step: StepIndex,
+        _ outcome: ActOutcome,
+        lost: String?,
+        in context: inout RunContext,
+        into turn: inout Turn
     ) {
         let spec = plan.spec(of: step)
         switch spec.action {
@@ -24,7 +28,11 @@ extension RunMachine {
     // MARK: Nodes
 
     private mutating func provisioned(
-        _ step: StepIndex, _ outcome: ActOutcome, lost: String?, in context: inout RunContext, into turn: inout Turn
+        _ step: StepIndex,
+        _ outcome: ActOutcome,
+        lost: String?,
+        in context: inout RunContext,
+        into turn: inout Turn
     ) {
         guard let node = plan.node(of: step) else { return }
         if case .succeeded(let facts) = outcome, !facts.isEmpty {
@@ -48,7 +56,10 @@ extension RunMachine {
     }
 
     private mutating func becameReady(
-        _ group: Int, _ slot: Int, in context: inout RunContext, into turn: inout Turn
+        _ group: Int,
+        _ slot: Int,
+        in context: inout RunContext,
+        into turn: inout Turn
     ) {
         guard let node = groups[group].slots[slot].node, let row = context.nodes[node] else { return }
         // Its server may have ended between two steps.
@@ -65,12 +76,21 @@ extension RunMachine {
     }
 
     private mutating func destroyed(
-        _ step: StepIndex, _ outcome: ActOutcome, in context: inout RunContext, into turn: inout Turn
+        _ step: StepIndex,
+        _ outcome: ActOutcome,
+        in context: inout RunContext,
+        into turn: inout Turn
     ) {
         plan.finish(step, outcome.error == nil ? .success : .error, error: outcome.error, into: &turn)
         guard let node = plan.node(of: step) else { return }
         if let error = outcome.error {
-            context.nodes.move(node, to: .failed, reason: "could not be destroyed: \(error.message)", plan: id, into: &turn)
+            context.nodes.move(
+                node,
+                to: .failed,
+                reason: "could not be destroyed: \(error.message)",
+                plan: id,
+                into: &turn
+            )
         } else {
             context.nodes.change(node) { $0.heldBy = nil }
             context.nodes.move(node, to: .gone, plan: id, into: &turn)
@@ -80,7 +100,10 @@ extension RunMachine {
     // MARK: Tests
 
     private mutating func wrapped(
-        _ step: StepIndex, _ outcome: ActOutcome, in context: inout RunContext, into turn: inout Turn
+        _ step: StepIndex,
+        _ outcome: ActOutcome,
+        in context: inout RunContext,
+        into turn: inout Turn
     ) {
         let spec = plan.spec(of: step)
         giveBack(plan.node(of: step), in: &context, into: &turn)
@@ -102,7 +125,11 @@ extension RunMachine {
     }
 
     private mutating func attempted(
-        _ step: StepIndex, _ outcome: ActOutcome, lost: String?, in context: inout RunContext, into turn: inout Turn
+        _ step: StepIndex,
+        _ outcome: ActOutcome,
+        lost: String?,
+        in context: inout RunContext,
+        into turn: inout Turn
     ) {
         let spec = plan.spec(of: step)
         let suite = Int(spec.a)
@@ -110,8 +137,12 @@ extension RunMachine {
         let testSpec = self.spec.suites[suite].tests[test]
         let verdict = suites[suite].attemptEnded(
             SuiteMachine.judge(
-                outcome, lost: lost, isCancelling: plan.row.isCancelling, timeout: testSpec.timeout
-            ), of: test
+                outcome,
+                lost: lost,
+                isCancelling: plan.row.isCancelling,
+                timeout: testSpec.timeout
+            ),
+            of: test
         )
         let node = plan.node(of: step)
         record(step, verdict, node: node, in: context, into: &turn)
@@ -136,29 +167,49 @@ extension RunMachine {
     }
 
     private mutating func record(
-        _ step: StepIndex, _ verdict: SuiteMachine.Verdict, node: NodeID?, in context: RunContext, into turn: inout Turn
+        _ step: StepIndex,
+        _ verdict: SuiteMachine.Verdict,
+        node: NodeID?,
+        in context: RunContext,
+        into turn: inout Turn
     ) {
         let spec = plan.spec(of: step)
         let suite = suites[Int(spec.a)]
         let state = suite.tests[Int(spec.b)]
         turn.attempts.append(
             AttemptRow(
-                plan: id, step: step, suite: suite.spec.name, test: suite.spec.tests[Int(spec.b)].name,
-                number: Int(spec.c), outcome: verdict.outcome, note: verdict.note,
-                node: node.flatMap { context.nodes[$0]?.name }, nodeID: node, startedAt: plan.startedAt(step),
-                endedAt: turn.now, rerunsSpent: state.rerunsSpent, infraSpent: state.infraSpent,
+                plan: id,
+                step: step,
+                suite: suite.spec.name,
+                test: suite.spec.tests[Int(spec.b)].name,
+                number: Int(spec.c),
+                outcome: verdict.outcome,
+                note: verdict.note,
+                node: node.flatMap { context.nodes[$0]?.name },
+                nodeID: node,
+                startedAt: plan.startedAt(step),
+                endedAt: turn.now,
+                rerunsSpent: state.rerunsSpent,
+                infraSpent: state.infraSpent,
                 isCancelled: verdict.isCancelled
             )
         )
         turn.emit(
-            .attemptEnded, plan: id, step: step, node: node,
+            .attemptEnded,
+            plan: id,
+            step: step,
+            node: node,
             detail: verdict.isCancelled ? "cancelled" : verdict.outcome.rawValue
         )
     }
 
     /// Ends the tests of a suite that have not run, and will not.
     mutating func endUnrunTests(
-        of suite: Int, _ outcome: Outcome, note: String, isCancelled: Bool = false, into turn: inout Turn
+        of suite: Int,
+        _ outcome: Outcome,
+        note: String,
+        isCancelled: Bool = false,
+        into turn: inout Turn
     ) {
         for index in 0..<StepIndex(plan.count) {
             let spec = plan.spec(of: index)
@@ -168,9 +219,17 @@ extension RunMachine {
             let state = suites[suite].tests[test]
             turn.attempts.append(
                 AttemptRow(
-                    plan: id, step: index, suite: suites[suite].spec.name, test: suites[suite].spec.tests[test].name,
-                    number: Int(spec.c), outcome: outcome, note: note, endedAt: turn.now,
-                    rerunsSpent: state.rerunsSpent, infraSpent: state.infraSpent, isCancelled: isCancelled
+                    plan: id,
+                    step: index,
+                    suite: suites[suite].spec.name,
+                    test: suites[suite].spec.tests[test].name,
+                    number: Int(spec.c),
+                    outcome: outcome,
+                    note: note,
+                    endedAt: turn.now,
+                    rerunsSpent: state.rerunsSpent,
+                    infraSpent: state.infraSpent,
+                    isCancelled: isCancelled
                 )
             )
             if isCancelled {
@@ -185,7 +244,10 @@ extension RunMachine {
 
     /// A provisioning step failed: tried again, or dealt with as the lab says.
     private mutating func failed(
-        _ step: StepIndex, _ error: StepError, in context: inout RunContext, into turn: inout Turn
+        _ step: StepIndex,
+        _ error: StepError,
+        in context: inout RunContext,
+        into turn: inout Turn
     ) {
         guard let node = plan.node(of: step) else { return }
         if error.code == .cancelled, plan.row.isCancelling {
@@ -222,7 +284,11 @@ extension RunMachine {
     }
 
     private mutating func fail(
-        _ step: StepIndex, _ node: NodeID, _ error: StepError, in context: inout RunContext, into turn: inout Turn
+        _ step: StepIndex,
+        _ node: NodeID,
+        _ error: StepError,
+        in context: inout RunContext,
+        into turn: inout Turn
     ) {
         plan.finish(step, .error, error: error, into: &turn)
         if context.nodes[node]?.state != .lost {
@@ -242,14 +308,24 @@ extension RunMachine {
 
     /// Replaces a lost node when tests still want one.
     mutating func replaceIfWanted(
-        _ group: Int, _ slot: Int, because reason: String, in context: inout RunContext, into turn: inout Turn
+        _ group: Int,
+        _ slot: Int,
+        because reason: String,
+        in context: inout RunContext,
+        into turn: inout Turn
     ) {
-        guard plan.gateIsOpen, plan.row.phase == .main, groups[group].pool >= 0, hasTestsLeft(for: group) else { return }
+        guard plan.gateIsOpen, plan.row.phase == .main, groups[group].pool >= 0, hasTestsLeft(for: group) else {
+            return
+        }
         replace(group, slot, because: reason, spendsBudget: true, in: &context, into: &turn)
     }
 
     private mutating func replace(
-        _ group: Int, _ slot: Int, because reason: String, spendsBudget: Bool, in context: inout RunContext,
+        _ group: Int,
+        _ slot: Int,
+        because reason: String,
+        spendsBudget: Bool,
+        in context: inout RunContext,
         into turn: inout Turn
     ) {
         guard let old = groups[group].slots[slot].node, let row = context.nodes[old] else { return }

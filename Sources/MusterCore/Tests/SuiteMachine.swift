@@ -84,7 +84,10 @@ package struct SuiteMachine: Sendable {
     ///
     /// - Parameter lost: why the node was lost while a test ran that was not meant to destroy it.
     package static func judge(
-        _ outcome: ActOutcome, lost: String?, isCancelling: Bool, timeout: Duration
+        _ outcome: ActOutcome,
+        lost: String?,
+        isCancelling: Bool,
+        timeout: Duration
     ) -> Verdict {
         switch outcome {
         case .succeeded: return lost.map { Verdict(outcome: .infra, note: $0) } ?? Verdict(outcome: .pass)
@@ -123,7 +126,9 @@ package struct SuiteMachine: Sendable {
                 notes.append("exit \(exit.status ?? -1)")
             }
         }
-        if exit.outputDropped > 0 { notes.append("\(exit.outputDropped) bytes of output beyond the limit were dropped") }
+        if exit.outputDropped > 0 {
+            notes.append("\(exit.outputDropped) bytes of output beyond the limit were dropped")
+        }
         if exit.leftovers > 0 { notes.append("left \(exit.leftovers) processes behind, which were ended") }
         return Verdict(outcome: outcome, note: notes.isEmpty ? nil : notes.joined(separator: "; "))
     }

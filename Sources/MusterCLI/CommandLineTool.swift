@@ -1,0 +1,68 @@
+import ArgumentParser
+import Foundation
+
+/// The whole program: parses, runs the verb, and ends with its exit code.
+package enum CommandLineTool {
+    package static func main(_ arguments: [String] = Array(CommandLine.arguments.dropFirst())) async -> Never {
+        // Output that nobody reads any more ends the writing, not the work.
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try MusterCommand.parseAsRoot(arguments)
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+            Foundation.exit(ExitCodes.passed)
+        } catch {
+            Foundation.exit(report(error))
+        }
+    }
+
+    /// Tells what went wrong, where it belongs, and gives the exit code.
+    private static func report(_ error: any Error) -> Int32 {
+        if let end = error as? RunEnd { return end.exitCode }
+        if let error = error as? CLIError {
+            Output.error(error.message)
+            return error.exitCode
+        }
+        let code = MusterCommand.exitCode(for: error).rawValue
+        let text = MusterCommand.fullMessage(for: error)
+        if code == 0 {
+            Output.line(text)
+            return ExitCodes.passed
+        }
+        Output.error(text)
+        // sysexits' "usage" and a failed validation are ours too: nothing was started.
+        return ExitCodes.usage
+    }
+}
+
+struct MusterCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "muster",
+        abstract: "Bring up groups of machines, run tests on them, and take them down; nothing is lost on a crash.",
+        discussion: """
+              muster init                 write a lab.yaml to begin with
+              muster test                 bring up what is needed, run all tests, take it down
+              muster up && muster status  bring everything up and look at it
+              muster why app/1            what it waits for, since when, what you can do
+            """,
+        version: "muster 0.1.0",
+        groupedSubcommands: [
+            CommandGroup(
+                name: "Start:",
+                subcommands: [Init.self, Check.self, Plan.self, Up.self, Down.self, Test.self]
+            ),
+            CommandGroup(
+                name: "Look:",
+                subcommands: [Status.self, Why.self, Events.self, Logs.self, Results.self]
+            ),
+            CommandGroup(name: "Machines:", subcommands: [Exec.self]),
+            CommandGroup(
+                name: "Recover:",
+                subcommands: [Runs.self, Resume.self, Cancel.self, Halt.self, GC.self]
+            ),
+        ]
+    )
+}

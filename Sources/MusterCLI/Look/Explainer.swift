@@ -1,0 +1,262 @@
+import MusterCore
+import MusterStore
+
+/// Says why a thing is as it is: its state, the chain of causes to the first one, what it waits for, what a person can do.
+struct Explainer {
+    struct Explanation: Encodable {
+        struct Cause: Encodable {
+            var thing: String
+            var state: String
+            var text: String
+            var event: String?
+        }
+        var format = 1
+        var thing: String
+        var state: String
+        var since: String?
+        var because: [Cause] = []
+        var waitsFor: [String] = []
+        var youCan: [String] = []
+
+        enum CodingKeys: String, CodingKey {
+            case format, thing, state, since, because
+            case waitsFor = "waits_for"
+            case youCan = "you_can"
+        }
+    }
+
+    let store: any Store
+    let isConducted: Bool
+    private let lookup: RunLookup
+
+    init(store: any Store, isConducted: Bool) {
+        self.store = store
+        self.isConducted = isConducted
+        lookup = RunLookup(store: store)
+    }
+
+    func explain(_ thing: String) throws -> Explanation {
+        if RunName(thing) != nil { return try run(lookup.find(thing)) }
+        let rows = try lookup.read { () throws(StoreError) in try store.plans(lab: nil, limit: 50) }
+        let name = NodeName(thing)
+        if let name, let node = try nodes().last(where: { $0.name == name }) { return try self.node(node) }
+        for row in rows {
+            guard let view = try RunView(row, store: store, lookup: lookup) else { continue }
+            if let step = view.newestStep(called: thing) { return self.step(step, in: view, called: thing) }
+            if let group = view.spec.groups.first(where: { $0.name == thing || $0.name == name?.group }) {
+                return try self.group(group, in: view, called: thing)
+            }
+        }
+        throw CLIError(
+            "nothing is called '\(thing)'; name a run (r-7f3k), a group (app), a node (app/1), a step (app/1:2) or a test (api//login)"
+        )
+    }
+
+    private func nodes() throws -> [NodeRow] {
+        try lookup.read { () throws(StoreError) in try store.nodes(lab: nil, includingGone: false) }
+    }
+
+    // MARK: Runs
+
+    private func run(_ row: PlanRow) throws -> Explanation {
+        var answer = Explanation(
+            thing: RunName(row.id).description,
+            state: row.stateText(isConducted: isConducted),
+            since: (row.endedAt ?? row.startedAt ?? row.createdAt).rfc3339
+        )
+        if let reason = row.reason {
+            answer.because.append(.init(thing: answer.thing, state: answer.state, text: reason))
+        }
+        guard let view = try RunView(row, store: store, lookup: lookup) else { return answer }
+        answer.because += view.failures.prefix(5).map { view.cause($0) }
+        answer.waitsFor += view.running.prefix(10).map { view.waiting(for: $0) }
+        answer.youCan += advice(for: row)
+        return answer
+    }
+
+    private func advice(for row: PlanRow) -> [String] {
+        let name = RunName(row.id)
+        if row.isInterrupted(isConducted: isConducted) { return ["muster resume \(name)", "muster halt \(name)"] }
+        switch row.state {
+        case .paused: return ["muster resume \(name)", "muster cancel \(name)", "muster down"]
+        case .running, .pending, .planned, .planning, .scheduled:
+            return ["muster events -f --run \(name)", "muster cancel \(name)"]
+        case .stopped: return row.verb == .test ? ["muster results \(name)"] : []
+        }
+    }
+
+    // MARK: Nodes and groups
+
+    private func node(_ node: NodeRow) throws -> Explanation {
+        var answer = Explanation(
+            thing: node.name.description,
+            state: node.state.rawValue,
+            since: node.since.rfc3339
+        )
+        if let reason = node.reason {
+            answer.because.append(.init(thing: answer.thing, state: answer.state, text: reason))
+        }
+        if let holder = node.heldBy, let row = try lookup.read({ () throws(StoreError) in try store.plan(holder) }),
+            let view = try RunView(row, store: store, lookup: lookup)
+        {
+            let mine = view.steps.filter { ($0.spec.node ?? $0.resource) == node.id }
+            answer.waitsFor += mine.filter { $0.state == .running }.map { view.waiting(for: $0) }
+            answer.because += mine.filter { $0.state == .error }.suffix(1).map { view.cause($0) }
+            if let next = mine.first(where: { $0.state == .pending }), answer.waitsFor.isEmpty {
+                answer.waitsFor += view.blockers(of: next).map { view.waiting(for: $0) }
+            }
+            answer.because.append(
+                .init(
+                    thing: RunName(holder).description,
+                    state: row.stateText(isConducted: isConducted),
+                    text: "holds it for \(row.verb.rawValue)"
+                )
+            )
+            answer.youCan += advice(for: row)
+        }
+        answer.youCan += ["muster logs \(node.name)"]
+        switch node.state {
+        case .lost, .failed, .stopped, .quarantined: answer.youCan += ["muster up \(node.name.group)", "muster down"]
+        case .ready: answer.youCan += ["muster exec \(node.name) -- COMMAND"]
+        case .creating, .starting, .gone: break
+        }
+        return answer
+    }
+
+    private func group(_ group: GroupSpec, in view: RunView, called thing: String) throws -> Explanation {
+        let state = view.state(of: group)
+        var answer = Explanation(thing: thing, state: state.rawValue, since: view.row.startedAt?.rfc3339)
+        let mine = view.steps.filter { $0.spec.isProvisioning && view.spec.groups[Int($0.spec.a)].name == group.name }
+        answer.because += mine.filter { $0.state == .error }.prefix(3).map { view.cause($0) }
+        answer.waitsFor += mine.filter { $0.state == .running }.prefix(5).map { view.waiting(for: $0) }
+        if let first = mine.first(where: { $0.state == .pending && $0.spec.b == 0 }), answer.waitsFor.isEmpty {
+            for blocker in view.blockers(of: first) {
+                answer.waitsFor.append(view.waiting(for: blocker))
+                answer.because += view.rootCauses(of: blocker).prefix(3).map { view.cause($0) }
+            }
+        }
+        answer.youCan += advice(for: view.row)
+        return answer
+    }
+
+    // MARK: Steps and tests
+
+    private func step(_ step: StepRow, in view: RunView, called thing: String) -> Explanation {
+        var answer = Explanation(
+            thing: thing,
+            state: step.state.rawValue,
+            since: (step.endedAt ?? step.startedAt ?? view.row.startedAt)?.rfc3339
+        )
+        switch step.state {
+        case .error, .cancelled, .skipped, .success: answer.because.append(view.cause(step))
+        case .running, .suspended, .skipping: answer.waitsFor.append(view.waiting(for: step))
+        case .pending:
+            if let error = step.error {
+                answer.because.append(
+                    .init(thing: view.label(step), state: "retrying", text: error.message)
+                )
+            }
+            for blocker in view.blockers(of: step) {
+                answer.waitsFor.append(view.waiting(for: blocker))
+                answer.because += view.rootCauses(of: blocker).prefix(3).map { view.cause($0) }
+            }
+            if step.spec.pool >= 0, answer.waitsFor.isEmpty { answer.waitsFor.append("a free node of its group") }
+        }
+        answer.youCan += ["muster logs '\(thing)'"] + advice(for: view.row)
+        return answer
+    }
+}
+
+/// One run's rows, for explaining.
+struct RunView {
+    let row: PlanRow
+    let spec: RunSpec
+    let steps: [StepRow]
+    let timers: [TimerRow]
+
+    init?(_ row: PlanRow, store: any Store, lookup: RunLookup) throws {
+        guard let spec = try lookup.read({ () throws(StoreError) in try store.spec(of: row.id) }) else { return nil }
+        self.row = row
+        self.spec = spec
+        steps = try lookup.read { () throws(StoreError) in try store.steps(of: row.id) }
+        timers = try lookup.read { () throws(StoreError) in try store.timers(of: row.id) }
+    }
+
+    var failures: [StepRow] { steps.filter { $0.state == .error } }
+    var running: [StepRow] { steps.filter { $0.state == .running } }
+
+    func label(_ step: StepRow) -> String { spec.label(of: step.spec) }
+
+    func newestStep(called thing: String) -> StepRow? {
+        steps.last {
+            LogFinder.matches(spec, $0.spec, thing)
+                && ($0.spec.action == .attempt || thing.contains(":") || thing.contains(" "))
+        }
+    }
+
+    func cause(_ step: StepRow) -> Explainer.Explanation.Cause {
+        .init(
+            thing: label(step),
+            state: step.state.rawValue,
+            text: step.error?.message ?? step.state.rawValue,
+            event: step.endedAt?.rfc3339
+        )
+    }
+
+    /// What waiting for this step means, with its deadline where it has one.
+    func waiting(for step: StepRow) -> String {
+        if let timer = timers.first(where: { $0.step.index == step.index }) {
+            return "\(label(step)), tried again at \(timer.dueAt.rfc3339)"
+        }
+        guard step.state == .running, let begin = step.startedAt, let limit = timeout(of: step.spec) else {
+            return "\(label(step)) (\(step.state.rawValue))"
+        }
+        return "\(label(step)) (running since \(begin.rfc3339), at most until \((begin + limit).rfc3339))"
+    }
+
+    private func timeout(of step: StepSpec) -> Duration? {
+        switch step.action {
+        case .provision, .undo: spec.groups[Int(step.a)].steps[Int(step.b)].timeout
+        case .ready: spec.groups[Int(step.a)].ready.map(\.within).reduce(.zero, +)
+        case .attempt: spec.suites[Int(step.a)].tests[Int(step.b)].timeout
+        case .before, .after: Defaults.stepTimeout
+        case .exec: spec.exec?.timeout
+        case .barrier, .noop, .destroy: nil
+        }
+    }
+
+    /// The steps it needs that have not succeeded.
+    func blockers(of step: StepRow) -> [StepRow] {
+        step.needs.map { steps[Int($0)] }.filter { !$0.state.satisfiesNeeds }
+    }
+
+    /// The failures, or running steps, at the beginning of a chain of waiting.
+    func rootCauses(of step: StepRow) -> [StepRow] {
+        var causes: [StepRow] = []
+        var seen: Set<StepIndex> = []
+        var stack = [step]
+        while let next = stack.popLast() {
+            guard seen.insert(next.index).inserted else { continue }
+            let blockers = blockers(of: next)
+            if next.state == .error || (blockers.isEmpty && next.state != .pending) { causes.append(next) }
+            stack += blockers
+        }
+        return causes.sorted { $0.index < $1.index }
+    }
+
+    func state(of group: GroupSpec) -> GroupState {
+        let mine = steps.filter { $0.spec.isProvisioning && spec.groups[Int($0.spec.a)].name == group.name }
+        if mine.contains(where: { $0.state == .error }) { return .failed }
+        if mine.allSatisfy(\.state.satisfiesNeeds) { return .ready }
+        if mine.contains(where: { $0.state == .running || $0.tries > 0 }) { return .working }
+        let blocked = mine.first.map { first in
+            blockers(of: first).contains { !rootCauses(of: $0).filter { $0.state == .error }.isEmpty }
+        }
+        return blocked == true ? .blocked : .waiting
+    }
+}
+
+extension StepSpec {
+    /// Whether it is part of getting a node ready.
+    var isProvisioning: Bool { action == .provision || action == .ready }
+}

@@ -1,0 +1,94 @@
+import ArgumentParser
+import MusterCore
+import MusterEngine
+import MusterStore
+
+struct Status: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Show groups, nodes and unfinished runs.",
+        discussion: """
+              muster status             what is up
+              muster status app         one group, or app/1 for one node
+              muster status --json
+            """
+    )
+    @OptionGroup var options: GlobalOptions
+    @Argument(help: "Groups or nodes.") var things: [String] = []
+
+    func run() async throws {
+        let session = try StateSession.open(options, creating: false)
+        let lookup = RunLookup(store: session.store)
+        let isConducted = StateLock.isHeld(session.state)
+        let nodes = try lookup.read { () throws(StoreError) in
+            try session.store.nodes(lab: nil, includingGone: false)
+        }.filter { matches($0.name) }
+        if !things.isEmpty, nodes.isEmpty {
+            throw CLIError("nothing that is up is called \(things.joined(separator: ", ")): muster status")
+        }
+        let runs = try lookup.read { () throws(StoreError) in try session.store.plans(lab: nil, limit: 50) }
+            .filter { !$0.state.isFinal }
+        if options.json {
+            Output.json(
+                StatusShape(
+                    conducted: isConducted,
+                    runs: runs.map { JSONShape.Run($0, isConducted: isConducted) },
+                    groups: groups(nodes)
+                )
+            )
+            return
+        }
+        if nodes.isEmpty { Output.line("nothing is up") }
+        var table = TextTable(header: ["NODE", "STATE", "ADDRESS", "SINCE", "RUN", "NOTE"])
+        for node in nodes {
+            table.add([
+                node.name.description, node.state.rawValue, node.facts["address"] ?? "",
+                String(node.since.rfc3339.prefix(19)) + "Z", node.heldBy.map { RunName($0).description } ?? "",
+                printable(node.reason ?? ""),
+            ])
+        }
+        if !nodes.isEmpty { Output.lines(table.lines) }
+        for run in runs {
+            let name = RunName(run.id)
+            let next =
+                run.isInterrupted(isConducted: isConducted) || run.state == .paused
+                ? "; next: muster resume \(name)" : ""
+            Output.line(
+                "run \(name) (\(run.verb.rawValue)) is \(run.stateText(isConducted: isConducted))\(next)"
+                    + (run.reason.map { ": " + printable($0) } ?? "")
+            )
+        }
+        if !isConducted, !nodes.isEmpty {
+            Output.line("nobody conducts this state now; node states are as of their last event")
+        }
+    }
+
+    private func matches(_ name: NodeName) -> Bool {
+        things.isEmpty || things.contains(name.group) || things.contains(name.description)
+    }
+
+    private func groups(_ nodes: [NodeRow]) -> [JSONShape.Group] {
+        var names: [String] = []
+        for node in nodes where !names.contains(node.name.group) { names.append(node.name.group) }
+        return names.map { name in
+            let members = nodes.filter { $0.name.group == name }
+            let ready = members.count { $0.state == .ready }
+            let state: GroupState =
+                ready == members.count
+                ? .ready : members.contains { [.failed, .lost, .quarantined].contains($0.state) } ? .failed : .working
+            return JSONShape.Group(
+                group: name,
+                state: state.rawValue,
+                ready: ready,
+                count: members.count,
+                nodes: members.map(JSONShape.Node.init)
+            )
+        }
+    }
+
+    private struct StatusShape: Encodable {
+        var format = 1
+        var conducted: Bool
+        var runs: [JSONShape.Run]
+        var groups: [JSONShape.Group]
+    }
+}

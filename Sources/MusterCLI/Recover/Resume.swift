@@ -1,0 +1,67 @@
+import ArgumentParser
+import MusterCore
+import MusterStore
+
+struct Resume: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Go on with a run that was interrupted or is paused.",
+        discussion: """
+              muster resume             the newest run that is not finished
+              muster resume r-7f3k      this one; what failed in it is tried again
+
+            It uses the lab as it was when the run began; what has changed since is said, not applied.
+            """
+    )
+    @OptionGroup var options: GlobalOptions
+    @OptionGroup var follow: FollowOptions
+    @Argument(help: "The run.") var run: String?
+
+    func run() async throws {
+        let session = try StateSession.open(options, creating: true)
+        let row = try RunLookup(store: session.store).find(
+            run,
+            where: { !$0.state.isFinal },
+            what: "unfinished run to resume"
+        )
+        guard !row.state.isFinal else {
+            throw CLIError("run \(RunName(row.id)) has ended (\(row.result.rawValue)); there is nothing to resume")
+        }
+        let runs = RunSession(session: session, options: options, follow: follow)
+        try await runs.resume(row.id)
+    }
+}
+
+struct Cancel: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "End a run properly: running tests end, then pause or tear down as its `keep` says.",
+        discussion: """
+              muster cancel             the run that is not finished
+              muster cancel r-7f3k      this one
+            """
+    )
+    @OptionGroup var options: GlobalOptions
+    @OptionGroup var follow: FollowOptions
+    @Argument(help: "The run.") var run: String?
+
+    func run() async throws {
+        try await RunSession.end(run, options: options, follow: follow, what: "cancel") { .cancel($0) }
+    }
+}
+
+struct Halt: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Give up on a run at once. Its machines stay until `muster down`.",
+        discussion: """
+              muster halt r-7f3k
+
+            Halting a run that has ended changes nothing.
+            """
+    )
+    @OptionGroup var options: GlobalOptions
+    @OptionGroup var follow: FollowOptions
+    @Argument(help: "The run.") var run: String?
+
+    func run() async throws {
+        try await RunSession.end(run, options: options, follow: follow, what: "halt") { .halt($0) }
+    }
+}

@@ -1,0 +1,81 @@
+import MusterCore
+import MusterStore
+
+/// Makes a run's report from the store: the same while it runs, after it, and after any crash.
+struct ReportBuilder {
+    let store: any Store
+
+    /// - Throws: when the store cannot be read. Nil when there is no such run.
+    func report(on id: PlanID) throws(StoreError) -> RunReport? {
+        guard let row = try store.plan(id), let spec = try store.spec(of: id) else { return nil }
+        let steps = try store.steps(of: id)
+        let attempts = try store.attempts(of: id)
+        let nodes = try store.nodes(lab: row.lab, includingGone: true).filter { $0.createdBy == id }
+        let used = Set(attempts.compactMap(\.node).map(\.description) + nodes.map { $0.name.description })
+        return RunReport(
+            run: RunName(id),
+            lab: row.lab,
+            verb: row.verb,
+            state: row.state,
+            result: row.result,
+            reason: row.reason,
+            startedAt: row.startedAt ?? row.createdAt,
+            endedAt: row.endedAt,
+            nodes: used.count,
+            nodesReplaced: max(0, nodes.count - Set(nodes.map(\.name)).count),
+            problems: problems(spec: spec, steps: steps, nodes: nodes, phase: row.phase),
+            suites: suites(spec: spec, attempts: attempts),
+            flakyFails: spec.flakyFails
+        )
+    }
+
+    private func suites(spec: RunSpec, attempts: [AttemptRow]) -> [SuiteReport] {
+        var bySuite: [String: [String: [AttemptReport]]] = [:]
+        for attempt in attempts.sorted(by: { ($0.number, $0.step) < ($1.number, $1.step) }) {
+            let begin = attempt.startedAt
+            bySuite[attempt.suite, default: [:]][attempt.test, default: []].append(
+                AttemptReport(
+                    number: attempt.number,
+                    outcome: attempt.outcome,
+                    note: attempt.note,
+                    node: attempt.node?.description,
+                    startedAt: begin,
+                    duration: begin.map { attempt.endedAt - $0 } ?? .zero,
+                    isCancelled: attempt.isCancelled,
+                    files: begin == nil
+                        ? []
+                        : [ResultFiles.outputPath(suite: attempt.suite, test: attempt.test, attempt: attempt.number)]
+                )
+            )
+        }
+        return spec.suites.map { suite in
+            SuiteReport(
+                name: suite.name,
+                tests: suite.tests.map { test in
+                    TestReport(
+                        suite: suite.name,
+                        name: test.name,
+                        attempts: bySuite[suite.name]?[test.name] ?? []
+                    )
+                }
+            )
+        }
+    }
+
+    /// Failures of machines and steps; those of tests stand with the tests.
+    private func problems(spec: RunSpec, steps: [StepRow], nodes: [NodeRow], phase: PlanPhase) -> [String] {
+        var problems: [String] = []
+        for step in steps where step.state == .error {
+            switch step.spec.action {
+            case .provision, .ready, .undo, .destroy, .before, .after, .barrier:
+                let message = step.error?.message ?? "failed"
+                problems.append("\(spec.label(of: step.spec)): \(message)")
+            case .attempt, .exec, .noop: continue
+            }
+        }
+        for node in nodes where node.state == .lost {
+            problems.append("\(node.name): \(node.reason ?? "lost")")
+        }
+        return problems
+    }
+}

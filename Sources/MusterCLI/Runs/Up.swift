@@ -1,0 +1,30 @@
+import ArgumentParser
+import MusterCore
+import MusterStore
+
+struct Up: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Bring up all groups, or some with what they need; they stay up.",
+        discussion: """
+              muster up                    everything
+              muster up app                app and what it needs
+              muster up --var image=v2     with another value of a var
+
+            What is ready already stays as it is. After an interruption, `muster up` goes on with the interrupted run.
+            """
+    )
+    @OptionGroup var options: GlobalOptions
+    @OptionGroup var lab: LabOptions
+    @OptionGroup var follow: FollowOptions
+    @Argument(help: "Groups.") var groups: [String] = []
+
+    func run() async throws {
+        let loaded = try LabLoader(options: options, lab: lab).load()
+        var spec = try loaded.spec(verb: .up, groups: groups)
+        follow.apply(to: &spec)
+        try spec.checkNodeLimit(lab.maxNodes)
+        let session = try StateSession.open(options, creating: true)
+        spec.files = try LabFiles(session: session).keep(spec)
+        try await RunStarter(session: session, options: options, follow: follow, startsNew: lab.new).start(spec)
+    }
+}

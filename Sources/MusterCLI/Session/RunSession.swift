@@ -1,0 +1,112 @@
+import Foundation
+import MusterCore
+import MusterEngine
+import MusterReport
+import MusterStore
+import Synchronization
+
+/// Has a run done: asks for it, follows it to its end, shows it, writes its results, and ends the program with its exit code.
+struct RunSession {
+    let session: StateSession
+    let options: any VerbOptions
+    let follow: FollowOptions
+
+    /// Asks for a new run.
+    func submit(_ spec: RunSpec) async throws {
+        let token = String(UInt64.random(in: .min ... .max), radix: 36)
+        try await perform(.submit(token: token, spec: spec), token: token, run: nil)
+    }
+
+    /// Goes on with one.
+    func resume(_ id: PlanID) async throws {
+        try await perform(.resume(id), token: nil, run: id)
+    }
+
+    /// Asks an unfinished run to end, and follows it to there.
+    static func end(
+        _ name: String?,
+        options: any VerbOptions,
+        follow: FollowOptions,
+        what: String,
+        _ request: (PlanID) -> Request
+    ) async throws {
+        let session = try StateSession.open(options, creating: true)
+        let row = try RunLookup(store: session.store).find(
+            name,
+            where: { !$0.state.isFinal },
+            what: "unfinished run to \(what)"
+        )
+        if row.state.isFinal {
+            let text = "run \(RunName(row.id)) has ended already (\(row.result.rawValue))"
+            if options.json {
+                Output.json(RunResultShape(row: row, exitCode: ExitCodes.passed, report: nil, results: nil))
+            } else {
+                Output.line(text)
+            }
+            return
+        }
+        let runs = RunSession(session: session, options: options, follow: follow)
+        do {
+            try await runs.perform(request(row.id), token: nil, run: row.id)
+        } catch let end as RunEnd where end.exitCode == ExitCodes.interrupted {
+            // It was asked to end, and has ended.
+            throw RunEnd(exitCode: ExitCodes.passed)
+        }
+    }
+
+    // MARK: Following
+
+    private func perform(_ request: Request, token: String?, run: PlanID?) async throws {
+        let follower = RunFollower(session)
+        let begin = try read { () throws(StoreError) in try session.store.position() }
+        let watch = RunWatch(session: session, options: options, token: token, run: run, after: begin)
+        try await follower.ask(request)
+        let signals = Signals()
+        let listening = Task {
+            var endings = 0
+            for await signal in signals.stream {
+                switch signal {
+                case .tell: watch.tell()
+                case .detach:
+                    watch.close()
+                    Foundation.exit(ExitCodes.interrupted)
+                case .end:
+                    endings += 1
+                    guard endings == 1, let id = watch.run else {
+                        watch.close()
+                        Output.note("stopped; nothing is lost; next: muster resume")
+                        Foundation.exit(ExitCodes.interrupted)
+                    }
+                    watch.isInterrupted = true
+                    watch.say(
+                        "ending run \(RunName(id)): running tests get \(Defaults.grace.shortText); again to stop at once"
+                    )
+                    try? await follower.ask(.cancel(id))
+                }
+            }
+        }
+        let ticking = Task {
+            while !Task.isCancelled {
+                try await Task.sleep(for: .milliseconds(500))
+                watch.tick()
+            }
+        }
+        defer {
+            listening.cancel()
+            ticking.cancel()
+        }
+        do {
+            try await follower.follow(resuming: { watch.run }) { try watch.look() ? .isOver : .goesOn }
+        } catch {
+            watch.close()
+            await follower.letGo()
+            throw error
+        }
+        ticking.cancel()
+        try watch.conclude()
+    }
+
+    private func read<Value>(_ body: () throws(StoreError) -> Value) throws -> Value {
+        try RunLookup(store: session.store).read(body)
+    }
+}

@@ -1,0 +1,265 @@
+import Foundation
+import MusterCore
+import MusterEngine
+import MusterReport
+import MusterStore
+import Synchronization
+
+/// One run as its command sees it: reads what is new in the store, shows it, keeps the results up to date.
+final class RunWatch: Sendable {
+    private struct State {
+        var token: String?
+        var run: PlanID?
+        var position: Int64
+        var spec: RunSpec?
+        var view: (any RunView)?
+        var placed: Set<StepIndex> = []
+        var outputs: [StepIndex: Int] = [:]
+        var isInterrupted = false
+        var lastWrite: ContinuousClock.Instant?
+        var time = HostTime()
+    }
+
+    private let session: StateSession
+    private let options: any VerbOptions
+    private let state: Mutex<State>
+
+    init(session: StateSession, options: any VerbOptions, token: String?, run: PlanID?, after position: Int64) {
+        self.session = session
+        self.options = options
+        state = Mutex(State(token: token, run: run, position: position))
+    }
+
+    var run: PlanID? { state.withLock { $0.run } }
+    var isInterrupted: Bool {
+        get { state.withLock { $0.isInterrupted } }
+        set { state.withLock { $0.isInterrupted = newValue } }
+    }
+
+    // MARK: Looking
+
+    /// Reads what is new and shows it; true when the run is over, paused or was refused.
+    func look() throws -> Bool {
+        try state.withLock { state in
+            if state.run == nil { try findRun(&state) }
+            guard let id = state.run else { return false }
+            return try look(at: id, &state)
+        }
+    }
+
+    private func findRun(_ state: inout State) throws {
+        guard let token = state.token else { return }
+        if let row = try read({ () throws(StoreError) in try session.store.plan(request: token) }) {
+            state.run = row.id
+            return
+        }
+        // The answer to this request is either a plan or a refusal; both stand in the store.
+        var after = state.position
+        while true {
+            let events = try read { () throws(StoreError) in
+                try session.store.events(after: after, plan: nil, limit: 1000)
+            }
+            for event in events where event.kind == .requestRefused {
+                guard let refusal = event.detail.flatMap({ Refusal($0) }), refusal.token == token else { continue }
+                throw CLIError(
+                    "refused: \(refusal.message)",
+                    exitCode: refusal.code == "in-use" ? ExitCodes.notObtained : ExitCodes.usage
+                )
+            }
+            guard let last = events.last, events.count == 1000 else { return }
+            after = last.position
+        }
+    }
+
+    private func look(at id: PlanID, _ state: inout State) throws -> Bool {
+        let store = session.store
+        if state.spec == nil {
+            guard let spec = try read({ () throws(StoreError) in try store.spec(of: id) }) else { return false }
+            state.spec = spec
+            state.view = RunViews.make(spec: spec, run: RunName(id), options: options)
+        }
+        guard let spec = state.spec,
+            let row = try read({ () throws(StoreError) in try store.plan(id) })
+        else { return false }
+        let events = try newEvents(of: id, &state)
+        let rows = RunRows(
+            plan: row,
+            steps: try read { () throws(StoreError) in try store.steps(of: id) },
+            nodes: try read { () throws(StoreError) in try store.nodes(lab: row.lab, includingGone: true) }.filter {
+                $0.createdBy == id || $0.heldBy == id
+            },
+            attempts: try read { () throws(StoreError) in try store.attempts(of: id) },
+            events: events
+        )
+        try keepResults(rows, spec, &state)
+        showOutputs(rows, spec, &state)
+        state.view?.update(rows, now: state.time.now())
+        return row.state.isFinal || row.state == .paused
+    }
+
+    private func newEvents(of id: PlanID, _ state: inout State) throws -> [EventRow] {
+        var all: [EventRow] = []
+        while true {
+            let after = state.position
+            let events = try read { () throws(StoreError) in
+                try session.store.events(after: after, plan: id, limit: 1000)
+            }
+            all += events
+            guard let last = events.last else { return all }
+            state.position = last.position
+            if events.count < 1000 { return all }
+        }
+    }
+
+    func tick() {
+        state.withLock { state in state.view?.tick(now: state.time.now()) }
+    }
+
+    func tell() {
+        state.withLock { state in state.view?.tell() }
+    }
+
+    func say(_ text: String) {
+        state.withLock { state in
+            if let view = state.view { view.say(text) } else { Output.note(text) }
+        }
+    }
+
+    /// Leaves the terminal as it was.
+    func close() { state.withLock { $0.view?.close() } }
+
+    // MARK: Results
+
+    /// Where the output of a step that ran on a node is.
+    private func output(of step: StepRow, _ nodes: [NodeRow]) -> String? {
+        guard let id = step.spec.node ?? step.resource, let node = nodes.first(where: { $0.id == id }) else {
+            return nil
+        }
+        return ResultsPlacer(session: session).output(of: step, on: node)
+    }
+
+    private func keepResults(_ rows: RunRows, _ spec: RunSpec, _ state: inout State) throws {
+        guard spec.verb == .test, let directory = spec.resultsDirectory else { return }
+        let writer = ResultsWriter(
+            directory: directory,
+            run: RunName(rows.plan.id),
+            formats: Set(spec.resultFormats)
+        )
+        do {
+            for attempt in rows.attempts where attempt.startedAt != nil && !state.placed.contains(attempt.step) {
+                if let output = output(of: rows.steps[Int(attempt.step)], rows.nodes) {
+                    try ResultsPlacer(session: session).place(attempt, output: output, with: writer)
+                }
+                state.placed.insert(attempt.step)
+            }
+            // At the end, and now and then before it: an interrupted run leaves valid files.
+            let isOver = rows.plan.state.isFinal || rows.plan.state == .paused
+            let isDue = state.lastWrite.map { $0.duration(to: .now) > .seconds(1) } ?? true
+            guard isOver || isDue else { return }
+            state.lastWrite = .now
+            if let report = try ReportBuilder(store: session.store).report(on: rows.plan.id) {
+                try writer.write(report)
+            }
+        } catch let error as ResultsError {
+            throw CLIError(error.message, exitCode: ExitCodes.infrastructure)
+        } catch let error as StoreError {
+            throw CLIError(error.message, exitCode: error.code.exitCode)
+        }
+    }
+
+    /// Copies what the commands of an `exec` have printed to our own output.
+    private func showOutputs(_ rows: RunRows, _ spec: RunSpec, _ state: inout State) {
+        guard spec.verb == .exec, !options.json else { return }
+        for step in rows.steps
+        where step.spec.action == .exec && step.state.hasEnded && state.outputs[step.index] == nil {
+            state.outputs[step.index] = 1
+            guard let path = output(of: step, rows.nodes), let data = FileManager.default.contents(atPath: path) else {
+                continue
+            }
+            if rows.steps.count == 1 {
+                Output.raw(data)
+            } else {
+                let name = spec.exec?.nodes[Int(step.spec.a)].description ?? ""
+                for line in String(decoding: data, as: UTF8.self).split(separator: "\n") {
+                    Output.line("\(name) | \(printable(String(line)))")
+                }
+            }
+        }
+    }
+
+    // MARK: The end
+
+    /// Says how it ended and ends the program with that exit code.
+    func conclude() throws {
+        let (id, spec, interrupted, view) = state.withLock { ($0.run, $0.spec, $0.isInterrupted, $0.view) }
+        guard let id, let spec, let row = try read({ () throws(StoreError) in try session.store.plan(id) }) else {
+            return
+        }
+        view?.close()
+        guard let report = try read({ () throws(StoreError) in try ReportBuilder(store: session.store).report(on: id) })
+        else { return }
+        var exitCode = RunSummary(report, interrupted: interrupted).exitCode
+        if spec.verb == .exec { exitCode = try execStatus(id, row) }
+        let results =
+            spec.verb == .test && spec.resultsDirectory != nil && !spec.resultFormats.isEmpty
+            ? spec.resultsDirectory.map { "\($0)/\(RunName(id))" } : nil
+        if options.json {
+            Output.json(RunResultShape(row: row, exitCode: exitCode, report: report, results: results))
+        } else if spec.verb != .exec {
+            let writer = ResultsWriter(
+                directory: spec.resultsDirectory ?? "",
+                run: RunName(id),
+                formats: Set(spec.resultFormats)
+            )
+            RunViews.summary(
+                report,
+                interrupted: interrupted,
+                results: results,
+                files: writer.fileNames,
+                options: options
+            )
+        }
+        throw RunEnd(exitCode: exitCode)
+    }
+
+    /// The command's own status; the highest of several; 125 when Muster itself failed.
+    private func execStatus(_ id: PlanID, _ row: PlanRow) throws -> Int32 {
+        if row.result == .cancelled { return ExitCodes.interrupted }
+        var status: Int32 = 0
+        for step in try read({ () throws(StoreError) in try session.store.steps(of: id) })
+        where step.spec.action == .exec {
+            guard let error = step.error else { continue }
+            let words = error.message.split(separator: " ")
+            switch error.code {
+            case .exited: status = max(status, words.last.flatMap { Int32($0) } ?? 1)
+            case .signalled: status = max(status, 128 + (words.last.flatMap { Int32($0) } ?? 0))
+            case .timedOut, .notStarted, .lost, .notReady, .unresolved, .refused, .cancelled, .file:
+                Output.note("exec: \(printable(error.message))")
+                status = max(status, ExitCodes.execFailed)
+            }
+        }
+        return status
+    }
+
+    private func read<Value>(_ body: () throws(StoreError) -> Value) throws -> Value {
+        try RunLookup(store: session.store).read(body)
+    }
+}
+
+/// A run's rows as they stood at one look, and the events since the look before.
+struct RunRows: Sendable {
+    var plan: PlanRow
+    var steps: [StepRow]
+    var nodes: [NodeRow]
+    var attempts: [AttemptRow]
+    var events: [EventRow]
+}
+
+/// Names of the files that attempts leave in the results.
+enum ResultFiles {
+    static let outputName = "output.txt"
+
+    static func outputPath(suite: String, test: String, attempt: Int) -> String {
+        ResultsPath.file(suite: suite, test: test, attempt: attempt, name: outputName)
+    }
+}

@@ -1,0 +1,90 @@
+import Foundation
+import Logging
+import MusterCore
+import MusterDrivers
+import MusterEngine
+import MusterStore
+import NIOCore
+import NIOPosix
+
+/// A state that a verb works on: its store, and the way to the one who conducts it.
+struct StateSession {
+    let state: StateDirectory
+    let store: any Store
+    let logger: Logger
+
+    /// Opens the state of these options.
+    ///
+    /// - Parameter creating: whether a state that is not there yet is made; otherwise that is an error that says so.
+    static func open(_ options: some VerbOptions, creating: Bool) throws -> StateSession {
+        let state = options.stateDirectory
+        do {
+            if creating {
+                try state.create()
+            } else if !FileManager.default.fileExists(atPath: state.database) {
+                throw CLIError(
+                    "there is no state in \(state.path) yet: nothing was ever brought up (muster up, muster test)"
+                )
+            }
+            let store = try SQLiteStore(path: state.database, access: creating ? .readWrite : .readOnly)
+            return StateSession(state: state, store: store, logger: makeLogger(verbose: options.verbose))
+        } catch let error as StoreError {
+            throw CLIError(error.message, exitCode: error.code.exitCode)
+        } catch let error as StateError {
+            throw CLIError(error.description)
+        }
+    }
+
+    private static func makeLogger(verbose: Bool) -> Logger {
+        var logger = Logger(label: "muster") { StreamLogHandler.standardError(label: $0) }
+        logger.logLevel = verbose ? .debug : .error
+        return logger
+    }
+
+    /// The supervisor's program lies beside this one.
+    static var supervisor: String {
+        let own =
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+        return ((own as NSString).deletingLastPathComponent as NSString).appendingPathComponent("muster-supervise")
+    }
+
+    func makeConductor(bell: Bell) throws -> Conductor {
+        let logger = logger
+        let supervisor = Self.supervisor
+        guard FileManager.default.isExecutableFile(atPath: supervisor) else {
+            throw CLIError("\(supervisor) is missing: build it beside muster (swift build --product muster-supervise)")
+        }
+        do {
+            return try Conductor(
+                store: store,
+                state: state,
+                identity: ConductorCore.Identity(
+                    host: ProcessInfo.processInfo.hostName,
+                    pid: getpid(),
+                    seed: UInt64.random(in: .min ... .max)
+                ),
+                bell: bell,
+                surroundings: CommandBuilder.Surroundings(
+                    environment: Environment.forCommands,
+                    secret: { Environment.secret($0) }
+                ),
+                time: HostTime(),
+                logger: logger,
+                makeDriver: { ProcessDriver(supervisor: supervisor, events: $0, logger: logger) }
+            )
+        } catch let error as StoreError {
+            throw CLIError(error.message, exitCode: error.code.exitCode)
+        }
+    }
+}
+
+extension StoreError.Code {
+    /// A corrupt or newer database is 2, a full disk 3 (`CONTRACT.md`).
+    var exitCode: Int32 {
+        switch self {
+        case .corrupt, .newer, .permission: ExitCodes.usage
+        case .fenced, .full, .failed: ExitCodes.infrastructure
+        case .busy: ExitCodes.notObtained
+        }
+    }
+}

@@ -1,0 +1,165 @@
+import Foundation
+import Subprocess
+import Synchronization
+import SystemPackage
+
+/// The built `muster`, as its user runs it.
+struct Program {
+    struct Ending: Sendable {
+        var status: Int32
+        /// The signal that ended it; nil when it ended by itself.
+        var signal: Int32?
+        var output: String
+        var errors: String
+    }
+
+    /// Where the build put the programs: beside the bundle of these tests.
+    static let folder: String = {
+        let own =
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+        for start in [own] + CommandLine.arguments {
+            var path = URL(fileURLWithPath: start)
+            while path.path != "/" {
+                path.deleteLastPathComponent()
+                if FileManager.default.isExecutableFile(atPath: path.path + "/muster-supervise") { return path.path }
+            }
+        }
+        return URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().deletingLastPathComponent().path + "/.build/debug"
+    }()
+
+    static var repository: String {
+        URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().deletingLastPathComponent().path
+    }
+
+    /// Runs it to its end, or kills it with `SIGKILL` after a while.
+    static func muster(
+        _ arguments: [String],
+        in directory: String,
+        environment: [String: String] = [:],
+        killAfter: Duration? = nil,
+        signals: [(after: Duration, signal: Int32)] = []
+    ) async throws -> Ending {
+        try await run(
+            folder + "/muster",
+            arguments,
+            in: directory,
+            environment: environment,
+            killAfter: killAfter,
+            signals: signals
+        )
+    }
+
+    static func run(
+        _ path: String,
+        _ arguments: [String],
+        in directory: String,
+        environment: [String: String] = [:],
+        killAfter: Duration? = nil,
+        signals: [(after: Duration, signal: Int32)] = []
+    ) async throws -> Ending {
+        var variables: [Environment.Key: String?] = ["MUSTER_STATE": nil, "NO_COLOR": "1"]
+        for (name, value) in environment { variables[Environment.Key(stringLiteral: name)] = value }
+        let later = signals + (killAfter.map { [(after: $0, signal: SIGKILL)] } ?? [])
+        let alarms = Mutex<Task<Void, any Error>?>(nil)
+        defer { alarms.withLock { $0?.cancel() } }
+        let outcome = try await Subprocess.run(
+            .path(FilePath(path)),
+            arguments: Arguments(arguments),
+            environment: .inherit.updating(variables),
+            workingDirectory: FilePath(directory),
+            input: .none,
+            output: .string(limit: 64 << 20),
+            error: .string(limit: 64 << 20)
+        ) { execution in
+            let pid = execution.processIdentifier.value
+            let task = Task {
+                let begin = ContinuousClock.now
+                for (after, signal) in later.sorted(by: { $0.after < $1.after }) {
+                    try await Task.sleep(until: begin + after)
+                    kill(pid, signal)
+                }
+            }
+            alarms.withLock { $0 = task }
+        }
+        var status: Int32 = 0
+        var signal: Int32?
+        switch outcome.terminationStatus {
+        case .exited(let code): status = code
+        case .signaled(let number): signal = number
+        }
+        return Ending(
+            status: status,
+            signal: signal,
+            output: outcome.standardOutput ?? "",
+            errors: outcome.standardError ?? ""
+        )
+    }
+}
+
+/// A copy of a lab in a folder of its own, removed with its machines at the end.
+struct LabFolder: ~Copyable {
+    let path: String
+
+    /// - Parameter example: a folder under `Examples`; nil for an empty folder.
+    init(example: String? = nil) throws {
+        let base = FileManager.default.temporaryDirectory.path + "/muster-e2e"
+        try FileManager.default.createDirectory(atPath: base, withIntermediateDirectories: true)
+        path = base + "/\(UInt64.random(in: 0 ... .max))"
+        if let example {
+            try FileManager.default.copyItem(atPath: Program.repository + "/Examples/" + example, toPath: path)
+            // What a run of the example itself may have left there.
+            for left in [".muster", "results"] { try? FileManager.default.removeItem(atPath: path + "/" + left) }
+        } else {
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        }
+    }
+
+    func write(_ name: String, _ text: String, executable: Bool = false) throws {
+        let file = path + "/" + name
+        try FileManager.default.createDirectory(
+            atPath: (file as NSString).deletingLastPathComponent,
+            withIntermediateDirectories: true
+        )
+        try Data(text.utf8).write(to: URL(fileURLWithPath: file))
+        if executable { try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: file) }
+    }
+
+    func read(_ name: String) -> String? {
+        FileManager.default.contents(atPath: path + "/" + name).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// Processes on this host that belong to this lab: their environment, arguments or working folder name its folder.
+    func processes() -> [String] { Self.processes(of: path) }
+
+    static func processes(of path: String) -> [String] {
+        var found: [String] = []
+        for entry in (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? [] {
+            guard let pid = Int32(entry), pid != getpid() else { continue }
+            let environment = FileManager.default.contents(atPath: "/proc/\(pid)/environ") ?? Data()
+            let arguments = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline") ?? Data()
+            let folder = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/cwd")) ?? ""
+            let marks =
+                String(decoding: environment, as: UTF8.self).contains("MUSTER_NODE_DIR=\(path)/")
+                || String(decoding: arguments, as: UTF8.self).contains(path + "/") || folder.hasPrefix(path + "/")
+            guard marks else { continue }
+            // A zombie has ended; it only waits for its parent to look.
+            let stat = (try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)) ?? ""
+            guard let state = stat.split(separator: ")").last?.split(separator: " ").first, state != "Z" else {
+                continue
+            }
+            found.append(
+                "\(pid): \(String(decoding: arguments, as: UTF8.self).replacingOccurrences(of: "\0", with: " "))"
+            )
+        }
+        return found
+    }
+
+    deinit {
+        for process in Self.processes(of: path) {
+            if let pid = process.split(separator: ":").first.flatMap({ Int32($0) }) { kill(pid, SIGKILL) }
+        }
+        try? FileManager.default.removeItem(atPath: path)
+    }
+}
