@@ -1,0 +1,36 @@
+package import MusterCore
+
+/// What a conductor relies on when it takes a plan from the store. Linear in the plan's rows.
+enum PlanValidation {
+    /// What is wrong with the plan; nil when it is whole.
+    static func problem(in plan: borrowing Snapshot.Plan) -> String? {
+        let count = plan.steps.count
+        for (place, step) in plan.steps.enumerated() {
+            if Int(step.index) != place { return "step \(place) is missing" }
+            for need in step.needs where need < 0 || Int(need) >= count || need == step.index {
+                return "step \(place) needs step \(need) of \(count)"
+            }
+            if let threshold = step.spec.threshold, threshold < 0 {
+                return "step \(place) has the threshold \(threshold)"
+            }
+            if step.tries < 0 { return "step \(place) was tried \(step.tries) times" }
+        }
+        for timer in plan.timers where timer.step.index < 0 || Int(timer.step.index) >= count {
+            return "a timer belongs to step \(timer.step.index) of \(count)"
+        }
+        for attempt in plan.attempts where attempt.step < 0 || Int(attempt.step) >= count {
+            return "an attempt of \(attempt.test) belongs to step \(attempt.step) of \(count)"
+        }
+        return nil
+    }
+}
+
+extension AttemptRow {
+    /// How long the test took, where that says something about the test; nil otherwise.
+    ///
+    /// Not counted: attempts that never ran, that were ended on request, or that were lost with their machine.
+    package var testDuration: Duration? {
+        guard let startedAt, !isCancelled, outcome != .infra, endedAt >= startedAt else { return nil }
+        return endedAt - startedAt
+    }
+}

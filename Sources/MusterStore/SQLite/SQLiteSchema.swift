@@ -1,0 +1,144 @@
+import GRDBSQLite
+import MusterCore
+
+/// The tables, as numbered migrations. One that was released is never changed: a change is a new one at the end.
+enum SQLiteSchema {
+    /// The newest schema this version knows; each migration raises it by one.
+    static var newest: Int64 { Int64(migrations.count) }
+
+    private static let migrations: [String] = [
+        """
+        -- One row. These columns stay for ever: by them an older version sees that a state is too new for it.
+        CREATE TABLE meta (
+            id INTEGER PRIMARY KEY CHECK (id = 1), state TEXT NOT NULL, schema INTEGER NOT NULL
+        ) STRICT;
+
+        -- One row while a state has one conductor at a time. Its epoch fences: who has an older one writes nothing.
+        CREATE TABLE conductors (
+            id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, host TEXT NOT NULL, pid INTEGER NOT NULL,
+            state INTEGER NOT NULL, registered_at INTEGER NOT NULL, renewed_at INTEGER NOT NULL,
+            events_before INTEGER NOT NULL
+        ) STRICT;
+
+        CREATE TABLE plans (
+            id INTEGER PRIMARY KEY, request TEXT NOT NULL UNIQUE, verb INTEGER NOT NULL, lab TEXT NOT NULL,
+            state INTEGER NOT NULL, result INTEGER NOT NULL, phase INTEGER NOT NULL, is_cancelling INTEGER NOT NULL,
+            reason TEXT, host TEXT NOT NULL, epoch INTEGER NOT NULL,
+            created_at INTEGER NOT NULL, started_at INTEGER, ended_at INTEGER
+        ) STRICT;
+        CREATE INDEX plans_unfinished ON plans (id) WHERE state <> 6;
+        CREATE INDEX plans_by_lab ON plans (lab, id);
+
+        CREATE TABLE plan_specs (plan INTEGER PRIMARY KEY, spec TEXT NOT NULL) STRICT;
+
+        CREATE TABLE steps (
+            plan INTEGER NOT NULL, step INTEGER NOT NULL, action INTEGER NOT NULL,
+            a INTEGER NOT NULL, b INTEGER NOT NULL, c INTEGER NOT NULL, node INTEGER, pool INTEGER NOT NULL,
+            priority INTEGER NOT NULL, threshold INTEGER, starts_after_failure INTEGER NOT NULL, input TEXT,
+            needs BLOB NOT NULL, state INTEGER NOT NULL, tries INTEGER NOT NULL, resource INTEGER,
+            error_code INTEGER, error_message TEXT, started_at INTEGER, ended_at INTEGER,
+            PRIMARY KEY (plan, step)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE nodes (
+            id INTEGER PRIMARY KEY, lab TEXT NOT NULL, group_name TEXT NOT NULL, group_index INTEGER NOT NULL,
+            driver TEXT NOT NULL, state INTEGER NOT NULL, created_by INTEGER NOT NULL, held_by INTEGER,
+            replacements INTEGER NOT NULL, steps_started INTEGER NOT NULL, facts TEXT NOT NULL, reason TEXT,
+            since INTEGER NOT NULL,
+            lock_mode INTEGER, lock_holder TEXT, lock_token INTEGER
+        ) STRICT;
+        CREATE INDEX nodes_by_name ON nodes (lab, group_name, group_index, id);
+        CREATE INDEX nodes_present ON nodes (lab, group_name, group_index, id) WHERE state <> 7;
+
+        CREATE TABLE timers (
+            plan INTEGER NOT NULL, step INTEGER NOT NULL, due_at INTEGER NOT NULL, PRIMARY KEY (plan, step)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE attempts (
+            plan INTEGER NOT NULL, step INTEGER NOT NULL, number INTEGER NOT NULL, suite TEXT NOT NULL,
+            test TEXT NOT NULL, outcome INTEGER NOT NULL, note TEXT, group_name TEXT, group_index INTEGER, node INTEGER,
+            started_at INTEGER, ended_at INTEGER NOT NULL, reruns_spent INTEGER NOT NULL, infra_spent INTEGER NOT NULL,
+            is_cancelled INTEGER NOT NULL, operation TEXT,
+            PRIMARY KEY (plan, step, number)
+        ) STRICT, WITHOUT ROWID;
+
+        -- The newest duration of each test, kept beside the attempts so that no history has to be searched.
+        CREATE TABLE durations (
+            lab TEXT NOT NULL, suite TEXT NOT NULL, test TEXT NOT NULL, duration INTEGER NOT NULL,
+            ended_at INTEGER NOT NULL, PRIMARY KEY (lab, suite, test)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE events (
+            position INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, n INTEGER NOT NULL, at INTEGER NOT NULL,
+            kind INTEGER NOT NULL, plan INTEGER, step INTEGER, node INTEGER, detail TEXT
+        ) STRICT;
+        CREATE INDEX events_by_plan ON events (plan, position) WHERE plan IS NOT NULL;
+
+        -- AUTOINCREMENT: a number is never used twice, so "those after number n" never misses one.
+        CREATE TABLE inbox (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, request TEXT NOT NULL
+        ) STRICT;
+        """
+    ]
+
+    /// The schema of the database and the state's name; nil for a database without any table.
+    static func version(_ connection: Connection) throws(StoreError) -> (schema: Int64, state: String)? {
+        let tables = try PreparedStatement(connection, "SELECT count(*) FROM sqlite_master")
+        _ = try tables.step()
+        let isEmpty = tables.int(0) == 0
+        tables.reset()
+        if isEmpty { return nil }
+        let meta = try PreparedStatement(
+            connection,
+            "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'meta'"
+        )
+        _ = try meta.step()
+        let hasMeta = meta.int(0) == 1
+        meta.reset()
+        guard hasMeta else { throw connection.errors.foreign() }
+        let row: PreparedStatement
+        do throws(StoreError) {
+            row = try PreparedStatement(connection, "SELECT schema, state FROM meta WHERE id = 1")
+        } catch  where error.code == .failed {
+            throw connection.errors.foreign()  // another program's table of that name
+        }
+        guard try row.step() else { throw connection.errors.foreign() }
+        defer { row.reset() }
+        return (row.int(0), row.text(1))
+    }
+
+    /// Brings the database up to date in one transaction, whoever else does the same; returns the state's name.
+    static func migrate(_ connection: Connection, newName: () -> String) throws(StoreError) -> String {
+        if let found = try version(connection), found.schema == newest { return found.state }
+        try connection.run("BEGIN IMMEDIATE")
+        do throws(StoreError) {
+            let found = try version(connection)
+            let name = found?.state ?? newName()
+            let schema = found?.schema ?? 0
+            if schema > newest { throw connection.errors.newer(schema: schema, known: newest) }
+            if schema < newest {
+                for migration in migrations[Int(max(schema, 0))...] { try connection.run(migration) }
+                let meta = try PreparedStatement(
+                    connection,
+                    """
+                    INSERT INTO meta (id, state, schema) VALUES (1, ?1, ?2)
+                    ON CONFLICT (id) DO UPDATE SET schema = excluded.schema
+                    """
+                )
+                meta.bind(1, name)
+                meta.bind(2, newest)
+                try meta.run()
+                // A conductor of the older version may still run: it must not write into tables it does not know.
+                try connection.run("UPDATE conductors SET epoch = epoch + 1, state = \(ConductorState.lost.rawValue)")
+            }
+            try connection.run("COMMIT")
+            return name
+        } catch {
+            if connection.isInTransaction { try? connection.run("ROLLBACK") }
+            throw error
+        }
+    }
+}
+
+/// The column `state` of `conductors`.
+enum ConductorState: Int64 { case alive, draining, lost }

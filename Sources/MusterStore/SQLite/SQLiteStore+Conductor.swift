@@ -1,0 +1,152 @@
+package import MusterCore
+
+extension SQLiteStore {
+    package func register(host: String, pid: Int32, now: Timestamp) throws(StoreError) -> Epoch {
+        try write { writer throws(StoreError) in try writer.register(host: host, pid: pid, now: now) }
+    }
+
+    package func commit(_ turn: borrowing Turn) throws(StoreError) {
+        let turn = copy turn
+        // Encoded before the transaction begins: others wait while it is open.
+        var specs: [(PlanID, String)] = []
+        for (plan, spec) in turn.newSpecs {
+            specs.append((plan, try StoredJSON.encode(spec, "the request of \(RunName(plan))")))
+        }
+        var facts: [String] = []
+        for node in turn.nodes {
+            facts.append(node.facts.isEmpty ? "{}" : try StoredJSON.encode(node.facts, "the facts of \(node.name)"))
+        }
+        try write { writer throws(StoreError) in try writer.write(turn, specs: specs, facts: facts) }
+    }
+
+    package func submit(_ request: Request, at now: Timestamp) throws(StoreError) -> Int64 {
+        let text = try StoredJSON.encode(request, "the request")
+        return try write { writer throws(StoreError) in try writer.submit(text, at: now) }
+    }
+
+    package func load() throws(StoreError) -> Snapshot {
+        try read { connection throws(StoreError) in
+            var loading = SnapshotLoading(connection)
+            return try loading.load()
+        }
+    }
+}
+
+/// Reads what a conductor begins with. Finished plans and gone nodes are never visited, however many there are.
+private struct SnapshotLoading {
+    private let connection: Connection
+    private var snapshot = Snapshot()
+    private var specs: [PlanID: RunSpec] = [:]
+
+    init(_ connection: Connection) {
+        self.connection = connection
+    }
+
+    mutating func load() throws(StoreError) -> Snapshot {
+        snapshot.lastPlan = try number("SELECT coalesce(max(id), 0) FROM plans")
+        snapshot.lastNode = try number("SELECT coalesce(max(id), 0) FROM nodes")
+        snapshot.lastEvent = try number("SELECT coalesce(max(position), 0) FROM events")
+        try loadPlans()
+        try loadNodes()
+        return snapshot
+    }
+
+    private func number(_ sql: String) throws(StoreError) -> Int64 {
+        let statement = try PreparedStatement(connection, sql)
+        defer { statement.reset() }
+        return try statement.step() ? statement.int(0) : 0
+    }
+
+    private mutating func loadPlans() throws(StoreError) {
+        let plans = try PreparedStatement(
+            connection,
+            "SELECT \(PreparedStatement.planColumns) FROM plans WHERE state <> 6 ORDER BY id"
+        )
+        let steps = try PreparedStatement(connection, ReaderSQL.steps)
+        let timers = try PreparedStatement(connection, ReaderSQL.timers)
+        let attempts = try PreparedStatement(connection, ReaderSQL.attempts)
+        while try plans.step() {
+            let id = PlanID(plans.int(0))
+            do {
+                let row = try plans.plan()
+                let plan = Snapshot.Plan(
+                    row: row,
+                    spec: try spec(of: id),
+                    steps: try rows(steps, of: id) { statement throws(BrokenRow) in try statement.step(of: id) },
+                    timers: try rows(timers, of: id) { statement throws(BrokenRow) in try statement.timer(of: id) },
+                    attempts: try rows(attempts, of: id) { statement throws(BrokenRow) in try statement.attempt(of: id)
+                    }
+                )
+                if let problem = PlanValidation.problem(in: plan) { throw BrokenRow(problem) }
+                snapshot.plans.append(plan)
+            } catch let error as BrokenRow {
+                snapshot.broken[id] = error.message
+            } catch let error as StoreError {
+                throw error
+            } catch {
+                throw connection.errors.error(error)
+            }
+        }
+    }
+
+    private mutating func loadNodes() throws(StoreError) {
+        let nodes = try PreparedStatement(connection, ReaderSQL.nodesPresent)
+        while try nodes.step() {
+            let creator = PlanID(nodes.int(6))
+            do {
+                let node = try nodes.node()
+                snapshot.specs[creator] = try spec(of: creator)
+                snapshot.nodes.append(node)
+            } catch let error as BrokenRow {
+                let message = "node \(nodes.text(2))/\(nodes.int(3)) (\(nodes.int(0))): \(error.message)"
+                // Its maker's request says how it is undone, its holder works on it: neither can go on.
+                leaveAlone(creator, message)
+                if let holder = nodes.optionalInt(7) { leaveAlone(PlanID(holder), message) }
+            } catch let error as StoreError {
+                throw error
+            } catch {
+                throw connection.errors.error(error)
+            }
+        }
+    }
+
+    private mutating func leaveAlone(_ plan: PlanID, _ message: String) {
+        snapshot.plans.removeAll { $0.row.id == plan }
+        if snapshot.broken[plan] == nil { snapshot.broken[plan] = message }
+    }
+
+    private mutating func spec(of plan: PlanID) throws -> RunSpec {
+        if let spec = specs[plan] { return spec }
+        let spec = try connection.spec(of: plan)
+        guard let spec else { throw BrokenRow("its request is missing") }
+        specs[plan] = spec
+        return spec
+    }
+
+    private func rows<Row>(
+        _ statement: PreparedStatement,
+        of plan: PlanID,
+        _ row: (PreparedStatement) throws(BrokenRow) -> Row
+    ) throws -> [Row] {
+        defer { statement.reset() }
+        statement.bind(1, plan.rawValue)
+        var rows: [Row] = []
+        while try statement.step() { rows.append(try row(statement)) }
+        return rows
+    }
+}
+
+extension Connection {
+    /// The request of a plan; nil when there is none. Throws `BrokenRow` or `StoreError`.
+    func spec(of plan: PlanID) throws -> RunSpec? {
+        let statement = try PreparedStatement(self, ReaderSQL.spec)
+        defer { statement.reset() }
+        statement.bind(1, plan.rawValue)
+        guard try statement.step() else { return nil }
+        do throws(BrokenRow) {
+            return try StoredJSON.decode(RunSpec.self, from: statement.text(0))
+        } catch {
+            throw BrokenRow("the text of its request \(error.message)")
+        }
+    }
+}

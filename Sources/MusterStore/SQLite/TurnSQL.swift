@@ -1,0 +1,81 @@
+/// The statements of a turn. Each row that a turn writes is one of them.
+enum TurnSQL {
+    static let renew = "UPDATE conductors SET renewed_at = ?2 WHERE id = 1 AND epoch = ?1 RETURNING events_before"
+
+    static let register = """
+        INSERT INTO conductors (id, epoch, host, pid, state, registered_at, renewed_at, events_before)
+        VALUES (1, 1, ?1, ?2, 0, ?3, ?3, (SELECT coalesce(max(position), 0) FROM events))
+        ON CONFLICT (id) DO UPDATE SET epoch = epoch + 1, host = excluded.host, pid = excluded.pid,
+            state = excluded.state, registered_at = excluded.registered_at, renewed_at = excluded.renewed_at,
+            events_before = excluded.events_before
+        RETURNING epoch
+        """
+
+    static let putPlan = """
+        INSERT INTO plans (id, request, verb, lab, state, result, phase, is_cancelling, reason, host, epoch, created_at,
+            started_at, ended_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+        ON CONFLICT (id) DO UPDATE SET verb = excluded.verb, lab = excluded.lab, state = excluded.state,
+            result = excluded.result, phase = excluded.phase, is_cancelling = excluded.is_cancelling,
+            reason = excluded.reason, host = excluded.host, epoch = excluded.epoch, created_at = excluded.created_at,
+            started_at = excluded.started_at, ended_at = excluded.ended_at
+        """
+
+    static let addSpec = "INSERT INTO plan_specs (plan, spec) VALUES (?1, ?2)"
+
+    static let addStep = """
+        INSERT INTO steps (plan, step, state, tries, resource, error_code, error_message, started_at, ended_at,
+            action, a, b, c, node, pool, priority, threshold, starts_after_failure, input, needs)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
+        """
+
+    static let changeStep = """
+        UPDATE steps SET state = ?3, tries = ?4, resource = ?5, error_code = ?6, error_message = ?7, started_at = ?8,
+            ended_at = ?9
+        WHERE plan = ?1 AND step = ?2
+        """
+
+    static let putNode = """
+        INSERT INTO nodes (id, lab, group_name, group_index, driver, state, created_by, held_by, replacements,
+            steps_started, facts, reason, since)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+        ON CONFLICT (id) DO UPDATE SET lab = excluded.lab, group_name = excluded.group_name,
+            group_index = excluded.group_index, driver = excluded.driver, state = excluded.state,
+            created_by = excluded.created_by, held_by = excluded.held_by, replacements = excluded.replacements,
+            steps_started = excluded.steps_started, facts = excluded.facts, reason = excluded.reason,
+            since = excluded.since
+        """
+
+    static let setTimer = """
+        INSERT INTO timers (plan, step, due_at) VALUES (?1, ?2, ?3)
+        ON CONFLICT (plan, step) DO UPDATE SET due_at = excluded.due_at
+        """
+
+    static let clearTimer = "DELETE FROM timers WHERE plan = ?1 AND step = ?2"
+
+    static let putAttempt = """
+        INSERT INTO attempts (plan, step, number, suite, test, outcome, note, group_name, group_index, node, started_at,
+            ended_at, reruns_spent, infra_spent, is_cancelled, operation)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+        ON CONFLICT (plan, step, number) DO UPDATE SET suite = excluded.suite, test = excluded.test,
+            outcome = excluded.outcome, note = excluded.note, group_name = excluded.group_name,
+            group_index = excluded.group_index, node = excluded.node, started_at = excluded.started_at,
+            ended_at = excluded.ended_at, reruns_spent = excluded.reruns_spent, infra_spent = excluded.infra_spent,
+            is_cancelled = excluded.is_cancelled, operation = excluded.operation
+        """
+
+    static let putDuration = """
+        INSERT INTO durations (lab, suite, test, duration, ended_at) SELECT lab, ?2, ?3, ?4, ?5 FROM plans WHERE id = ?1
+        ON CONFLICT (lab, suite, test) DO UPDATE SET duration = excluded.duration, ended_at = excluded.ended_at
+            WHERE excluded.ended_at >= durations.ended_at
+        """
+
+    static let addEvent = """
+        INSERT INTO events (position, epoch, n, at, kind, plan, step, node, detail)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+        """
+
+    static let lastEvent = "SELECT coalesce(max(position), 0) FROM events"
+    static let addRequest = "INSERT INTO inbox (at, request) VALUES (?1, ?2) RETURNING id"
+    static let removeRequest = "DELETE FROM inbox WHERE id = ?1"
+}

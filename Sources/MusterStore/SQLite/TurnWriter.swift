@@ -1,0 +1,261 @@
+import GRDBSQLite
+import MusterCore
+
+/// Writes turns by statements that are prepared once and live as long as the store.
+///
+/// It belongs to the writer's connection: used only inside `writeWithoutTransaction`, which serializes.
+final class TurnWriter {
+    private let connection: Connection
+    private var statements = 0
+
+    private let begin: PreparedStatement
+    private let commit: PreparedStatement
+    private let renew: PreparedStatement
+    private let register: PreparedStatement
+    private let putPlan: PreparedStatement
+    private let addSpec: PreparedStatement
+    private let addStep: PreparedStatement
+    private let changeStep: PreparedStatement
+    private let putNode: PreparedStatement
+    private let setTimer: PreparedStatement
+    private let clearTimer: PreparedStatement
+    private let putAttempt: PreparedStatement
+    private let putDuration: PreparedStatement
+    private let addEvent: PreparedStatement
+    private let lastEvent: PreparedStatement
+    private let addRequest: PreparedStatement
+    private let removeRequest: PreparedStatement
+
+    init(_ connection: Connection) throws(StoreError) {
+        func prepare(_ sql: String) throws(StoreError) -> PreparedStatement {
+            try PreparedStatement(connection, sql, isKept: true)
+        }
+        self.connection = connection
+        // IMMEDIATE: it waits for another writer here, where nothing was read yet and waiting can succeed.
+        begin = try prepare("BEGIN IMMEDIATE")
+        commit = try prepare("COMMIT")
+        renew = try prepare(TurnSQL.renew)
+        register = try prepare(TurnSQL.register)
+        putPlan = try prepare(TurnSQL.putPlan)
+        addSpec = try prepare(TurnSQL.addSpec)
+        addStep = try prepare(TurnSQL.addStep)
+        changeStep = try prepare(TurnSQL.changeStep)
+        putNode = try prepare(TurnSQL.putNode)
+        setTimer = try prepare(TurnSQL.setTimer)
+        clearTimer = try prepare(TurnSQL.clearTimer)
+        putAttempt = try prepare(TurnSQL.putAttempt)
+        putDuration = try prepare(TurnSQL.putDuration)
+        addEvent = try prepare(TurnSQL.addEvent)
+        lastEvent = try prepare(TurnSQL.lastEvent)
+        addRequest = try prepare(TurnSQL.addRequest)
+        removeRequest = try prepare(TurnSQL.removeRequest)
+    }
+
+    // MARK: Transactions
+
+    func register(host: String, pid: Int32, now: Timestamp) throws(StoreError) -> Epoch {
+        try transaction { () throws(StoreError) in
+            register.bind(1, host)
+            register.bind(2, pid)
+            register.bind(3, now.rawValue)
+            return try only(register)
+        }
+    }
+
+    func submit(_ request: String, at now: Timestamp) throws(StoreError) -> Int64 {
+        try transaction { () throws(StoreError) in
+            addRequest.bind(1, now.rawValue)
+            addRequest.bind(2, request)
+            return try only(addRequest)
+        }
+    }
+
+    /// - Parameter specs: those of `turn.newSpecs`, encoded.
+    func write(_ turn: Turn, specs: [(PlanID, String)], facts: [String]) throws(StoreError) {
+        try transaction { () throws(StoreError) in
+            let eventsBefore = try assertEpoch(turn)
+            for plan in turn.plans { try write(plan) }
+            for (plan, spec) in specs {
+                addSpec.bind(1, plan.rawValue)
+                addSpec.bind(2, spec)
+                try run(addSpec)
+            }
+            for step in turn.steps { try write(step) }
+            for place in turn.nodes.indices { try write(turn.nodes[place], facts: facts[place]) }
+            for timer in turn.timersSet {
+                setTimer.bind(1, timer.step.plan.rawValue)
+                setTimer.bind(2, timer.step.index)
+                setTimer.bind(3, timer.dueAt.rawValue)
+                try run(setTimer)
+            }
+            for step in turn.timersCleared {
+                clearTimer.bind(1, step.plan.rawValue)
+                clearTimer.bind(2, step.index)
+                try run(clearTimer)
+            }
+            for attempt in turn.attempts { try write(attempt) }
+            try write(turn.events, epoch: turn.epoch, eventsBefore: eventsBefore)
+            for request in turn.requestsDone {
+                removeRequest.bind(1, request)
+                try run(removeRequest)
+            }
+        }
+    }
+
+    private func transaction<Value>(_ body: () throws(StoreError) -> Value) throws(StoreError) -> Value {
+        statements = 0
+        try begin.run()
+        do {
+            let value = try body()
+            try commit.run()
+            connection.counting.addCommit(statements: statements)
+            return value
+        } catch {
+            if connection.isInTransaction { try? connection.run("ROLLBACK") }
+            throw error
+        }
+    }
+
+    private func run(_ statement: PreparedStatement) throws(StoreError) {
+        statements += 1
+        try statement.run()
+    }
+
+    /// The number in the one row that a statement gives.
+    private func only(_ statement: PreparedStatement) throws(StoreError) -> Int64 {
+        statements += 1
+        guard try statement.step() else { throw StoreError(.failed, "\(connection.errors.path): no row was written") }
+        let value = statement.int(0)
+        try statement.run()  // an INSERT … RETURNING is done when it gives no more rows
+        return value
+    }
+
+    // MARK: Rows
+
+    /// Before any row: the term of this turn must still be the newest.
+    private func assertEpoch(_ turn: Turn) throws(StoreError) -> Int64 {
+        statements += 1
+        renew.bind(1, turn.epoch)
+        renew.bind(2, turn.now.rawValue)
+        guard try renew.step() else { throw StoreError.fenced(epoch: turn.epoch, path: connection.errors.path) }
+        let eventsBefore = renew.int(0)
+        try renew.run()
+        return eventsBefore
+    }
+
+    private func write(_ plan: PlanRow) throws(StoreError) {
+        let put = putPlan
+        put.bind(1, plan.id.rawValue)
+        put.bind(2, plan.request)
+        put.bind(3, plan.verb.number)
+        put.bind(4, plan.lab)
+        put.bind(5, plan.state.number)
+        put.bind(6, plan.result.number)
+        put.bind(7, plan.phase.number)
+        put.bind(8, plan.isCancelling)
+        put.bind(9, plan.reason)
+        put.bind(10, plan.host)
+        put.bind(11, plan.epoch)
+        put.bind(12, plan.createdAt.rawValue)
+        put.bind(13, plan.startedAt?.rawValue)
+        put.bind(14, plan.endedAt?.rawValue)
+        try run(put)
+    }
+
+    private func write(_ step: StepRow) throws(StoreError) {
+        let statement = step.isNew ? addStep : changeStep
+        statement.bind(1, step.plan.rawValue)
+        statement.bind(2, step.index)
+        statement.bind(3, step.state.number)
+        statement.bind(4, step.tries)
+        statement.bind(5, step.resource?.rawValue)
+        statement.bind(6, step.error?.code.number)
+        statement.bind(7, step.error?.message)
+        statement.bind(8, step.startedAt?.rawValue)
+        statement.bind(9, step.endedAt?.rawValue)
+        if step.isNew {
+            statement.bind(10, step.spec.action.number)
+            statement.bind(11, step.spec.a)
+            statement.bind(12, step.spec.b)
+            statement.bind(13, step.spec.c)
+            statement.bind(14, step.spec.node?.rawValue)
+            statement.bind(15, step.spec.pool)
+            statement.bind(16, step.spec.priority)
+            statement.bind(17, step.spec.threshold)
+            statement.bind(18, step.spec.startsAfterFailure)
+            statement.bind(19, step.spec.input)
+            statement.bind(20, step.needs)
+        }
+        try run(statement)
+        if !step.isNew, connection.changes == 0 { throw StoreError.missing(step) }
+    }
+
+    private func write(_ node: NodeRow, facts: String) throws(StoreError) {
+        let put = putNode
+        put.bind(1, node.id.rawValue)
+        put.bind(2, node.lab)
+        put.bind(3, node.name.group)
+        put.bind(4, Int64(node.name.index))
+        put.bind(5, node.driver)
+        put.bind(6, node.state.number)
+        put.bind(7, node.createdBy.rawValue)
+        put.bind(8, node.heldBy?.rawValue)
+        put.bind(9, node.replacements)
+        put.bind(10, node.stepsStarted)
+        put.bind(11, facts)
+        put.bind(12, node.reason)
+        put.bind(13, node.since.rawValue)
+        try run(put)
+    }
+
+    private func write(_ attempt: AttemptRow) throws(StoreError) {
+        let put = putAttempt
+        put.bind(1, attempt.plan.rawValue)
+        put.bind(2, attempt.step)
+        put.bind(3, Int64(attempt.number))
+        put.bind(4, attempt.suite)
+        put.bind(5, attempt.test)
+        put.bind(6, attempt.outcome.number)
+        put.bind(7, attempt.note)
+        put.bind(8, attempt.node?.group)
+        put.bind(9, attempt.node.map { Int64($0.index) })
+        put.bind(10, attempt.nodeID?.rawValue)
+        put.bind(11, attempt.startedAt?.rawValue)
+        put.bind(12, attempt.endedAt.rawValue)
+        put.bind(13, Int64(attempt.rerunsSpent))
+        put.bind(14, Int64(attempt.infraSpent))
+        put.bind(15, attempt.isCancelled)
+        put.bind(16, attempt.operation)
+        try run(put)
+        guard let duration = attempt.testDuration else { return }
+        putDuration.bind(1, attempt.plan.rawValue)
+        putDuration.bind(2, attempt.suite)
+        putDuration.bind(3, attempt.test)
+        putDuration.bind(4, duration.microseconds)
+        putDuration.bind(5, attempt.endedAt.rawValue)
+        try run(putDuration)
+    }
+
+    private func write(_ events: [EventRow], epoch: Epoch, eventsBefore: Int64) throws(StoreError) {
+        guard let first = events.first else { return }
+        statements += 1
+        _ = try lastEvent.step()
+        var last = lastEvent.int(0)
+        lastEvent.reset()
+        if first.position != last + 1 { throw StoreError.gap(event: first.position, last: last) }
+        for event in events {
+            if event.position != last + 1 { throw StoreError.gap(event: event.position, last: last) }
+            last = event.position
+            addEvent.bind(1, event.position)
+            addEvent.bind(2, event.epoch)
+            addEvent.bind(3, event.position - eventsBefore)
+            addEvent.bind(4, event.at.rawValue)
+            addEvent.bind(5, event.kind.number)
+            addEvent.bind(6, event.plan?.rawValue)
+            addEvent.bind(7, event.step)
+            addEvent.bind(8, event.node?.rawValue)
+            addEvent.bind(9, event.detail)
+            try run(addEvent)
+        }
+    }
+}

@@ -1,0 +1,33 @@
+package import MusterCore
+
+extension StoreError {
+    /// The turn belongs to a term that is over.
+    package static func fenced(epoch: Epoch, path: String) -> StoreError {
+        StoreError(
+            .fenced,
+            "another conductor took over the state in \(path): epoch \(epoch) is over. Nothing was written; "
+                + "the other one goes on with the work"
+        )
+    }
+
+    static func missing(_ step: StepRow) -> StoreError {
+        StoreError(
+            .failed,
+            "step \(step.index) of \(RunName(step.plan)) is not in the store, so it cannot change; nothing was written"
+        )
+    }
+
+    static func gap(event position: Int64, last: Int64) -> StoreError {
+        StoreError(.failed, "event \(position) does not follow \(last), the newest one; nothing was written")
+    }
+}
+
+extension StoreError {
+    static func taken(_ plan: PlanRow) -> StoreError {
+        StoreError(.failed, "the request \(plan.request) already made another run; nothing was written")
+    }
+
+    static func twice(_ what: String) -> StoreError {
+        StoreError(.failed, "\(what) is in the store already; nothing was written")
+    }
+}

@@ -1,0 +1,112 @@
+package import MusterCore
+package import MusterStore
+import Synchronization
+
+/// A store whose commits fail as a script or chance says; everything else goes through.
+///
+/// Whoever commits must end at the same state whatever fails: it drops what it knows and loads again.
+package final class FaultyStore: Store {
+    package enum Fault: Hashable, Sendable, CaseIterable {
+        /// Nothing is written.
+        case beforeCommit
+        /// All is written; then the conductor dies, as it sees by an error of code `.failed`.
+        case afterCommit
+        /// All is written, but the answer is lost on its way: an error of code `.busy`.
+        case answerLost
+    }
+
+    private enum Source: Sendable {
+        case script([Int: Fault])
+        case chance(share: Double, any RandomNumberGenerator & Sendable)
+
+        mutating func fault(ofCommit number: Int) -> Fault? {
+            switch self {
+            case .script(let script): return script[number]
+            case .chance(let share, var generator):
+                let fails = Double.random(in: 0..<1, using: &generator) < share
+                let fault = Fault.allCases.randomElement(using: &generator)
+                self = .chance(share: share, generator)
+                return fails ? fault : nil
+            }
+        }
+    }
+
+    private struct State {
+        var commits = 0
+        var faults: [Fault: Int] = [:]
+        var source: Source
+    }
+
+    package let base: any Store
+    private let state: Mutex<State>
+
+    /// - Parameter script: what happens to the n-th commit, from 1; the others succeed.
+    package init(_ base: any Store, script: [Int: Fault]) {
+        self.base = base
+        state = Mutex(State(source: .script(script)))
+    }
+
+    /// - Parameters:
+    ///   - share: how many of the commits fail, 0 ... 1.
+    ///   - generator: decides which, and how; the same seed gives the same faults.
+    package init(_ base: any Store, failing share: Double, using generator: any RandomNumberGenerator & Sendable) {
+        self.base = base
+        state = Mutex(State(source: .chance(share: share, generator)))
+    }
+
+    /// How often each kind of fault has happened.
+    package var faults: [Fault: Int] { state.withLock { $0.faults } }
+    /// Commits asked for, failed or not.
+    package var commits: Int { state.withLock { $0.commits } }
+
+    package func commit(_ turn: borrowing Turn) throws(StoreError) {
+        let fault = state.withLock { state -> Fault? in
+            state.commits += 1
+            let fault = state.source.fault(ofCommit: state.commits)
+            if let fault { state.faults[fault, default: 0] += 1 }
+            return fault
+        }
+        switch fault {
+        case nil: try base.commit(turn)
+        case .beforeCommit: throw StoreError(.failed, "a fault of the test, before the commit")
+        case .afterCommit:
+            try base.commit(turn)
+            throw StoreError(.failed, "a fault of the test, after the commit")
+        case .answerLost:
+            try base.commit(turn)
+            throw StoreError(.busy, "a fault of the test: the answer was lost")
+        }
+    }
+
+    // MARK: What goes through
+
+    package var stateName: String { base.stateName }
+    package func register(host: String, pid: Int32, now: Timestamp) throws(StoreError) -> Epoch {
+        try base.register(host: host, pid: pid, now: now)
+    }
+    package func load() throws(StoreError) -> Snapshot { try base.load() }
+    package func submit(_ request: Request, at now: Timestamp) throws(StoreError) -> Int64 {
+        try base.submit(request, at: now)
+    }
+    package func requests(after id: Int64) throws(StoreError) -> [RequestRow] { try base.requests(after: id) }
+    package func plans(lab: String?, limit: Int) throws(StoreError) -> [PlanRow] {
+        try base.plans(lab: lab, limit: limit)
+    }
+    package func plan(_ id: PlanID) throws(StoreError) -> PlanRow? { try base.plan(id) }
+    package func plan(request token: String) throws(StoreError) -> PlanRow? { try base.plan(request: token) }
+    package func spec(of id: PlanID) throws(StoreError) -> RunSpec? { try base.spec(of: id) }
+    package func steps(of id: PlanID) throws(StoreError) -> [StepRow] { try base.steps(of: id) }
+    package func timers(of id: PlanID) throws(StoreError) -> [TimerRow] { try base.timers(of: id) }
+    package func attempts(of id: PlanID) throws(StoreError) -> [AttemptRow] { try base.attempts(of: id) }
+    package func nodes(lab: String?, includingGone: Bool) throws(StoreError) -> [NodeRow] {
+        try base.nodes(lab: lab, includingGone: includingGone)
+    }
+    package func node(_ id: NodeID) throws(StoreError) -> NodeRow? { try base.node(id) }
+    package func events(after position: Int64, plan: PlanID?, limit: Int) throws(StoreError) -> [EventRow] {
+        try base.events(after: position, plan: plan, limit: limit)
+    }
+    package func position() throws(StoreError) -> Int64 { try base.position() }
+    package func durations(lab: String, suite: String) throws(StoreError) -> [String: Duration] {
+        try base.durations(lab: lab, suite: suite)
+    }
+}
