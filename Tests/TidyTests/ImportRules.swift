@@ -1,8 +1,8 @@
 /// What each target may import: the table of docs/ARCHITECTURE.md. Arrows point down only.
 enum ImportRules {
-    static let system: Set = ["Dispatch", "Foundation", "FoundationEssentials", "Glibc", "Musl", "Synchronization"]
     /// For what imports no Foundation.
-    static let systemOnly: Set = ["Glibc", "Musl", "Synchronization"]
+    static let systemOnly: Set = ["Darwin", "Glibc", "Musl", "Synchronization"]
+    static let system: Set = systemOnly.union(["Dispatch", "Foundation", "FoundationEssentials"])
     static let nio: Set = ["NIOCore", "NIOHTTP1", "NIOPosix"]
     static let collections: Set = ["DequeModule", "HeapModule"]
 
@@ -29,7 +29,7 @@ enum ImportRules {
             "Logging",
         ]),
         "muster": ["MusterCLI"],
-        "muster-bench": system.union([
+        "muster-bench": system.union(nio).union([
             "MusterCore", "MusterStore", "MusterDrivers", "MusterEngine", "ArgumentParser", "GRDB", "GRDBSQLite",
             "Logging",
         ]),

@@ -49,7 +49,7 @@ import Testing
         ("Sources/MusterEngine/A.swift", "let begin = ContinuousClock.now"),
         ("Sources/MusterEngine/A.swift", "let begin = ContinuousClock().now"),
         ("Sources/MusterStore/A.swift", "let name = UUID().uuidString"),
-        ("Sources/MusterCLI/A.swift", "let a = Int.random(in: 0..<3)"),
+        ("Sources/MusterLab/A.swift", "let a = Int.random(in: 0..<3)"),
         ("Tests/MusterCoreTests/A.swift", "let a = list.shuffled()"),
         ("Sources/MusterReport/A.swift", "print(\"done\")"),
         ("Sources/MusterReport/A.swift", "Swift.print(\"done\")"),
@@ -76,6 +76,7 @@ import Testing
 
     @Test(arguments: [
         ("Sources/MusterCLI/A.swift", "print(\"done\"); let now = Date(); exit(1)"),
+        ("Sources/MusterCLI/A.swift", "let seed = UInt64.random(in: 0 ... .max); try await Task.sleep(for: pause)"),
         ("Sources/muster-supervise/A.swift", "sigaction(SIGTERM, &action, nil)"),
         ("Sources/MusterReport/A.swift", "// print(\"done\")\nlet text = \"print(1) Date()\""),
         ("Sources/MusterReport/A.swift", "let day = Date(timeIntervalSince1970: 0)"),
@@ -90,6 +91,16 @@ import Testing
     ])
     func whatOnlyLooksLikeABannedCallPasses(path: String, text: String) {
         #expect(Ban.findings(in: file(path, text)).isEmpty, "\(Ban.findings(in: file(path, text)))")
+    }
+
+    @Test func everyCallOfTheListIsFoundInItsArea() {
+        for ban in Ban.all {
+            let path = ["Sources/MusterEngine/A.swift", "Tests/MusterCoreTests/A.swift"].first(where: ban.area.contains)
+            for call in ban.calls {
+                let sample = file(path ?? "", call.hasPrefix(".") ? "let a = b\(call)" : "let a = \(call)")
+                #expect(Ban.uses(in: sample).contains { $0.call == call }, "\(call) in \(ban.area)")
+            }
+        }
     }
 
     @Test func anAllowanceIsForItsFileAndCallOnly() {
@@ -110,8 +121,11 @@ import Testing
 
     @Test func aLongLineIsFound() {
         let fits = String(repeating: "ä", count: ShapeRules.columnsMax)
-        let sample = TrackedFile(path: "a.sh", isExecutable: true, text: "\(fits)\n\(fits)a\n")
-        #expect(ShapeRules.width(of: sample).map(\.line) == [2])
+        let script = TrackedFile(path: "a.sh", isExecutable: true, text: "\(fits)\n\(fits)a\n")
+        #expect(ShapeRules.width(of: script).map(\.line) == [2])
+        let texts = "    \"\(fits)\"\nlet a = \"\"\"\n  \(fits)\n  \"\"\""
+        let code = file("Sources/MusterCore/A.swift", "\(fits)a\n// \(fits)\nlet a = \"\(fits)\"\n\(texts)")
+        #expect(ShapeRules.width(of: code).map(\.line) == [1, 2, 3])
     }
 
     @Test(arguments: [

@@ -12,9 +12,20 @@ enum ShapeRules {
         return [Finding(file.path, "\(file.lines.count) lines, \(limit) at most: one job each")]
     }
 
-    static func width(of file: TrackedFile) -> [Finding] {
-        file.lines.enumerated().filter { $0.element.count > columnsMax }.map {
-            Finding(file.path, $0.offset + 1, "\($0.element.count) columns, \(columnsMax) at most")
+    /// A line that is text and nothing else may be longer: a message is found by searching for it.
+    static func width(of file: SwiftFile) -> [Finding] {
+        width(file.path, file.lines) { index in
+            let code = file.code[index].drop(while: \.isWhitespace)
+            return code.hasPrefix("\"") || code.hasPrefix("+ \"")
+                || (code.isEmpty && file.comments[index].allSatisfy(\.isWhitespace))
+        }
+    }
+
+    static func width(of file: TrackedFile) -> [Finding] { width(file.path, file.lines) { _ in false } }
+
+    private static func width(_ path: String, _ lines: [String], isText: (Int) -> Bool) -> [Finding] {
+        lines.indices.filter { lines[$0].count > columnsMax && !isText($0) }.map {
+            Finding(path, $0 + 1, "\(lines[$0].count) columns, \(columnsMax) at most")
         }
     }
 

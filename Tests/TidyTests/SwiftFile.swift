@@ -31,9 +31,9 @@ struct SwiftFile: Sendable {
         return String(parts[1])
     }
 
-    /// Whether a comment stands on the line or on the one above it, which then says why.
+    /// Whether a comment stands on the line or at most three above it, which then says why.
     func isExplained(at index: Int) -> Bool {
-        !comments[index].allSatisfy(\.isWhitespace) || (index > 0 && !comments[index - 1].allSatisfy(\.isWhitespace))
+        comments[max(0, index - 3)...index].contains { !$0.allSatisfy(\.isWhitespace) }
     }
 }
 

@@ -31,8 +31,8 @@ import Testing
         #expect(code("let a = /\"/\nprint(1)").last == "print(1)")
     }
 
-    @Test func explanationsStandOnTheLineOrAboveIt() {
-        let file = SwiftFile(path: "Sources/MusterCore/A.swift", text: "// why\na\nb\nc // why")
-        #expect((0..<4).map(file.isExplained) == [true, true, false, true])
+    @Test func explanationsStandOnTheLineOrCloseAboveIt() {
+        let file = SwiftFile(path: "Sources/MusterCore/A.swift", text: "// why\na\nb\nc\nd\ne // why")
+        #expect((0..<6).map(file.isExplained) == [true, true, true, true, false, true])
     }
 }

@@ -40,8 +40,8 @@ import Testing
     }
 
     @Test func linesAreShort() {
-        let isCode: (TrackedFile) -> Bool = { $0.path.hasSuffix(".swift") || $0.text?.hasPrefix("#!") == true }
-        expectNone(Repository.files.filter(isCode).flatMap(ShapeRules.width))
+        expectNone(Repository.swiftFiles.flatMap { ShapeRules.width(of: $0) })
+        expectNone(Repository.files.filter { $0.text?.hasPrefix("#!") == true }.flatMap { ShapeRules.width(of: $0) })
     }
 
     @Test func publicDeclarationsAreDocumented() {
