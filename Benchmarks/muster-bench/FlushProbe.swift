@@ -40,7 +40,7 @@ extension Duration {
 enum Usage {
     private static func read() -> rusage {
         var usage = rusage()
-        getrusage(RUSAGE_SELF, &usage)
+        getrusage(Int32(RUSAGE_SELF.rawValue), &usage)
         return usage
     }
 

@@ -7,7 +7,7 @@ package enum CommandLineTool {
         // Output that nobody reads any more ends the writing, not the work.
         signal(SIGPIPE, SIG_IGN)
         do {
-            var command = try MusterCommand.parseAsRoot(arguments)
+            var command = try MusterCommand.parseAsRoot(Exec.separate(arguments))
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
             } else {
@@ -41,12 +41,12 @@ package enum CommandLineTool {
 struct MusterCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "muster",
-        abstract: "Bring up groups of machines, run tests on them, and take them down; nothing is lost on a crash.",
+        abstract: "Bring up groups of machines, run tests on them, take them down.",
         discussion: """
               muster init                 write a lab.yaml to begin with
-              muster test                 bring up what is needed, run all tests, take it down
+              muster test                 bring up, run all tests, take down
               muster up && muster status  bring everything up and look at it
-              muster why app/1            what it waits for, since when, what you can do
+              muster why app/1            what it waits for, and what you can do
             """,
         version: "muster 0.1.0",
         groupedSubcommands: [

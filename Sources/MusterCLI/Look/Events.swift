@@ -7,7 +7,7 @@ import NIOPosix
 
 struct Events: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Show what happened, and follow it.",
+        abstract: "Show what happened, and follow what comes.",
         discussion: """
               muster events                   the newest 50
               muster events -f                and what comes

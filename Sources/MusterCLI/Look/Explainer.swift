@@ -41,7 +41,7 @@ struct Explainer {
         let name = NodeName(thing)
         if let name, let node = try nodes().last(where: { $0.name == name }) { return try self.node(node) }
         for row in rows {
-            guard let view = try RunView(row, store: store, lookup: lookup) else { continue }
+            guard let view = try RunRecord(row, store: store, lookup: lookup) else { continue }
             if let step = view.newestStep(called: thing) { return self.step(step, in: view, called: thing) }
             if let group = view.spec.groups.first(where: { $0.name == thing || $0.name == name?.group }) {
                 return try self.group(group, in: view, called: thing)
@@ -67,7 +67,7 @@ struct Explainer {
         if let reason = row.reason {
             answer.because.append(.init(thing: answer.thing, state: answer.state, text: reason))
         }
-        guard let view = try RunView(row, store: store, lookup: lookup) else { return answer }
+        guard let view = try RunRecord(row, store: store, lookup: lookup) else { return answer }
         answer.because += view.failures.prefix(5).map { view.cause($0) }
         answer.waitsFor += view.running.prefix(10).map { view.waiting(for: $0) }
         answer.youCan += advice(for: row)
@@ -97,7 +97,7 @@ struct Explainer {
             answer.because.append(.init(thing: answer.thing, state: answer.state, text: reason))
         }
         if let holder = node.heldBy, let row = try lookup.read({ () throws(StoreError) in try store.plan(holder) }),
-            let view = try RunView(row, store: store, lookup: lookup)
+            let view = try RunRecord(row, store: store, lookup: lookup)
         {
             let mine = view.steps.filter { ($0.spec.node ?? $0.resource) == node.id }
             answer.waitsFor += mine.filter { $0.state == .running }.map { view.waiting(for: $0) }
@@ -123,7 +123,7 @@ struct Explainer {
         return answer
     }
 
-    private func group(_ group: GroupSpec, in view: RunView, called thing: String) throws -> Explanation {
+    private func group(_ group: GroupSpec, in view: RunRecord, called thing: String) throws -> Explanation {
         let state = view.state(of: group)
         var answer = Explanation(thing: thing, state: state.rawValue, since: view.row.startedAt?.rfc3339)
         let mine = view.steps.filter { $0.spec.isProvisioning && view.spec.groups[Int($0.spec.a)].name == group.name }
@@ -141,7 +141,7 @@ struct Explainer {
 
     // MARK: Steps and tests
 
-    private func step(_ step: StepRow, in view: RunView, called thing: String) -> Explanation {
+    private func step(_ step: StepRow, in view: RunRecord, called thing: String) -> Explanation {
         var answer = Explanation(
             thing: thing,
             state: step.state.rawValue,
@@ -168,7 +168,7 @@ struct Explainer {
 }
 
 /// One run's rows, for explaining.
-struct RunView {
+struct RunRecord {
     let row: PlanRow
     let spec: RunSpec
     let steps: [StepRow]

@@ -6,7 +6,7 @@ import MusterStore
 
 struct Logs: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Show what a node's server, a step or a test has printed.",
+        abstract: "Show what a server, a step or a test has printed.",
         discussion: """
               muster logs app/1             the node's server, and each step on it
               muster logs app/1:2           its second step

@@ -5,7 +5,7 @@ import MusterStore
 
 struct Results: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Show the results of a run's tests, failures first.",
+        abstract: "Show the results of tests, failures first.",
         discussion: """
               muster results               of the newest test run
               muster results r-7f3k        of this one

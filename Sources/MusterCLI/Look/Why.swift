@@ -3,7 +3,7 @@ import MusterEngine
 
 struct Why: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Say why a thing is as it is, what it waits for, and what you can do.",
+        abstract: "Say why a thing is as it is, and what you can do.",
         discussion: """
               muster why r-7f3k        a run
               muster why app           a group

@@ -2,15 +2,16 @@ import ArgumentParser
 import Foundation
 import MusterCore
 import MusterDrivers
+import MusterEngine
 import MusterStore
 
 struct GC: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gc",
-        abstract: "List what nobody owns any more: supervisors, processes, folders; remove it on request.",
+        abstract: "List, or remove, what nobody owns any more.",
         discussion: """
-              muster gc             list only
-              muster gc --remove    end the processes, remove the folders of nodes that are gone
+              muster gc             list processes and supervisors of nodes that are gone
+              muster gc --remove    end them, and remove the folders of nodes that are gone
             """
     )
     @OptionGroup var options: GlobalOptions
@@ -23,42 +24,61 @@ struct GC: AsyncParsableCommand {
         }
         // A node is on record before it is made: what has no record, or is gone, belongs to nobody.
         let owned = Set(nodes.filter { $0.state != .gone }.map { session.state.node($0) })
-        let leftovers = Leftovers.find(nodesDirectory: session.state.nodes).filter { !owned.contains($0.directory) }
+        let leftovers = await Leftovers.find(nodes: session.state.nodes).filter { !owned.contains($0.directory) }
+        let folders = folders(in: session.state).filter { !owned.contains($0) }
         if options.json {
-            Output.json(JSONShape.List(name: "leftovers", elements: leftovers.map(Shape.init)))
-        } else if leftovers.isEmpty {
-            Output.line("nothing is left behind")
+            Output.json(Shape(leftovers: leftovers.map(Shape.Leftover.init), folders: folders))
         } else {
-            var table = TextTable(header: ["NODE", "PROCESSES", "FOLDER"])
+            show(leftovers, folders)
+        }
+        guard remove else { return }
+        let remaining = await Leftovers.end(leftovers)
+        for folder in folders where !remaining.contains(where: { $0.directory == folder }) {
+            try? FileManager.default.removeItem(atPath: folder)
+        }
+        guard remaining.isEmpty else {
+            let pids = remaining.map { String($0.pid) }.joined(separator: ", ")
+            throw CLIError("these processes could not be ended: \(pids)", exitCode: ExitCodes.infrastructure)
+        }
+        if !options.json { Output.line("removed \(counted(leftovers.count, "process")) and \(counted(folders.count, "folder"))") }
+    }
+
+    private func folders(in state: StateDirectory) -> [String] {
+        ((try? FileManager.default.contentsOfDirectory(atPath: state.nodes)) ?? []).sorted().map { state.nodes + "/" + $0 }
+    }
+
+    private func show(_ leftovers: [Leftover], _ folders: [String]) {
+        if leftovers.isEmpty { Output.line("no process is left behind") }
+        if !leftovers.isEmpty {
+            var table = TextTable(header: ["PID", "WHAT", "NODE", "COMMAND"])
             for leftover in leftovers {
                 table.add([
-                    (leftover.directory as NSString).lastPathComponent,
-                    leftover.processes.map(String.init).joined(separator: " "),
-                    Paths.short(leftover.directory),
+                    String(leftover.pid), leftover.kind.rawValue, (leftover.directory as NSString).lastPathComponent,
+                    printable(leftover.command),
                 ])
             }
             Output.lines(table.lines)
-            if !remove { Output.line("remove it: muster gc --remove") }
         }
-        guard remove else { return }
-        for leftover in leftovers {
-            do {
-                try await leftover.remove()
-            } catch {
-                throw CLIError("\(leftover.directory): \(error.message)", exitCode: ExitCodes.infrastructure)
-            }
-        }
-        if !options.json, !leftovers.isEmpty { Output.line("removed \(leftovers.count)") }
+        if !folders.isEmpty { Output.line("\(counted(folders.count, "folder")) of nodes that are gone, with their logs") }
+        if !remove, !(leftovers.isEmpty && folders.isEmpty) { Output.line("remove it: muster gc --remove") }
     }
 
     private struct Shape: Encodable {
-        var node: String
-        var processes: [Int32]
-        var folder: String
-        init(_ leftover: Leftovers) {
-            node = (leftover.directory as NSString).lastPathComponent
-            processes = leftover.processes
-            folder = leftover.directory
+        struct Leftover: Encodable {
+            var pid: Int32
+            var kind: String
+            var folder: String
+            var command: String
+
+            init(_ leftover: MusterDrivers.Leftover) {
+                pid = leftover.pid
+                kind = leftover.kind.rawValue
+                folder = leftover.directory
+                command = leftover.command
+            }
         }
+        var format = 1
+        var leftovers: [Leftover]
+        var folders: [String]
     }
 }

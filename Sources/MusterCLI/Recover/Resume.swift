@@ -4,7 +4,7 @@ import MusterStore
 
 struct Resume: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Go on with a run that was interrupted or is paused.",
+        abstract: "Go on with an interrupted or paused run.",
         discussion: """
               muster resume             the newest run that is not finished
               muster resume r-7f3k      this one; what failed in it is tried again
@@ -33,10 +33,12 @@ struct Resume: AsyncParsableCommand {
 
 struct Cancel: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "End a run properly: running tests end, then pause or tear down as its `keep` says.",
+        abstract: "End a run properly, as its `keep` says.",
         discussion: """
               muster cancel             the run that is not finished
               muster cancel r-7f3k      this one
+
+            Running tests end, configuring steps finish; then it pauses or tears down as its `keep` says.
             """
     )
     @OptionGroup var options: GlobalOptions
@@ -50,7 +52,7 @@ struct Cancel: AsyncParsableCommand {
 
 struct Halt: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Give up on a run at once. Its machines stay until `muster down`.",
+        abstract: "Give up on a run at once; its machines stay.",
         discussion: """
               muster halt r-7f3k
 

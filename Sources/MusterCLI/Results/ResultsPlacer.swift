@@ -1,5 +1,6 @@
 import Foundation
 import MusterCore
+import MusterEngine
 import MusterReport
 import MusterStore
 

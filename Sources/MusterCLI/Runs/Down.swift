@@ -4,7 +4,7 @@ import MusterStore
 
 struct Down: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Take down everything, or some groups, in reverse order of dependency.",
+        abstract: "Take groups down, dependents first.",
         discussion: """
               muster down         everything
               muster down web     one group that nothing else needs

@@ -1,10 +1,13 @@
 import ArgumentParser
 import MusterCore
+import MusterLab
 import MusterStore
 
 struct Exec: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Run a command on nodes that are up, in their folders and with their environment.",
+        commandName: "exec",
+        abstract: "Run a command on nodes that are up.",
+        usage: "muster exec [<options>] <node> ... -- <command> ...",
         discussion: """
               muster exec app/1 -- ls -l
               muster exec app -- uname -a         on each node of a group
@@ -16,20 +19,24 @@ struct Exec: AsyncParsableCommand {
     @OptionGroup var options: GlobalOptions
     @OptionGroup var follow: FollowOptions
     @Option(help: ArgumentHelp("How long it may take (30s, 5m).", valueName: "duration")) var timeout = "10m"
-    @Argument(
-        parsing: .remaining,
-        help: ArgumentHelp("Nodes or groups, then -- and the command.", valueName: "node -- command")
-    )
-    var words: [String] = []
+    @Argument(help: ArgumentHelp("Nodes or groups.", valueName: "node")) var things: [String] = []
+    /// What stands after `--`; `CommandLineTool` hands it over word by word, as the parser knows only one list of arguments.
+    @Option(name: .customLong("command-word"), parsing: .unconditionalSingleValue, help: .hidden)
+    var command: [String] = []
+
+    /// The arguments of an `exec` with what stands after `--` as options that the parser can tell from nodes.
+    static func separate(_ arguments: [String]) -> [String] {
+        guard arguments.first == configuration.commandName, let split = arguments.firstIndex(of: "--") else {
+            return arguments
+        }
+        return arguments[..<split] + arguments[(split + 1)...].flatMap { ["--command-word", $0] }
+    }
 
     func run() async throws {
-        guard let split = words.firstIndex(of: "--"), split > 0, split + 1 < words.count else {
-            throw CLIError(
-                "exec wants nodes, then --, then a command: muster exec app/1 -- ls -l",
-                exitCode: ExitCodes.usage
-            )
+        guard !things.isEmpty, !command.isEmpty else {
+            throw CLIError("exec wants nodes, then --, then a command: muster exec app/1 -- ls -l")
         }
-        guard let limit = DurationText.parse(timeout) else {
+        guard let limit = try? DurationText.parse(timeout) else {
             throw CLIError("--timeout wants a duration with a unit, such as 30s or 5m, not '\(timeout)'")
         }
         let session = try StateSession.open(options, creating: true)
@@ -37,7 +44,7 @@ struct Exec: AsyncParsableCommand {
             try session.store.nodes(lab: nil, includingGone: false)
         }
         var chosen: [NodeRow] = []
-        for word in words[..<split] {
+        for word in things {
             let found = rows.filter { $0.name.description == word || $0.name.group == word }
             guard !found.isEmpty else {
                 throw CLIError(
@@ -55,7 +62,7 @@ struct Exec: AsyncParsableCommand {
         spec.suites = []
         spec.keep = .always
         spec.files = []
-        spec.exec = ExecSpec(nodes: chosen.map(\.name), arguments: Array(words[(split + 1)...]), timeout: limit)
+        spec.exec = ExecSpec(nodes: chosen.map(\.name), arguments: command, timeout: limit)
         follow.apply(to: &spec)
         try await RunSession(session: session, options: options, follow: follow).submit(spec)
     }

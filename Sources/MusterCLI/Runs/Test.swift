@@ -1,10 +1,11 @@
 import ArgumentParser
 import MusterCore
+import MusterLab
 import MusterStore
 
 struct Test: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Bring up what tests need, run them, write results, take down what was brought up.",
+        abstract: "Bring up what tests need, run them, take it down.",
         discussion: """
               muster test                     all suites
               muster test api                 one suite
@@ -26,18 +27,14 @@ struct Test: AsyncParsableCommand {
         [String] = []
 
     func run() async throws {
-        let loaded = try LabLoader(options: options, lab: lab).load()
+        let loader = LabLoader(options: options, lab: lab)
+        let loaded = try loader.load()
         let session = try StateSession.open(options, creating: true)
-        var spec = try loaded.spec(
-            verb: .test,
-            patterns: patterns,
-            onlyTests: failed ? try failedTests(session, lab: loaded.name) : nil,
-            durations: { suite in
-                try RunLookup(store: session.store).read { () throws(StoreError) in
-                    try session.store.durations(lab: loaded.name, suite: suite)
-                }
-            }
-        )
+        var selection = RunSelection()
+        selection.patterns = patterns
+        if failed { selection.failed = try failedTests(session, lab: loaded.name) }
+        selection.durations = try durations(of: loaded, session)
+        var spec = try loader.spec(.test, of: loaded, selection)
         if let keep {
             guard let policy = Keep(rawValue: keep) else {
                 throw CLIError("--keep knows never, on-failure and always, not '\(keep)'")
@@ -51,7 +48,18 @@ struct Test: AsyncParsableCommand {
         try await RunStarter(session: session, options: options, follow: follow, startsNew: lab.new).start(spec)
     }
 
-    private func failedTests(_ session: StateSession, lab: String) throws -> Set<String> {
+    private func durations(of lab: Lab, _ session: StateSession) throws -> [RunSelection.Test: Duration] {
+        var durations: [RunSelection.Test: Duration] = [:]
+        for suite in lab.suites.map(\.spec) where suite.order == .longestFirst {
+            let known = try RunLookup(store: session.store).read { () throws(StoreError) in
+                try session.store.durations(lab: lab.name, suite: suite.name)
+            }
+            for (test, duration) in known { durations[RunSelection.Test(suite: suite.name, test: test)] = duration }
+        }
+        return durations
+    }
+
+    private func failedTests(_ session: StateSession, lab: String) throws -> Set<RunSelection.Test> {
         let lookup = RunLookup(store: session.store)
         let row = try lookup.find(
             nil,
@@ -64,7 +72,9 @@ struct Test: AsyncParsableCommand {
                 try ReportBuilder(store: session.store).report(on: row.id)
             })
         else { return [] }
-        let names = report.tests.filter { $0.outcome?.countsAgainst == true }.map { "\($0.suite)//\($0.name)" }
+        let names = report.tests.filter { $0.outcome?.countsAgainst == true }.map {
+            RunSelection.Test(suite: $0.suite, test: $0.name)
+        }
         guard !names.isEmpty else {
             throw CLIError(
                 "nothing failed in \(RunName(row.id)), the newest run that has ended",

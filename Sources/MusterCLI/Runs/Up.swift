@@ -1,10 +1,11 @@
 import ArgumentParser
 import MusterCore
+import MusterLab
 import MusterStore
 
 struct Up: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Bring up all groups, or some with what they need; they stay up.",
+        abstract: "Bring up groups, with what they need.",
         discussion: """
               muster up                    everything
               muster up app                app and what it needs
@@ -19,8 +20,10 @@ struct Up: AsyncParsableCommand {
     @Argument(help: "Groups.") var groups: [String] = []
 
     func run() async throws {
-        let loaded = try LabLoader(options: options, lab: lab).load()
-        var spec = try loaded.spec(verb: .up, groups: groups)
+        let loader = LabLoader(options: options, lab: lab)
+        var selection = RunSelection()
+        selection.groups = groups
+        var spec = try loader.spec(.up, of: loader.load(), selection)
         follow.apply(to: &spec)
         try spec.checkNodeLimit(lab.maxNodes)
         let session = try StateSession.open(options, creating: true)

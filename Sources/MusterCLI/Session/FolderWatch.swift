@@ -3,16 +3,18 @@ import Foundation
 /// Watches a folder by inotify: the kernel tells, nobody asks again and again. What happens from its making on is not missed.
 final class FolderWatch: Sendable {
     private let descriptor: Int32
+    /// A pipe; readable when the waiting is to end.
     private let stopRead: Int32
     private let stopWrite: Int32
 
     init(_ folder: String) throws {
-        descriptor = inotify_init1(Int32(IN_CLOEXEC.rawValue))
+        descriptor = inotify_init1(Int32(IN_CLOEXEC))
         guard descriptor >= 0 else {
             throw CLIError("inotify is not to be had: \(String(cString: strerror(errno)))")
         }
         var ends: [Int32] = [-1, -1]
-        _ = pipe2(&ends, O_CLOEXEC)
+        _ = pipe(&ends)
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         stopRead = ends[0]
         stopWrite = ends[1]
         let mask = UInt32(IN_CREATE) | UInt32(IN_MOVED_TO) | UInt32(IN_MODIFY) | UInt32(IN_CLOSE_WRITE)

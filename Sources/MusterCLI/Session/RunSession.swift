@@ -17,6 +17,9 @@ struct RunSession {
         try await perform(.submit(token: token, spec: spec), token: token, run: nil)
     }
 
+    /// Follows the run of a request that lies in the store already.
+    func adopt(_ token: String) async throws { try await perform(nil, token: token, run: nil) }
+
     /// Goes on with one.
     func resume(_ id: PlanID) async throws {
         try await perform(.resume(id), token: nil, run: id)
@@ -56,11 +59,11 @@ struct RunSession {
 
     // MARK: Following
 
-    private func perform(_ request: Request, token: String?, run: PlanID?) async throws {
+    private func perform(_ request: Request?, token: String?, run: PlanID?) async throws {
         let follower = RunFollower(session)
         let begin = try read { () throws(StoreError) in try session.store.position() }
         let watch = RunWatch(session: session, options: options, token: token, run: run, after: begin)
-        try await follower.ask(request)
+        if let request { try await follower.ask(request) }
         let signals = Signals()
         let listening = Task {
             var endings = 0

@@ -15,7 +15,12 @@ struct RunStarter {
         let runs = RunSession(session: session, options: options, follow: follow)
         let unfinished = try lookup.read { () throws(StoreError) in try session.store.plans(lab: spec.lab, limit: 200) }
             .first { !$0.state.isFinal && $0.verb == spec.verb }
-        guard let unfinished, !StateLock.isHeld(session.state) else { return try await runs.submit(spec) }
+        guard !StateLock.isHeld(session.state) else { return try await runs.submit(spec) }
+        guard let unfinished else {
+            // A command that died between asking and being answered has left its request: it is this one's.
+            if let token = try waitingRequest(like: spec, lookup) { return try await runs.adopt(token) }
+            return try await runs.submit(spec)
+        }
         if startsNew {
             _ = try lookup.read { () throws(StoreError) in
                 try session.store.submit(.halt(unfinished.id), at: HostTime().now())
@@ -35,52 +40,13 @@ struct RunStarter {
         }
         try await runs.resume(unfinished.id)
     }
-}
 
-/// Keeps copies of the lab's files that a run uses.
-struct LabFiles {
-    let session: StateSession
-
-    func keep(_ spec: RunSpec) throws -> [LabFile] {
-        let archive = FileArchive(session.state)
-        var paths: Set<String> = []
-        func command(_ template: Template?) {
-            guard case .literal(let text)? = template?.segments.first,
-                let path = CommandBuilder.labFile(ofCommand: text)
-            else {
-                return
-            }
-            paths.insert(path)
+    private func waitingRequest(like spec: RunSpec, _ lookup: RunLookup) throws -> String? {
+        for row in try lookup.read({ () throws(StoreError) in try session.store.requests(after: 0) }) {
+            guard case .submit(let token, let asked) = row.request else { continue }
+            if asked.verb == spec.verb, asked.lab == spec.lab { return token }
         }
-        for group in spec.groups {
-            for step in group.steps {
-                command(step.undo)
-                switch step.kind {
-                case .process(let template): command(template)
-                case .run(let template): command(template)
-                case .files(let files):
-                    for case .lab(let path) in files.map(\.source) { paths.insert(path) }
-                }
-            }
-            for case .run(let template) in group.ready.map(\.probe) { command(template) }
-        }
-        for suite in spec.suites {
-            command(suite.before)
-            command(suite.after)
-            for test in suite.tests {
-                switch test.command {
-                case .file(let path): paths.insert(path)
-                case .run(let template): command(template)
-                }
-            }
-        }
-        do {
-            return try paths.sorted().compactMap { path throws(StateError) in
-                try archive.keep(path, labDirectory: spec.labDirectory)
-            }
-        } catch {
-            throw CLIError(error.description, exitCode: ExitCodes.infrastructure)
-        }
+        return nil
     }
 }
 

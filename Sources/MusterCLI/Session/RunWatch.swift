@@ -92,7 +92,7 @@ final class RunWatch: Sendable {
             events: events
         )
         try keepResults(rows, spec, &state)
-        showOutputs(rows, spec, &state)
+        try showOutputs(rows, spec, &state)
         state.view?.update(rows, now: state.time.now())
         return row.state.isFinal || row.state == .paused
     }
@@ -168,14 +168,14 @@ final class RunWatch: Sendable {
     }
 
     /// Copies what the commands of an `exec` have printed to our own output.
-    private func showOutputs(_ rows: RunRows, _ spec: RunSpec, _ state: inout State) {
+    private func showOutputs(_ rows: RunRows, _ spec: RunSpec, _ state: inout State) throws {
         guard spec.verb == .exec, !options.json else { return }
         for step in rows.steps
         where step.spec.action == .exec && step.state.hasEnded && state.outputs[step.index] == nil {
             state.outputs[step.index] = 1
-            guard let path = output(of: step, rows.nodes), let data = FileManager.default.contents(atPath: path) else {
-                continue
-            }
+            guard let path = try ResultsPlacer(session: session).output(of: step),
+                let data = FileManager.default.contents(atPath: path)
+            else { continue }
             if rows.steps.count == 1 {
                 Output.raw(data)
             } else {

@@ -26,7 +26,9 @@ struct StateSession {
                     "there is no state in \(state.path) yet: nothing was ever brought up (muster up, muster test)"
                 )
             }
-            let store = try SQLiteStore(path: state.database, access: creating ? .readWrite : .readOnly)
+            let store = try SQLiteStore(
+                path: state.database, options: SQLiteStore.Options(access: creating ? .writing : .reading)
+            )
             return StateSession(state: state, store: store, logger: makeLogger(verbose: options.verbose))
         } catch let error as StoreError {
             throw CLIError(error.message, exitCode: error.code.exitCode)
@@ -72,7 +74,7 @@ struct StateSession {
                 logger: logger,
                 makeDriver: { ProcessDriver(supervisor: supervisor, events: $0, logger: logger) }
             )
-        } catch let error as StoreError {
+        } catch {
             throw CLIError(error.message, exitCode: error.code.exitCode)
         }
     }

@@ -36,6 +36,7 @@ extension Verb: StoredAsNumber {
         case .test: 1
         case .down: 2
         case .exec: 3
+        case .plan: 4
         }
     }
 }

@@ -1,0 +1,61 @@
+import Foundation
+import MusterCore
+import MusterEngine
+import MusterLab
+import MusterStore
+
+/// Reads the lab file of a verb; what is wrong with it ends the program with all of it, before anything is started.
+struct LabLoader {
+    let options: any VerbOptions
+    let lab: LabOptions
+
+    func load() throws -> Lab {
+        guard FileManager.default.fileExists(atPath: options.labPath) else {
+            throw CLIError("there is no \(options.labFile) here; name one with -f, or write one: muster init")
+        }
+        do {
+            let lab = try LabParser.load(
+                path: options.labFile, variables: lab.values(), environment: Environment.all
+            )
+            if !lab.warnings.isEmpty, !options.json { Output.error(DiagnosticRenderer.render(lab.warnings)) }
+            return lab
+        } catch let error as LabError {
+            if options.json { Output.json(DiagnosticsShape(ok: false, diagnostics: error.diagnostics)) }
+            throw CLIError(error.description)
+        }
+    }
+
+    /// The run of a verb over what is selected.
+    func spec(_ verb: Verb, of lab: Lab, _ selection: RunSelection) throws -> RunSpec {
+        do {
+            return try lab.runSpec(verb, selection: selection, directory: options.labDirectory)
+        } catch {
+            throw CLIError(error.message)
+        }
+    }
+}
+
+/// What is wrong with a lab, for programs.
+struct DiagnosticsShape: Encodable {
+    var format = 1
+    var ok: Bool
+    var diagnostics: [Diagnostic]
+}
+
+/// Keeps copies of the lab's files that a run uses.
+struct LabFiles {
+    let session: StateSession
+
+    func keep(_ spec: RunSpec) throws -> [LabFile] {
+        let archive = FileArchive(session.state)
+        do {
+            var files: [LabFile] = []
+            for path in spec.paths {
+                if let file = try archive.keep(path, labDirectory: spec.labDirectory) { files.append(file) }
+            }
+            return files
+        } catch {
+            throw CLIError(error.description, exitCode: ExitCodes.infrastructure)
+        }
+    }
+}

@@ -1,0 +1,96 @@
+import Synchronization
+
+package import MusterCore
+package import MusterDrivers
+
+/// A driver of machines that do not exist. It answers at once, as its script says, remembers operations as a supervisor does,
+/// and knows whether anything was done twice or in a wrong order.
+package final class ScriptedDriver: Driver {
+    package let kind = "process"
+
+    /// What a command comes to; by its text and how often it was asked before.
+    package typealias Script = @Sendable (_ command: String, _ time: Int) -> ProcessExit
+
+    private struct State {
+        var ended: [OperationID: ProcessExit] = [:]
+        var nodes: [NodeID: String] = [:]
+        var runs: [OperationID: Int] = [:]
+        var times: [String: Int] = [:]
+        var log: [String] = []
+        var watched: Set<NodeID> = []
+    }
+    private let state = Mutex(State())
+    private let script: Script
+
+    package init(script: @escaping Script = { _, _ in ScriptedDriver.exit(0) }) { self.script = script }
+
+    package static func exit(_ status: Int) -> ProcessExit {
+        ProcessExit(status: status, startedAt: Timestamp(rawValue: 0), endedAt: Timestamp(rawValue: 0))
+    }
+
+    /// What was done, in order: `create app/0`, `run ./x on app/0`, `destroy app/0`.
+    package var log: [String] { state.withLock { $0.log } }
+    /// Nodes that exist.
+    package var nodes: [String] { state.withLock { $0.nodes.values.sorted() } }
+    /// Operations whose command was really started more than once.
+    package var startedTwice: [OperationID] { state.withLock { state in state.runs.filter { $0.value > 1 }.map(\.key) } }
+
+    package func create(
+        _ node: NodeHandle,
+        operation: OperationID,
+        server: Command?
+    ) async throws(StepError) -> [String: String] {
+        state.withLock { state in
+            if state.nodes[node.id] == nil { state.log.append("create \(node.name)") }
+            state.nodes[node.id] = node.name.description
+        }
+        return ["address": "127.64.0.\(node.id.rawValue)"]
+    }
+
+    package func run(
+        _ command: Command,
+        on node: NodeHandle,
+        operation: OperationID
+    ) async throws(StepError) -> ProcessExit {
+        let text =
+            switch command.program {
+            case .shell(let text): text
+            case .arguments(let words): words.joined(separator: " ")
+            }
+        let exit: ProcessExit? = state.withLock { state in
+            guard state.nodes[node.id] != nil else { return nil }
+            if let exit = state.ended[operation] { return exit }
+            let time = state.times[text, default: 0]
+            state.times[text] = time + 1
+            state.runs[operation, default: 0] += 1
+            state.log.append("run \(text) on \(node.name)")
+            let exit = script(text, time)
+            state.ended[operation] = exit
+            return exit
+        }
+        guard let exit else { throw StepError(.lost, "\(node.name) does not exist") }
+        return exit
+    }
+
+    package func end(_ operation: OperationID, on node: NodeHandle, grace: Duration) async throws(StepError) {}
+    package func put(_ files: [FileContent], on node: NodeHandle) async throws(StepError) {}
+    package func probe(
+        _ probe: ReadyCondition.Probe,
+        on node: NodeHandle,
+        within: Duration
+    ) async throws(StepError) {}
+    package func powerOff(_ node: NodeHandle) async throws(StepError) {}
+    package func powerOn(_ node: NodeHandle, operation: OperationID) async throws(StepError) {}
+
+    package func destroy(_ node: NodeHandle) async throws(StepError) {
+        state.withLock { state in
+            if state.nodes.removeValue(forKey: node.id) != nil { state.log.append("destroy \(node.name)") }
+        }
+    }
+
+    package func watch(_ node: NodeHandle) async throws(StepError) {
+        state.withLock { state in _ = state.watched.insert(node.id) }
+    }
+
+    package func outputPath(of operation: OperationID, on node: NodeHandle) -> String { "" }
+}

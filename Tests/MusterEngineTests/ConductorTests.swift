@@ -1,0 +1,148 @@
+import Foundation
+import Logging
+import MusterCore
+import MusterDrivers
+import MusterEngine
+import MusterStore
+import MusterTestKit
+import NIOPosix
+import Testing
+
+/// A conductor in its own folder over a store, with a driver that only pretends.
+private struct Bench: ~Copyable {
+    let folder: String
+    let driver: ScriptedDriver
+    let bell = Bell()
+
+    init(script: @escaping ScriptedDriver.Script = { _, _ in ScriptedDriver.exit(0) }) throws {
+        folder = FileManager.default.temporaryDirectory.path + "/muster-engine-\(UInt64.random(in: 0 ... .max))"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        driver = ScriptedDriver(script: script)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: folder) }
+
+    func conductor(_ store: any Store) throws -> Conductor {
+        let driver = driver
+        return try Conductor(
+            store: store,
+            state: StateDirectory(path: folder),
+            identity: ConductorCore.Identity(host: "here", pid: 1, seed: 7),
+            bell: bell,
+            surroundings: CommandBuilder.Surroundings(environment: [:], secret: { _ in nil }),
+            time: HostTime(),
+            logger: Logger(label: "test"),
+            makeDriver: { _ in driver }
+        )
+    }
+
+    /// Conducts until the plan of this token is over; the conductor's error, when it ends with one.
+    func finish(_ token: String, _ store: any Store, with conductor: Conductor) async throws -> PlanRow {
+        let running = Task { try await conductor.run(group: MultiThreadedEventLoopGroup.singleton) }
+        for await _ in bell.listen() {
+            guard let row = try store.plan(request: token) else { continue }
+            if row.state.isFinal || row.state == .paused { break }
+        }
+        conductor.stop()
+        try await running.value
+        return try #require(try store.plan(request: token))
+    }
+}
+
+private func lab(verb: Verb = .test) -> RunSpec {
+    var spec = RunSpec(verb: verb, lab: "shop", labDirectory: "/lab")
+    var db = GroupSpec(name: "db")
+    db.steps = [ProvisionStep(.process(run: nil)), ProvisionStep(.run(Template("./seed")))]
+    db.steps[1].undo = Template("./unseed")
+    var app = GroupSpec(name: "app", count: 3)
+    app.needs = [Need(group: "db")]
+    app.steps = [ProvisionStep(.process(run: nil))]
+    spec.groups = [db, app]
+    var suite = SuiteSpec(name: "api", group: "app")
+    suite.reruns = 1
+    suite.tests = ["good", "flaky", "bad"].map { TestSpec(name: $0, command: .run(Template("test-\($0)"))) }
+    spec.suites = [suite]
+    return spec
+}
+
+@Sendable private func outcomes(_ command: String, _ time: Int) -> ProcessExit {
+    switch command {
+    case "test-flaky": ScriptedDriver.exit(time == 0 ? 1 : 0)
+    case "test-bad": ScriptedDriver.exit(3)
+    default: ScriptedDriver.exit(0)
+    }
+}
+
+private let expected = [
+    "bad 1 fail", "bad 2 fail", "flaky 1 fail", "flaky 2 pass", "good 1 pass",
+]
+
+private func attempts(_ store: any Store, _ row: PlanRow) throws -> [String] {
+    try store.attempts(of: row.id).map { "\($0.test) \($0.number) \($0.outcome.rawValue)" }.sorted()
+}
+
+@Suite struct ConductorTests {
+    @Test func aRunBringsUpTestsAndTakesDown() async throws {
+        let bench = try Bench(script: outcomes)
+        let store = MemoryStore()
+        _ = try store.submit(.submit(token: "t", spec: lab()), at: Timestamp(rawValue: 1))
+        let row = try await bench.finish("t", store, with: bench.conductor(store))
+        #expect(row.state == .stopped)
+        #expect(try attempts(store, row) == expected)
+        #expect(bench.driver.nodes == [])
+        #expect(bench.driver.log.first == "create db/0")
+        let log = bench.driver.log
+        let undone = try #require(log.firstIndex { $0.contains("unseed") })
+        for index in 0..<3 { #expect(try #require(log.firstIndex(of: "destroy app/\(index)")) < undone) }
+        #expect(log.last == "destroy db/0")
+    }
+
+    /// Before it, after it, or written with its answer lost: whatever happens to one commit, the run ends the same.
+    @Test(arguments: [FaultyStore.Fault.beforeCommit, .afterCommit, .answerLost])
+    func aFailedCommitChangesNothing(fault: FaultyStore.Fault) async throws {
+        for number in 1...24 {
+            let bench = try Bench(script: outcomes)
+            let store = FaultyStore(MemoryStore(), script: [number: fault])
+            _ = try store.submit(.submit(token: "t", spec: lab()), at: Timestamp(rawValue: 1))
+            let row = try await bench.finish("t", store, with: bench.conductor(store))
+            #expect(try attempts(store, row) == expected, "commit \(number) failed: \(fault)")
+            #expect(bench.driver.nodes == [], "commit \(number) failed: \(fault)")
+            #expect(bench.driver.startedTwice == [], "commit \(number) failed: \(fault)")
+        }
+    }
+
+    @Test func aFullDiskEndsTheConductorAndLosesNothing() async throws {
+        let bench = try Bench(script: outcomes)
+        let path = bench.folder + "/muster.db"
+        let small = try SQLiteStore(path: path, options: SQLiteStore.Options(pagesMax: 40))
+        var spec = lab()
+        spec.suites[0].tests = (0..<400).map { TestSpec(name: "t\($0)", command: .run(Template("test-\($0)"))) }
+        _ = try small.submit(.submit(token: "t", spec: spec), at: Timestamp(rawValue: 1))
+        let conductor = try bench.conductor(small)
+        await #expect { try await conductor.run(group: MultiThreadedEventLoopGroup.singleton) } throws: { error in
+            (error as? StoreError)?.code == .full
+        }
+        let large = try SQLiteStore(path: path)
+        let row = try await bench.finish("t", large, with: bench.conductor(large))
+        #expect(row.state == .stopped)
+        #expect(try large.attempts(of: row.id).count == 400)
+        #expect(bench.driver.startedTwice == [])
+    }
+
+    @Test func aStoppedConductorIsContinuedByTheNext() async throws {
+        let bench = try Bench(script: outcomes)
+        let store = MemoryStore()
+        _ = try store.submit(.submit(token: "t", spec: lab()), at: Timestamp(rawValue: 1))
+        let first = try bench.conductor(store)
+        let running = Task { try await first.run(group: MultiThreadedEventLoopGroup.singleton) }
+        for await _ in bench.bell.listen() where bench.driver.log.count > 2 { break }
+        first.stop()
+        try await running.value
+        let row = try #require(try store.plan(request: "t"))
+        if !row.state.isFinal { _ = try store.submit(.resume(row.id), at: Timestamp(rawValue: 2)) }
+        let end = try await bench.finish("t", store, with: bench.conductor(store))
+        #expect(try attempts(store, end) == expected)
+        #expect(bench.driver.nodes == [])
+        #expect(bench.driver.startedTwice == [])
+    }
+}
