@@ -1,0 +1,197 @@
+internal import MusterCore
+
+/// What a key of a lab file takes. `docs/formats/lab.schema.json` says the same, and a test compares them.
+package enum LabValue: Hashable, Sendable {
+    /// One value; numbers and `true` are text too.
+    case text
+    case integer(ClosedRange<Int>)
+    case number(ClosedRange<Double>)
+    /// With units; `example` is what a message shows.
+    case duration(example: String, mayBeZero: Bool)
+    case choice([String])
+    case choices([String])
+    case texts
+    /// A mapping with the keys of the table of that name.
+    case table(String)
+    /// A list of such mappings.
+    case list(String)
+    /// A mapping from names to such mappings.
+    case named(String)
+    /// A mapping from names to text.
+    case variables
+    case needs
+    case files
+    case http
+    case octal
+    case globs
+    case equalities
+}
+
+package struct LabKey: Hashable, Sendable {
+    package var name: String
+    package var value: LabValue
+    package var isRequired = false
+
+    package init(_ name: String, _ value: LabValue, isRequired: Bool = false) {
+        self.name = name
+        self.value = value
+        self.isRequired = isRequired
+    }
+}
+
+/// The keys of one kind of mapping.
+package struct LabTable: Hashable, Sendable {
+    package var name: String
+    package var keys: [LabKey]
+    /// Of these exactly one is given.
+    package var kinds: [String] = []
+    /// Keys that the design has and this version does not.
+    package var later: [String] = []
+
+    package subscript(name: String) -> LabKey? { keys.first { $0.name == name } }
+}
+
+/// Every key of a lab file: the one list that the parser, the schema and the reference are held against.
+package enum LabKeys {
+    package static let countMax = 100_000
+    package static let rerunsMax = 100
+    package static let retriesMax = 1_000
+    package static let parallelMax = 10_000
+    package static let portMax = 65_535
+    package static let priorityMax = 1_000_000_000
+
+    package static let lab = LabTable(
+        name: "lab",
+        keys: [
+            LabKey("muster", .integer(1...1)),
+            LabKey("lab", .text, isRequired: true),
+            LabKey("keep", .choice(words(Keep.self))),
+            LabKey("parallel", .integer(1...parallelMax)),
+            LabKey("vars", .variables),
+            LabKey("groups", .named("group"), isRequired: true),
+            LabKey("tests", .named("suite")),
+            LabKey("results", .table("results")),
+        ],
+        later: ["lifetime"]
+    )
+
+    package static let group = LabTable(
+        name: "group",
+        keys: [
+            LabKey("count", .integer(1...countMax)),
+            LabKey("needs", .needs),
+            LabKey("provision", .list("step")),
+            LabKey("ready", .list("condition")),
+            LabKey("on-failure", .choice(words(FailurePolicy.self))),
+            LabKey("timeout", .duration(example: "2m", mayBeZero: false)),
+            LabKey("retry", .table("retry")),
+        ]
+    )
+
+    package static let need = LabTable(name: "need", keys: [LabKey("ready", .integer(1...countMax))])
+
+    package static let step = LabTable(
+        name: "step",
+        keys: [
+            LabKey("process", .table("process")),
+            LabKey("run", .text),
+            LabKey("files", .files),
+            LabKey("name", .text),
+            LabKey("timeout", .duration(example: "2m", mayBeZero: false)),
+            LabKey("retry", .table("retry")),
+            LabKey("undo", .text),
+            LabKey("when", .equalities),
+            LabKey("on-failure", .choice(words(FailurePolicy.self))),
+        ],
+        kinds: ["process", "run", "files"],
+        later: ["podman", "pool", "ssh"]
+    )
+
+    package static let process = LabTable(name: "process", keys: [LabKey("run", .text)])
+
+    package static let file = LabTable(
+        name: "file",
+        keys: [
+            LabKey("from", .text),
+            LabKey("text", .text),
+            LabKey("to", .text, isRequired: true),
+            LabKey("mode", .octal),
+        ],
+        kinds: ["from", "text"]
+    )
+
+    package static let retry = LabTable(
+        name: "retry",
+        keys: [
+            LabKey("times", .integer(0...retriesMax), isRequired: true),
+            LabKey("every", .duration(example: "2s", mayBeZero: true)),
+            LabKey("backoff", .number(1...100)),
+        ]
+    )
+
+    package static let condition = LabTable(
+        name: "condition",
+        keys: [
+            LabKey("tcp", .integer(1...portMax)),
+            LabKey("http", .http),
+            LabKey("run", .text),
+            LabKey("file", .text),
+            LabKey("within", .duration(example: "30s", mayBeZero: false)),
+        ],
+        kinds: ["tcp", "http", "run", "file"]
+    )
+
+    package static let http = LabTable(
+        name: "http",
+        keys: [LabKey("port", .integer(1...portMax), isRequired: true), LabKey("path", .text)]
+    )
+
+    package static let suite = LabTable(
+        name: "suite",
+        keys: [
+            LabKey("where", .text, isRequired: true),
+            LabKey("needs", .needs),
+            LabKey("discover", .table("discover"), isRequired: true),
+            LabKey("reruns", .integer(0...rerunsMax)),
+            LabKey("timeout", .duration(example: "5m", mayBeZero: false)),
+            LabKey("order", .choice(words(SuiteSpec.Order.self))),
+            LabKey("destructive", .globs),
+            LabKey("before", .text),
+            LabKey("after", .text),
+            LabKey("flaky", .choice(["fail", "pass"])),
+        ],
+        later: ["spares", "rerun-on"]
+    )
+
+    package static let discover = LabTable(
+        name: "discover",
+        keys: [LabKey("files", .globs), LabKey("list", .list("test"))],
+        kinds: ["files", "list"],
+        later: ["fmf"]
+    )
+
+    package static let test = LabTable(
+        name: "test",
+        keys: [
+            LabKey("name", .text, isRequired: true),
+            LabKey("run", .text, isRequired: true),
+            LabKey("timeout", .duration(example: "5m", mayBeZero: false)),
+            LabKey("priority", .integer(-priorityMax...priorityMax)),
+            LabKey("tags", .texts),
+        ]
+    )
+
+    package static let results = LabTable(
+        name: "results",
+        keys: [LabKey("write", .choices(words(ResultFormat.self))), LabKey("directory", .text)]
+    )
+
+    package static let all = [
+        lab, group, need, step, process, file, retry, condition, http, suite, discover, test, results,
+    ]
+
+    private static func words<Choice: CaseIterable & RawRepresentable>(_: Choice.Type) -> [String]
+    where Choice.RawValue == String {
+        Choice.allCases.map(\.rawValue)
+    }
+}

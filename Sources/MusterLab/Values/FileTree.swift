@@ -1,0 +1,49 @@
+import Foundation
+
+/// The files beside a lab file, as far as reading a lab needs them. Paths are relative to the lab's folder.
+package protocol FileTree: Sendable {
+    /// What is at a path, through symbolic links; nil when nothing is.
+    func kind(of path: String) -> FileKind?
+    /// The names in a folder, in any order; nil when it cannot be read. The empty path is the lab's folder.
+    func names(in folder: String) -> [String]?
+}
+
+package enum FileKind: Hashable, Sendable {
+    case file
+    /// `isLink`: it is reached through a symbolic link, which `**` does not follow.
+    case folder(isLink: Bool)
+    case other
+}
+
+/// A folder on disk.
+package struct DiskFileTree: FileTree {
+    /// Absolute path of the lab's folder.
+    package let root: String
+    package init(root: String) { self.root = root }
+
+    private func absolute(_ path: String) -> String { path.isEmpty ? root : root + "/" + path }
+
+    package func kind(of path: String) -> FileKind? {
+        let path = absolute(path)
+        guard let own = type(path) else { return nil }
+        guard own == .typeSymbolicLink else { return Self.kind(own, isLink: false) }
+        guard let target = type(URL(fileURLWithPath: path).resolvingSymlinksInPath().path) else { return nil }
+        return Self.kind(target, isLink: true)
+    }
+
+    private func type(_ path: String) -> FileAttributeType? {
+        (try? FileManager.default.attributesOfItem(atPath: path))?[.type] as? FileAttributeType
+    }
+
+    private static func kind(_ type: FileAttributeType, isLink: Bool) -> FileKind {
+        switch type {
+        case .typeRegular: .file
+        case .typeDirectory: .folder(isLink: isLink)
+        default: .other
+        }
+    }
+
+    package func names(in folder: String) -> [String]? {
+        try? FileManager.default.contentsOfDirectory(atPath: absolute(folder))
+    }
+}

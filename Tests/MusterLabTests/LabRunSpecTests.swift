@@ -1,0 +1,144 @@
+import MusterCore
+import Testing
+
+@testable import MusterLab
+
+@Suite struct LabRunSpecTests {
+    private func spec(
+        _ verb: Verb,
+        _ change: (inout RunSelection) -> Void = { _ in }
+    ) throws -> RunSpec {
+        var selection = RunSelection()
+        change(&selection)
+        return try parse(sampleLab).runSpec(verb, selection: selection, directory: "/lab")
+    }
+
+    private func refusal(_ verb: Verb, _ change: (inout RunSelection) -> Void) throws -> String {
+        do {
+            _ = try spec(verb, change)
+            return ""
+        } catch let error as SelectionError {
+            return error.message
+        }
+    }
+
+    private func tests(_ spec: RunSpec) -> [String] {
+        spec.suites.flatMap { suite in suite.tests.map { "\(suite.name)//\($0.name)" } }
+    }
+
+    @Test func upTakesTheGroupsNamedAndAllTheyNeed() throws {
+        #expect(try spec(.up).groups.map(\.name) == ["db", "cache", "app"])
+        #expect(try spec(.up) { $0.groups = ["app"] }.groups.map(\.name) == ["db", "cache", "app"])
+        #expect(try spec(.up) { $0.groups = ["cache"] }.groups.map(\.name) == ["cache"])
+        #expect(try spec(.up).suites.isEmpty)
+        #expect(try spec(.up).resultsDirectory == nil)
+        #expect(
+            try refusal(.up) { $0.groups = ["dbb"] } == "no group 'dbb'; did you mean 'db'? there are db, cache, app"
+        )
+    }
+
+    @Test func downTakesWhatNeedsTheGroupsNamedToo() throws {
+        let all = try spec(.down)
+        #expect(all.downGroups.isEmpty)
+        #expect(all.groups.count == 3)
+        let cache = try spec(.down) { $0.groups = ["cache"] }
+        #expect(cache.downGroups == ["cache", "app"])
+        #expect(cache.groups.map(\.name) == ["db", "cache", "app"])
+        #expect(try spec(.down) { $0.groups = ["app"] }.downGroups == ["app"])
+    }
+
+    @Test func testTakesTheGroupsOfItsSuites() throws {
+        #expect(try spec(.test) { $0.patterns = ["smoke"] }.groups.map(\.name) == ["db"])
+        #expect(try spec(.test) { $0.patterns = ["api"] }.groups.map(\.name) == ["db", "cache", "app"])
+        #expect(try spec(.test).resultsDirectory == "/lab/out")
+        #expect(try spec(.test) { $0.resultsDirectory = "/r" }.resultsDirectory == "/r")
+        #expect(try spec(.test).resultFormats == [.jsonl, .junit])
+    }
+
+    static let patterns: [([String], [String])] = [
+        ([], ["api//tests/login", "api//tests/upgrade", "api//tests/deep/er", "smoke//ping", "smoke//pong"]),
+        (["smoke"], ["smoke//ping", "smoke//pong"]),
+        (["tests/login"], ["api//tests/login"]),
+        (["api//tests/login", "ping"], ["api//tests/login", "smoke//ping"]),
+        (["p?ng"], ["smoke//ping", "smoke//pong"]),
+        (["*//*in*"], ["api//tests/login", "smoke//ping"]),
+        (["smoke//*o*"], ["smoke//pong"]),
+        (["tests/*"], ["api//tests/login", "api//tests/upgrade", "api//tests/deep/er"]),
+        (["s*"], ["smoke//ping", "smoke//pong"]),
+    ]
+
+    @Test(arguments: patterns) func patternsChooseSuitesAndTests(_ patterns: [String], _ expected: [String]) throws {
+        #expect(try tests(spec(.test) { $0.patterns = patterns }) == expected)
+    }
+
+    @Test func patternsThatChooseNothingAreRefused() throws {
+        #expect(
+            try refusal(.test) { $0.patterns = ["smoke", "smoka"] }
+                == "no suite or test 'smoka'; did you mean 'smoke'? there are api, smoke"
+        )
+        #expect(
+            try refusal(.test) { $0.patterns = ["smoke//pin"] }
+                == "no test 'smoke//pin'; did you mean 'smoke//ping'? there are api//tests/login, api//tests/upgrade, "
+                + "api//tests/deep/er, smoke//ping, smoke//pong"
+        )
+        let none = try parse("lab: a\ngroups: {g: {}}")
+        #expect(throws: SelectionError(message: "lab.yaml has no tests: the key 'tests' is missing or empty")) {
+            try none.runSpec(.test, directory: "/")
+        }
+    }
+
+    @Test func failedChoosesWhatFailedLast() throws {
+        let failed: Set = [
+            RunSelection.Test(suite: "smoke", test: "pong"), RunSelection.Test(suite: "gone", test: "x"),
+        ]
+        #expect(try tests(spec(.test) { $0.failed = failed }) == ["smoke//pong"])
+        let refused = try refusal(.test) {
+            $0.failed = failed
+            $0.patterns = ["api"]
+        }
+        #expect(refused == "none of the tests that failed last is chosen, or in lab.yaml any more")
+    }
+
+    @Test func prioritiesFollowTheOrderOfTheSuite() throws {
+        let spec = try spec(.test) {
+            $0.durations = [
+                RunSelection.Test(suite: "api", test: "tests/login"): .seconds(3),
+                RunSelection.Test(suite: "smoke", test: "ping"): .seconds(3),
+            ]
+        }
+        #expect(spec.suites[0].tests.map(\.priority) == [3_000, .max, .max])
+        #expect(spec.suites[1].tests.map(\.priority) == [2, 0])
+        let listed =
+            "lab: a\ngroups: {g: {provision: [process: ]}}\n"
+            + "tests: {t: {where: g, discover: {list: [{name: a, run: b, priority: 5}]}}}"
+        #expect(try parse(listed).runSpec(.test, directory: "/").suites[0].tests[0].priority == 0)
+    }
+
+    @Test func whatTheCommandSaysGoesBeforeWhatTheFileSays() throws {
+        #expect(try spec(.test).keep == .onFailure)
+        #expect(try spec(.up).keep == .always)
+        #expect(try spec(.up) { $0.keep = .onFailure }.keep == .onFailure)
+        #expect(try spec(.test) { $0.keep = .always }.keep == .always)
+        #expect(try spec(.test).parallel == 8)
+        #expect(try spec(.test) { $0.parallel = 1 }.parallel == 1)
+        let plain = try parse("lab: a\ngroups: {g: {}}")
+        #expect(try plain.runSpec(.up, directory: "/").keep == .always)
+        #expect(try plain.runSpec(.up, directory: "/").parallel == RunSpec.parallelDefault)
+        #expect(try spec(.test).flakyFails)
+        #expect(try !spec(.test) { $0.patterns = ["smoke"] }.flakyFails)
+        #expect(
+            try spec(.test) {
+                $0.patterns = ["smoke"]
+                $0.flakyFails = true
+            }.flakyFails
+        )
+    }
+
+    @Test func pathsAreTheFilesARunUses() throws {
+        #expect(
+            try spec(.test).paths == [
+                "app.conf", "fake-db", "setup.sh", "tests/deep/er.py", "tests/login.sh", "tests/upgrade.sh", "unset.sh",
+            ]
+        )
+    }
+}
