@@ -23,7 +23,7 @@ import Testing
     static func attempts(_ text: String) throws -> [String] {
         try text.split(separator: "\n").map { line in
             let fields = try #require(
-                try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
+                JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
                 "a line is an object: \(line)"
             )
             let parts = ["suite", "test", "attempt", "outcome"].map { "\(fields[$0] ?? "missing")" }
@@ -38,7 +38,8 @@ import Testing
     }
 
     static func final(of lab: borrowing LabFolder, ending: Program.Ending) async throws -> Final {
-        let results = try #require(lab.read("results/latest/results.jsonl"), "results are written: \(ending.errors)")
+        let results = lab.read("results/latest/results.jsonl") ?? ""
+        #expect(!results.isEmpty, "results are written: \(ending.errors)")
         let status = try await Program.muster(["status"], in: lab.path)
         return Final(attempts: try attempts(results), status: ending.status, statusText: status.output)
     }

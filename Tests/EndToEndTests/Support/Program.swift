@@ -92,8 +92,8 @@ struct Program {
         return Ending(
             status: status,
             signal: signal,
-            output: outcome.standardOutput ?? "",
-            errors: outcome.standardError ?? ""
+            output: outcome.standardOutput,
+            errors: outcome.standardError
         )
     }
 }
@@ -104,9 +104,11 @@ struct LabFolder: ~Copyable {
 
     /// - Parameter example: a folder under `Examples`; nil for an empty folder.
     init(example: String? = nil) throws {
-        let base = FileManager.default.temporaryDirectory.path + "/muster-e2e"
-        try FileManager.default.createDirectory(atPath: base, withIntermediateDirectories: true)
-        path = base + "/\(UInt64.random(in: 0 ... .max))"
+        path = FileManager.default.temporaryDirectory.path + "/muster-e2e/\(UInt64.random(in: 0 ... .max))"
+        try FileManager.default.createDirectory(
+            atPath: (path as NSString).deletingLastPathComponent,
+            withIntermediateDirectories: true
+        )
         if let example {
             try FileManager.default.copyItem(atPath: Program.repository + "/Examples/" + example, toPath: path)
             // What a run of the example itself may have left there.
