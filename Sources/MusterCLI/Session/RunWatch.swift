@@ -76,7 +76,7 @@ final class RunWatch: Sendable {
         if state.spec == nil {
             guard let spec = try read({ () throws(StoreError) in try store.spec(of: id) }) else { return false }
             state.spec = spec
-            state.view = RunViews.make(spec: spec, run: RunName(id), options: options)
+            state.view = RunViews.make(spec: spec, options: options)
         }
         guard let spec = state.spec,
             let row = try read({ () throws(StoreError) in try store.plan(id) })
