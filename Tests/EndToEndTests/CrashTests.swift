@@ -37,7 +37,7 @@ import Testing
         var statusText: String
     }
 
-    static func final(of lab: borrowing LabFolder, ending: Program.Ending) async throws -> Final {
+    static func final(of lab: LabFolder, ending: Program.Ending) async throws -> Final {
         let results = lab.read("results/latest/results.jsonl") ?? ""
         #expect(!results.isEmpty, "results are written: \(ending.errors)")
         let status = try await Program.muster(["status"], in: lab.path)

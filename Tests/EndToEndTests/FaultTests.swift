@@ -29,14 +29,14 @@ import Testing
     }
 
     /// `test attempt outcome` of each attempt, in order.
-    private func outcomes(_ lab: borrowing LabFolder) throws -> [String] {
+    private func outcomes(_ lab: LabFolder) throws -> [String] {
         try (lab.read("results/latest/results.jsonl") ?? "").split(separator: "\n").map { line in
             let fields = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
             return ["test", "attempt", "outcome"].map { "\(fields[$0] ?? "")" }.joined(separator: " ")
         }
     }
 
-    private func note(_ lab: borrowing LabFolder) throws -> String {
+    private func note(_ lab: LabFolder) throws -> String {
         let line = (lab.read("results/latest/results.jsonl") ?? "").split(separator: "\n").last ?? ""
         let fields = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
         return fields["note"] as? String ?? ""

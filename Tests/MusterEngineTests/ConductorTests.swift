@@ -9,7 +9,7 @@ import NIOPosix
 import Testing
 
 /// A conductor in its own folder over a store, with a driver that only pretends.
-private struct Bench: ~Copyable {
+private final class Bench: Sendable {
     let folder: String
     let driver: ScriptedDriver
     let bell = Bell()

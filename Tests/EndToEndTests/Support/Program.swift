@@ -99,7 +99,7 @@ struct Program {
 }
 
 /// A copy of a lab in a folder of its own, removed with its machines at the end.
-struct LabFolder: ~Copyable {
+final class LabFolder: Sendable {
     let path: String
 
     /// - Parameter example: a folder under `Examples`; nil for an empty folder.

@@ -1,0 +1,123 @@
+import ArgumentParser
+import Foundation
+import MusterCore
+import Testing
+
+@testable import MusterCLI
+
+@Suite struct JSONFormatTests {
+    private static let page: String = {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        return (try? String(contentsOf: root.appendingPathComponent("docs/formats/json.md"), encoding: .utf8)) ?? ""
+    }()
+
+    @Test func everyEventIsDocumented() {
+        for kind in EventRow.Kind.allCases {
+            #expect(Self.page.contains("`\(kind.rawValue)`"), "docs/formats/json.md does not name \(kind.rawValue)")
+        }
+    }
+
+    @Test func everyVerbIsDocumented() {
+        let verbs = MusterCommand.configuration.groupedSubcommands.flatMap(\.subcommands)
+        #expect(verbs.count >= 17)
+        for verb in verbs {
+            let name = name(of: verb)
+            #expect(Self.page.contains("`\(name)`"), "docs/formats/json.md does not name \(name)")
+        }
+    }
+
+    @Test func keysOfARunAreAsDocumented() throws {
+        let row = PlanRow(
+            id: PlanID(1),
+            request: "t",
+            verb: .up,
+            lab: "shop",
+            host: "h",
+            epoch: 1,
+            createdAt: Timestamp(rawValue: 0)
+        )
+        let data = try JSONEncoder().encode(JSONShape.Run(row, isConducted: false))
+        let fields = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+        for key in fields.keys { #expect(Self.page.contains(key), "docs/formats/json.md does not name \(key)") }
+        #expect(fields["interrupted"] as? Bool == true)
+        #expect(fields["created_at"] as? String == "1970-01-01T00:00:00.000000Z")
+    }
+}
+
+@Suite struct HelpTests {
+    private func help(_ arguments: [String]) -> [Substring] {
+        do {
+            _ = try MusterCommand.parseAsRoot(arguments + ["--help"])
+            return []
+        } catch {
+            return MusterCommand.fullMessage(for: error, columns: 80).split(
+                separator: "\n",
+                omittingEmptySubsequences: false
+            )
+        }
+    }
+
+    @Test func theWholeFitsInFortyLines() {
+        #expect((10...40).contains(help([]).count))
+    }
+
+    @Test func eachVerbFitsInFiftyLinesWithExamplesFirst() throws {
+        for verb in MusterCommand.configuration.groupedSubcommands.flatMap(\.subcommands) {
+            let lines = help([name(of: verb)])
+            #expect((5...50).contains(lines.count), "\(name(of: verb))")
+            let example = try #require(
+                lines.firstIndex { $0.hasPrefix("  muster \(name(of: verb))") },
+                "\(name(of: verb)) shows no example"
+            )
+            let usage = try #require(lines.firstIndex { $0.hasPrefix("USAGE") })
+            #expect(example < usage, "\(name(of: verb)): examples come first")
+        }
+    }
+}
+
+@Suite struct ExecArgumentTests {
+    @Test func whatStandsAfterTheTerminatorIsTheCommand() throws {
+        let arguments = Exec.separate(["exec", "--json", "app/1", "--", "ls", "-l", "--json", "--"])
+        let exec = try #require(try MusterCommand.parseAsRoot(arguments) as? Exec)
+        #expect(exec.things == ["app/1"])
+        #expect(exec.command == ["ls", "-l", "--json", "--"])
+        #expect(exec.options.json)
+    }
+
+    @Test func otherVerbsKeepTheirArguments() {
+        #expect(Exec.separate(["test", "--", "a"]) == ["test", "--", "a"])
+    }
+}
+
+@Suite struct LogNameTests {
+    private var spec: RunSpec {
+        var spec = RunSpec(verb: .test, lab: "shop", labDirectory: "/lab")
+        var app = GroupSpec(name: "app", count: 12)
+        app.steps = [ProvisionStep(.process(run: nil)), ProvisionStep(.run(Template("./setup")))]
+        spec.groups = [app]
+        var suite = SuiteSpec(name: "api", group: "app")
+        suite.tests = [TestSpec(name: "tests/login", command: .file("tests/login.sh"))]
+        spec.suites = [suite]
+        return spec
+    }
+
+    @Test func thingsAreFoundByTheNamesPeopleSee() {
+        let step = StepSpec(.provision, a: 0, b: 1, c: 1)
+        #expect(LogFinder.matches(spec, step, "app/1"))
+        #expect(LogFinder.matches(spec, step, "app/1:2"))
+        #expect(!LogFinder.matches(spec, step, "app/1:1"))
+        #expect(!LogFinder.matches(spec, StepSpec(.provision, a: 0, b: 1, c: 11), "app/1"))
+        let attempt = StepSpec(.attempt, a: 0, b: 0, c: 2)
+        #expect(LogFinder.matches(spec, attempt, "api//tests/login"))
+        #expect(LogFinder.matches(spec, attempt, "api//tests/login#2"))
+        #expect(!LogFinder.matches(spec, attempt, "api//tests/login#1"))
+        #expect(LogFinder.matches(spec, attempt, "tests/login"))
+        #expect(!LogFinder.matches(spec, attempt, "login"))
+    }
+}
+
+/// What people type for a verb.
+private func name(of verb: any ParsableCommand.Type) -> String {
+    verb.configuration.commandName ?? String(describing: verb).lowercased()
+}
