@@ -22,6 +22,8 @@ package struct PlanMachine: Sendable {
     private var ended: [Timestamp?] = []
     /// Whether its end was already told to those that start after failure.
     private var endWasTold: [Bool] = []
+    /// Whether it stands in `ready` or in a pool, so that it stands there once.
+    private var isQueued: [Bool] = []
     private var isDirty: [Bool] = []
     private var graph = StepGraph()
     private var errors: [StepIndex: StepError] = [:]
@@ -110,6 +112,7 @@ package struct PlanMachine: Sendable {
         started.append(nil)
         ended.append(nil)
         endWasTold.append(false)
+        isQueued.append(false)
         isDirty.append(false)
         graph.addStep()
         counts[state, default: 0] += 1
@@ -207,6 +210,8 @@ package struct PlanMachine: Sendable {
     }
 
     private mutating func enqueue(_ step: StepIndex) {
+        guard !isQueued[Int(step)] else { return }
+        isQueued[Int(step)] = true
         let spec = specs[Int(step)]
         if spec.pool >= 0 {
             pools[Int(spec.pool)].wait(step, priority: spec.priority)
@@ -221,16 +226,24 @@ package struct PlanMachine: Sendable {
     /// The next step that may start now, with the node it gets from its pool. Barriers come first and cost no slot.
     private mutating func nextReady() -> (step: StepIndex, node: NodeID?)? {
         guard gateIsOpen else { return nil }
-        if let step = ready.first, running < slots || specs[Int(step)].action == .barrier {
+        while let step = ready.first, running < slots || specs[Int(step)].action == .barrier || !mayStart(step) {
             ready.removeFirst()
-            return (step, nil)
+            isQueued[Int(step)] = false
+            if mayStart(step) { return (step, nil) }
         }
         guard running < slots else { return nil }
         for i in pools.indices {
-            if let (step, node) = pools[i].take() { return (step, node) }
+            while let (step, node) = pools[i].take() {
+                isQueued[Int(step)] = false
+                if mayStart(step) { return (step, node) }
+                pools[i].putBack(node)
+            }
         }
         return nil
     }
+
+    /// A step may have ended, or begun to wait again, while it stood in a queue.
+    private func mayStart(_ step: StepIndex) -> Bool { states[Int(step)] == .pending && waiting[Int(step)] <= 0 }
 
     /// Starts everything that may start now. A barrier that is reached is given back, to be decided by the caller.
     mutating func startNext(into turn: inout Turn) -> StepIndex? {
@@ -329,7 +342,8 @@ package struct PlanMachine: Sendable {
         var dismissed = Array(ready)
         ready.removeAll()
         for i in pools.indices { dismissed += pools[i].dismissWaiters() }
-        return dismissed
+        for step in dismissed { isQueued[Int(step)] = false }
+        return dismissed.filter { mayStart($0) }
     }
 
     /// Forgets retries that are still to come; their timers go with the turn.
