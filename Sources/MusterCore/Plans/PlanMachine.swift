@@ -333,7 +333,18 @@ package struct PlanMachine: Sendable {
         guard states[Int(step)] == .error || states[Int(step)] == .cancelled else { return }
         set(step, .pending)
         errors[step] = nil
-        endWasTold[Int(step)] = false
+        ended[Int(step)] = nil
+        if endWasTold[Int(step)] {
+            // Those that start after its end, however it ends, wait for it again.
+            endWasTold[Int(step)] = false
+            var edge = graph.firstEdge(of: step)
+            while let current = edge {
+                operations += 1
+                edge = graph.edge(after: current)
+                let successor = Int(graph.successor(at: current))
+                if specs[successor].startsAfterFailure { waiting[successor] += 1 }
+            }
+        }
         if waiting[Int(step)] <= 0 { enqueue(step) }
     }
 
