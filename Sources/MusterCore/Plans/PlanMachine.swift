@@ -357,10 +357,12 @@ package struct PlanMachine: Sendable {
         return dismissed.filter { mayStart($0) }
     }
 
-    /// Forgets retries that are still to come; their timers go with the turn.
+    /// Ends the waiting for retries that are still to come: their timers go with the turn, and they are ready at once.
     mutating func dismissRetries(into turn: inout Turn) {
-        turn.timersCleared += retrying.sorted().map { StepID(plan: row.id, index: $0) }
+        let dismissed = retrying.sorted()
+        turn.timersCleared += dismissed.map { StepID(plan: row.id, index: $0) }
         retrying.removeAll()
+        for step in dismissed where states[Int(step)] == .pending { enqueue(step) }
     }
 
     /// Takes back the plan's state changes that are legal; an illegal one is a bug of the caller.
