@@ -27,6 +27,8 @@ package struct PlanMachine: Sendable {
     private var isDirty: [Bool] = []
     private var graph = StepGraph()
     private var errors: [StepIndex: StepError] = [:]
+    /// Skipped steps that do not count where a number of nodes is asked for.
+    private var uncounted: Set<StepIndex> = []
     private var counts: [StepState: Int] = [:]
 
     // Scheduling.
@@ -121,7 +123,8 @@ package struct PlanMachine: Sendable {
             precondition(need >= 0 && need < step, "a step needs only steps before it")
             graph.addEdge(from: need, to: step)
             let end = states[Int(need)]
-            if end.satisfiesNeeds || (spec.startsAfterFailure && end.hasEnded) { met += 1 }
+            let counts = end.satisfiesNeeds && (spec.threshold == nil || !uncounted.contains(need))
+            if counts || (spec.startsAfterFailure && end.hasEnded) { met += 1 }
         }
         operations += needs.count + 1
         waiting.append((spec.threshold ?? Int32(needs.count)) - met)
@@ -131,7 +134,9 @@ package struct PlanMachine: Sendable {
     // MARK: Loading
 
     /// Takes a stored step back in, in order. Those that were running are in doubt; the caller performs them again.
-    package mutating func restore(_ stored: StepRow) {
+    ///
+    /// - Parameter countsForThresholds: as it was told to `finish`.
+    package mutating func restore(_ stored: StepRow, countsForThresholds: Bool = true) {
         let step = add(stored.spec, needs: stored.needs, state: stored.state)
         let i = Int(step)
         tries[i] = stored.tries
@@ -139,6 +144,7 @@ package struct PlanMachine: Sendable {
         started[i] = stored.startedAt
         ended[i] = stored.endedAt
         errors[step] = stored.error
+        if stored.state == .skipped && !countsForThresholds { uncounted.insert(step) }
         endWasTold[i] = stored.state.hasEnded
         if stored.state == .running { running += 1 }
         storedCount = specs.count
@@ -280,6 +286,7 @@ package struct PlanMachine: Sendable {
         set(step, state)
         ended[i] = turn.now
         errors[step] = error
+        if state == .skipped && !countsForThresholds { uncounted.insert(step) }
         let kind: EventRow.Kind =
             switch state {
             case .success: .stepSucceeded

@@ -211,6 +211,9 @@ extension Verb {
 }
 
 extension ActionKind {
+    /// Whether it is part of getting a node ready.
+    var isBringingUp: Bool { self == .provision || self == .ready }
+
     /// Whether a cancelled run ends what is running of this kind; configuring steps and teardown finish.
     var isEndedByCancel: Bool {
         switch self {

@@ -274,8 +274,11 @@ extension RunMachine {
             plan.gateIsOpen = false
         case .skip:
             context.nodes.move(node, to: .failed, reason: error.message, plan: id, into: &turn)
-            for part in groups[group].slots[slot].chain where !plan.state(of: part).satisfiesNeeds {
-                plan.finish(part, .skipped, error: part == step ? error : nil, countsForThresholds: false, into: &turn)
+            plan.finish(step, .skipped, error: error, countsForThresholds: false, into: &turn)
+            let place = groups[group].slots[slot]
+            groups[group].slots[slot].superseded = []
+            for part in place.superseded + place.chain where !plan.state(of: part).satisfiesNeeds {
+                plan.finish(part, .skipped, error: plan.error(of: part), countsForThresholds: false, into: &turn)
             }
         case .replace:
             fail(step, node, error, in: &context, into: &turn)

@@ -2,8 +2,10 @@ extension RunMachine {
     /// Takes a stored run back in. It is held: it does nothing until somebody asks to go on.
     package init(restoring stored: Snapshot.Plan, nodes: NodeTable) {
         self.init(row: stored.row, spec: stored.spec)
+        let filled = filledPlaces(in: stored.steps)
         for step in stored.steps {
-            plan.restore(step)
+            let place = Place(group: step.spec.a, slot: step.spec.c)
+            plan.restore(step, countsForThresholds: !step.spec.action.isBringingUp || filled.contains(place))
             note(step)
         }
         plan.restoreReady(timers: stored.timers.map(\.step.index))
@@ -25,6 +27,23 @@ extension RunMachine {
         }
         pauseReason = stored.row.state == .running ? pausingFailure() : nil
         isHeld = stored.row.state == .running
+    }
+
+    private struct Place: Hashable {
+        let group: Int32
+        let slot: Int32
+    }
+
+    /// The places in which some node became ready. Steps that were skipped there were made up for by a replacement; elsewhere
+    /// the run went on without the node.
+    private func filledPlaces(in steps: [StepRow]) -> Set<Place> {
+        var filled: Set<Place> = []
+        for step in steps where step.state == .success && step.spec.action.isBringingUp {
+            let group = spec.groups[Int(step.spec.a)]
+            let isLast = group.ready.isEmpty ? Int(step.spec.b) == group.steps.count - 1 : step.spec.action == .ready
+            if isLast { filled.insert(Place(group: step.spec.a, slot: step.spec.c)) }
+        }
+        return filled
     }
 
     /// Remembers which part of the run a stored step is.
