@@ -37,6 +37,7 @@ package struct Director: Sendable {
         )
         for stored in snapshot.plans.sorted(by: { $0.row.id < $1.row.id }) where stored.row.host == host {
             runs[stored.row.id] = RunMachine(restoring: stored, nodes: context.nodes)
+            context.specs[stored.row.id] = stored.spec
             stored.timers.sorted { $0.dueAt < $1.dueAt }.forEach { timers.set($0) }
             if stored.row.state == .pending { queue.append(stored.row.id) }
         }
@@ -56,7 +57,7 @@ package struct Director: Sendable {
         context.nodes.all.filter { $0.state == .ready || $0.state == .starting }.sorted { $0.id < $1.id }
     }
     /// The request by which a node was made.
-    package func spec(_ plan: PlanID) -> RunSpec? { runs[plan]?.spec ?? context.specs[plan] }
+    package func spec(_ plan: PlanID) -> RunSpec? { context.specs[plan] }
     /// When something is due by itself; nil when nothing is.
     package mutating func nextDue() -> Timestamp? { timers.nextDue() }
 
@@ -95,15 +96,20 @@ package struct Director: Sendable {
     /// Completes a turn: what changed becomes rows, events get their numbers, what has stopped is let go.
     package mutating func close(_ turn: inout Turn) {
         letQueuedRunsIn(&turn)
+        var hasStoppedRuns = false
         for id in touched.sorted() {
             runs[id]?.plan.fillRows(into: &turn)
             guard let run = runs[id], run.plan.row.state.isFinal else { continue }
-            if context.nodes.all.contains(where: { $0.createdBy == id }) { context.specs[id] = run.spec }
             runs[id] = nil
             timers.clear(plan: id)
+            hasStoppedRuns = true
         }
         touched.removeAll(keepingCapacity: true)
         context.nodes.fillRows(into: &turn)
+        if hasStoppedRuns {
+            let creators = Set(context.nodes.all.map(\.createdBy))
+            context.specs = context.specs.filter { runs[$0.key] != nil || creators.contains($0.key) }
+        }
         // What was both set and cleared in one turn ends cleared: `timersCleared` is applied last.
         for timer in turn.timersSet { timers.set(timer) }
         for step in turn.timersCleared { timers.clear(step) }
@@ -175,6 +181,7 @@ package struct Director: Sendable {
         )
         runs[id] = RunMachine(row: row, spec: spec)
         runs[id]?.plan.rowIsDirty = true
+        context.specs[id] = spec
         touched.insert(id)
         turn.newSpecs[id] = spec
         turn.emit(.planCreated, plan: id)

@@ -178,15 +178,15 @@ extension RunMachine {
     /// Adds the steps that undo and destroy a node: what was started last is undone first. Returns the last of them.
     mutating func appendRemoval(of node: NodeRow, needs: [StepIndex], in context: RunContext) -> StepIndex {
         let creator = node.createdBy == id ? spec : (context.specs[node.createdBy] ?? spec)
-        let group = creator.groups.firstIndex { $0.name == node.name.group } ?? 0
+        let group = creator.groups.firstIndex { $0.name == node.name.group }
         var last = needs
-        let steps = creator.groups.indices.contains(group) ? creator.groups[group].steps : []
+        let steps = group.map { creator.groups[$0].steps } ?? []
         for step in steps.indices.reversed() where step < node.stepsStarted && steps[step].undo != nil {
             last = [
                 plan.append(
                     StepSpec(
                         .undo,
-                        a: Int32(group),
+                        a: Int32(group ?? -1),
                         b: Int32(step),
                         c: Int32(node.name.index),
                         node: node.id,
@@ -199,7 +199,7 @@ extension RunMachine {
         return plan.append(
             StepSpec(
                 .destroy,
-                a: Int32(group),
+                a: Int32(group ?? -1),
                 c: Int32(node.name.index),
                 node: node.id,
                 startsAfterFailure: true

@@ -180,7 +180,7 @@ package struct RunMachine: Sendable {
 package struct RunContext: Sendable {
     package var nodes: NodeTable
     package var chance: SeededChance
-    /// The requests of plans that made nodes which still exist.
+    /// The requests of unfinished plans, and of those that made nodes which still exist.
     package var specs: [PlanID: RunSpec]
 
     package init(nodes: NodeTable, chance: SeededChance, specs: [PlanID: RunSpec]) {
