@@ -129,8 +129,6 @@ package struct Director: Sendable {
             touched.insert(id)
             resume(id, into: &turn)
         case .cancel(let id):
-            guard runs[id] != nil else { return }
-            touched.insert(id)
             cancel(id, into: &turn)
         case .halt(let id):
             touched.insert(id)
@@ -147,6 +145,7 @@ package struct Director: Sendable {
 
     private mutating func cancel(_ id: PlanID, into turn: inout Turn) {
         guard let run = runs[id] else { return }
+        touched.insert(id)
         switch run.plan.row.state {
         case .paused, .pending: runs[id]?.halt("cancelled", nodes: &context.nodes, into: &turn)
         case .running:
