@@ -99,15 +99,16 @@ extension RunMachine {
 
     /// Gives up on the run at once. What still runs is ended; its outcomes are not waited for. Machines stay.
     mutating func halt(_ reason: String?, nodes: inout NodeTable, into turn: inout Turn) {
+        // A run that has stopped in this very turn is still known.
+        guard !plan.row.state.isFinal else { return }
         for step in 0..<StepIndex(plan.count) where plan.state(of: step) == .running {
             turn.directives.append(.interrupt(plan.act(of: step)))
             plan.finish(step, .cancelled, into: &turn)
         }
         endUnrunTests(.skip, note: "not run: the run was halted", isCancelled: true, into: &turn)
-        _ = plan.dismissReady()
         plan.dismissRetries(into: &turn)
+        cancelPending(into: &turn)
         plan.gateIsOpen = false
-        if plan.row.state == .pending { plan.become(.planning, into: &turn) }
         turn.emit(.planHalted, plan: id, detail: reason)
         for group in groups {
             for node in group.slots.compactMap(\.node) {
