@@ -140,7 +140,7 @@ package struct Director: Sendable {
     private mutating func resume(_ id: PlanID, into turn: inout Turn) {
         let wasHeld = runs[id]?.isHeld == true
         if wasHeld { runs[id]?.settle(into: &turn) }
-        runs[id]?.resume(nodes: &context.nodes, into: &turn)
+        runs[id]?.resume(in: &context, into: &turn)
     }
 
     private mutating func cancel(_ id: PlanID, into turn: inout Turn) {

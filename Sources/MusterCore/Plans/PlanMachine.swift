@@ -364,6 +364,11 @@ package struct PlanMachine: Sendable {
         return dismissed.filter { mayStart($0) }
     }
 
+    /// Ends the waiting for one retry, when there is one: its step is ready at once.
+    mutating func dismissRetry(_ step: StepIndex, into turn: inout Turn) {
+        if retrying.contains(step) { retryIsDue(step, into: &turn) }
+    }
+
     /// Ends the waiting for retries that are still to come: their timers go with the turn, and they are ready at once.
     mutating func dismissRetries(into turn: inout Turn) {
         let dismissed = retrying.sorted()

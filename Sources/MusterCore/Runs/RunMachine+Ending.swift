@@ -40,7 +40,7 @@ extension RunMachine {
     }
 
     /// Goes on with a run that was interrupted or is paused: what failed or was ended on request is tried again.
-    mutating func resume(nodes: inout NodeTable, into turn: inout Turn) {
+    mutating func resume(in context: inout RunContext, into turn: inout Turn) {
         if isHeld {
             isHeld = false
             plan.gateIsOpen = plan.row.phase == .teardown || (!plan.row.isCancelling && pauseReason == nil)
@@ -52,12 +52,13 @@ extension RunMachine {
             pauseReason = nil
             plan.gateIsOpen = true
             turn.emit(.planResumed, plan: id)
-            reopen(nodes: &nodes, into: &turn)
+            reopen(in: &context, into: &turn)
         }
-        advance(nodes: &nodes, into: &turn)
+        replaceMissing(in: &context, into: &turn)
+        advance(nodes: &context.nodes, into: &turn)
     }
 
-    private mutating func reopen(nodes: inout NodeTable, into turn: inout Turn) {
+    private mutating func reopen(in context: inout RunContext, into turn: inout Turn) {
         for step in 0..<StepIndex(plan.count) {
             let state = plan.state(of: step)
             guard state == .error || state == .cancelled else { continue }
@@ -68,15 +69,38 @@ extension RunMachine {
                 guard state == .cancelled, suites[Int(spec.a)].tests[Int(spec.b)].outcome == nil else { continue }
                 guard Int(spec.c) == suites[Int(spec.a)].tests[Int(spec.b)].attempts else { continue }
                 appendAttempt(of: Int(spec.b), in: Int(spec.a))
-            case .provision, .ready:
-                if let node = plan.node(of: step), nodes[node]?.state == .failed {
-                    nodes.move(node, to: .starting, plan: id, into: &turn)
-                }
-                plan.reopen(step)
-            case .barrier, .noop, .undo, .destroy, .before, .after, .exec:
-                plan.reopen(step)
+            case .provision, .ready: reopen(step, in: &context, into: &turn)
+            case .undo, .destroy:
+                // Of a node that is gone nothing is left to undo.
+                if plan.node(of: step).flatMap({ context.nodes[$0] }) != nil { plan.reopen(step) }
+            case .before:
+                // Its failure has ended the suite's tests.
+                if !suites[Int(spec.a)].hasEnded { plan.reopen(step) }
+            case .barrier, .noop, .after, .exec: plan.reopen(step)
             }
         }
+    }
+
+    /// Tries again what gets a node ready; a lost one makes way for another. Steps of nodes that were replaced stay as they are.
+    private mutating func reopen(_ step: StepIndex, in context: inout RunContext, into turn: inout Turn) {
+        let spec = plan.spec(of: step)
+        let slot = groups[Int(spec.a)].slots[Int(spec.c)]
+        guard slot.chain.contains(step), let node = slot.node, let row = context.nodes[node] else { return }
+        if row.state == .lost {
+            replace(
+                Int(spec.a),
+                Int(spec.c),
+                because: row.reason ?? "lost",
+                spendsBudget: false,
+                in: &context,
+                into: &turn
+            )
+            return
+        }
+        if row.state == .failed {
+            context.nodes.move(node, to: step == slot.chain.first ? .creating : .starting, plan: id, into: &turn)
+        }
+        plan.reopen(step)
     }
 
     // MARK: Cancel and halt

@@ -38,7 +38,9 @@ extension RunMachine {
         if case .succeeded(let facts) = outcome, !facts.isEmpty {
             context.nodes.change(node) { $0.facts.merge(facts) { $1 } }
         }
-        if let lost {
+        let row = context.nodes[node]
+        // It may have been lost between two of its steps, too.
+        if let lost = lost ?? (row?.state == .lost ? row?.reason ?? "lost" : nil) {
             failed(step, StepError(.lost, lost), in: &context, into: &turn)
         } else if let error = outcome.error {
             failed(step, error, in: &context, into: &turn)
@@ -61,12 +63,7 @@ extension RunMachine {
         in context: inout RunContext,
         into turn: inout Turn
     ) {
-        guard let node = groups[group].slots[slot].node, let row = context.nodes[node] else { return }
-        // Its server may have ended between two steps.
-        guard row.state == .starting || row.state == .creating else {
-            replaceIfWanted(group, slot, because: row.reason ?? "lost", in: &context, into: &turn)
-            return
-        }
+        guard let node = groups[group].slots[slot].node else { return }
         context.nodes.move(node, to: .ready, plan: id, into: &turn)
         for old in groups[group].slots[slot].superseded {
             plan.finish(old, .skipped, error: plan.error(of: old), into: &turn)
@@ -303,9 +300,30 @@ extension RunMachine {
     private mutating func wearOut(_ node: NodeID, in context: inout RunContext, into turn: inout Turn) {
         guard let row = context.nodes[node], let (group, slot) = place(of: row) else { return }
         context.nodes.move(node, to: .stopped, reason: "used by a destructive test", plan: id, into: &turn)
-        guard plan.gateIsOpen else { return }
-        if hasTestsLeft(for: group) || spec.keep != .never {
-            replace(group, slot, because: "used by a destructive test", spendsBudget: false, in: &context, into: &turn)
+        replaceUsed(group, slot, in: &context, into: &turn)
+    }
+
+    private mutating func replaceUsed(_ group: Int, _ slot: Int, in context: inout RunContext, into turn: inout Turn) {
+        guard plan.gateIsOpen, plan.row.phase == .main else { return }
+        guard hasTestsLeft(for: group) || spec.keep != .never else { return }
+        replace(group, slot, because: "used by a destructive test", spendsBudget: false, in: &context, into: &turn)
+    }
+
+    /// Makes up for nodes that were lost or used up while nothing could be started: between a crash and the next start, and
+    /// while the run was paused.
+    mutating func replaceMissing(in context: inout RunContext, into turn: inout Turn) {
+        for group in groups.indices {
+            for slot in groups[group].slots.indices {
+                let place = groups[group].slots[slot]
+                guard let node = place.node, busy[node] == nil, let row = context.nodes[node],
+                    place.chain.allSatisfy({ plan.state(of: $0).satisfiesNeeds })
+                else { continue }
+                switch row.state {
+                case .lost: replaceIfWanted(group, slot, because: row.reason ?? "lost", in: &context, into: &turn)
+                case .stopped: replaceUsed(group, slot, in: &context, into: &turn)
+                case .creating, .starting, .ready, .failed, .quarantined, .gone: break
+                }
+            }
         }
     }
 
@@ -323,7 +341,7 @@ extension RunMachine {
         replace(group, slot, because: reason, spendsBudget: true, in: &context, into: &turn)
     }
 
-    private mutating func replace(
+    mutating func replace(
         _ group: Int,
         _ slot: Int,
         because reason: String,

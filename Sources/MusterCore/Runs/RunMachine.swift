@@ -156,6 +156,10 @@ package struct RunMachine: Sendable {
                 lost[node] = reason
                 turn.directives.append(.interrupt(plan.act(of: step)))
             }
+        } else if let next = groups[group].slots[slot].chain.first(where: { !plan.state(of: $0).satisfiesNeeds }) {
+            // It was still being made: its next step finds it lost, and fails as the lab says. A retry need not wait.
+            plan.dismissRetry(next, into: &turn)
+            advance(nodes: &context.nodes, into: &turn)
         } else {
             replaceIfWanted(group, slot, because: reason, in: &context, into: &turn)
             advance(nodes: &context.nodes, into: &turn)
