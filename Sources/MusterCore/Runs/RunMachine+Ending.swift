@@ -236,6 +236,9 @@ extension Verb {
 }
 
 extension ActionKind {
+    /// Whether a suite has begun when a step of this kind was started.
+    var beginsSuite: Bool { self == .before || self == .attempt }
+
     /// Whether it is part of getting a node ready.
     var isBringingUp: Bool { self == .provision || self == .ready }
 

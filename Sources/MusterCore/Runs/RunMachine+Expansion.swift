@@ -155,11 +155,10 @@ extension RunMachine {
         )
     }
 
-    /// Adds the suite's `after` once all its tests have ended, when its `before` had been started.
+    /// Adds the suite's `after` once all its tests have ended, when its `before`, or without one some test, had been started.
     mutating func appendAfterIfDue(_ suite: Int) {
         guard suites[suite].hasEnded, after[suite] == nil, spec.suites[suite].after != nil else { return }
-        if let before = before[suite], plan.tries(of: before) == 0 { return }
-        guard suites[suite].tests.contains(where: { $0.attempts > 0 }) else { return }
+        guard hasBegun[suite] else { return }
         after[suite] = plan.append(StepSpec(.after, a: Int32(suite), pool: pool(of: suite)), needs: [])
     }
 

@@ -103,12 +103,19 @@ extension RunMachine {
         into turn: inout Turn
     ) {
         let spec = plan.spec(of: step)
-        giveBack(plan.node(of: step), in: &context, into: &turn)
-        finish(step, outcome.error, into: &turn)
-        guard spec.action == .before, let error = outcome.error, plan.state(of: step) == .error else { return }
         let suite = Int(spec.a)
-        endUnrunTests(of: suite, .error, note: "the suite's 'before' failed: \(error.message)", into: &turn)
-        appendAfterIfDue(suite)
+        finish(step, outcome.error, into: &turn)
+        if spec.action == .before, let error = outcome.error, plan.state(of: step) == .error {
+            // A lost machine says nothing about the tests.
+            endUnrunTests(
+                of: suite,
+                error.code == .lost ? .infra : .error,
+                note: "the suite's 'before' failed: \(error.message)",
+                into: &turn
+            )
+            appendAfterIfDue(suite)
+        }
+        giveBack(plan.node(of: step), in: &context, into: &turn)
     }
 
     /// Puts a node back among the free ones of its group, when it is still good.
@@ -156,7 +163,8 @@ extension RunMachine {
         if verdict.outcome == .infra, let row = context.nodes[node], row.state == .ready {
             context.nodes.move(node, to: .lost, reason: verdict.note, plan: id, into: &turn)
         }
-        if testSpec.destructive, !verdict.isCancelled {
+        // Also when it was cancelled: nobody knows how far it came.
+        if testSpec.destructive {
             wearOut(node, in: &context, into: &turn)
         } else {
             giveBack(node, in: &context, into: &turn)

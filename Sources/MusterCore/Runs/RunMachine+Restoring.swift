@@ -49,6 +49,7 @@ extension RunMachine {
     /// Remembers which part of the run a stored step is.
     private mutating func note(_ step: StepRow) {
         let a = Int(step.spec.a)
+        if step.spec.action.beginsSuite, step.tries > 0 { hasBegun[a] = true }
         switch step.spec.action {
         case .provision, .ready:
             let slot = Int(step.spec.c)

@@ -33,6 +33,8 @@ package struct RunMachine: Sendable {
     /// Indices of the steps that wrap each suite; nil when it has none, or none yet.
     var before: [StepIndex?]
     var after: [StepIndex?]
+    /// Whether its `before`, or without one some test, was ever started.
+    var hasBegun: [Bool]
     /// What runs on each node now.
     var busy: [NodeID: StepIndex] = [:]
     /// Why the node under a running step was lost; the step's outcome is read with it.
@@ -49,6 +51,7 @@ package struct RunMachine: Sendable {
         suites = spec.suites.map { SuiteMachine(spec: $0) }
         before = Array(repeating: nil, count: spec.suites.count)
         after = before
+        hasBegun = Array(repeating: false, count: spec.suites.count)
         for suite in spec.suites {
             guard let group = spec.groups.firstIndex(where: { $0.name == suite.group }) else { continue }
             if groups[group].pool < 0 { groups[group].pool = plan.makePool() }
@@ -63,9 +66,12 @@ package struct RunMachine: Sendable {
         groupIndex(of: spec.suites[suite].group).map { groups[$0].pool } ?? -1
     }
 
-    /// Whether tests still want nodes of this group.
+    /// Whether tests, or an `after` that is due, still want nodes of this group.
     func hasTestsLeft(for group: Int) -> Bool {
-        suites.contains { $0.spec.group == spec.groups[group].name && !$0.hasEnded }
+        suites.indices.contains { suite in
+            guard spec.suites[suite].group == spec.groups[group].name else { return false }
+            return !suites[suite].hasEnded || after[suite].map { !plan.state(of: $0).hasEnded } == true
+        }
     }
 
     /// Whether its machines stay up after the end, given whether anything failed.
@@ -107,6 +113,7 @@ package struct RunMachine: Sendable {
         for directive in turn.directives[begun...] {
             guard case .perform(let act) = directive, let node = act.node else { continue }
             busy[node] = act.step.index
+            if act.spec.action.beginsSuite { hasBegun[Int(act.spec.a)] = true }
             guard act.spec.action == .provision else { continue }
             nodes.change(node) { $0.stepsStarted = max($0.stepsStarted, act.spec.b + 1) }
         }
