@@ -4,7 +4,10 @@ extension RunMachine {
         if plan.row.phase == .teardown {
             stop(nodes: &nodes, into: &turn)
         } else if plan.row.isCancelling {
-            if keepsMachines(failed: true) {
+            if !spec.verb.bringsUp {
+                cancelPending(into: &turn)
+                stop(nodes: &nodes, into: &turn)
+            } else if keepsMachines(failed: true) {
                 pause("cancelled on request; the machines stay (keep: \(spec.keep.rawValue))", into: &turn)
             } else {
                 endUnrunTests(.skip, note: "not run: the run was cancelled", isCancelled: true, into: &turn)
@@ -13,15 +16,11 @@ extension RunMachine {
             }
         } else if let reason = pauseReason {
             pause(reason, into: &turn)
-        } else if endBlockedTests(nodes: nodes, into: &turn) {
+        } else if endBlocked(nodes: nodes, into: &turn) {
             // An `after` may have become due: the part goes on with it.
             return
         } else {
-            let failed =
-                plan.count(of: .error) > 0
-                || suites.contains { suite in
-                    suite.tests.contains { $0.outcome?.countsAsError == true }
-                }
+            let failed = plan.count(of: .error) > 0 || suites.contains { $0.hasFailed(flakyFails: spec.flakyFails) }
             if !spec.verb.bringsUp || keepsMachines(failed: failed) {
                 stop(nodes: &nodes, into: &turn)
             } else {
@@ -134,12 +133,6 @@ extension RunMachine {
         cancelPending(into: &turn)
         plan.gateIsOpen = false
         turn.emit(.planHalted, plan: id, detail: reason)
-        for group in groups {
-            for node in group.slots.compactMap(\.node) {
-                guard let state = nodes[node]?.state, state == .creating || state == .starting else { continue }
-                nodes.move(node, to: .failed, reason: "its run was halted", plan: id, into: &turn)
-            }
-        }
         plan.row.reason = reason ?? "halted"
         finish(.stopped, nodes: &nodes, into: &turn)
     }
@@ -161,13 +154,16 @@ extension RunMachine {
         }
     }
 
-    /// Gives an outcome to tests that nothing will ever start; says whether that made new work.
-    private mutating func endBlockedTests(nodes: NodeTable, into turn: inout Turn) -> Bool {
+    /// Ends what nothing will ever start: tests, what wraps them, and groups too few of whose nodes are left. Says whether that
+    /// made new work.
+    private mutating func endBlocked(nodes: NodeTable, into turn: inout Turn) -> Bool {
+        endUnreachableGates(into: &turn)
         let blocked = suites.indices.filter { !suites[$0].hasEnded }
-        guard !blocked.isEmpty else { return false }
-        for step in plan.dismissReady() where plan.spec(of: step).action != .attempt {
-            // A `before` for which there is no node.
-            plan.finish(step, .cancelled, into: &turn)
+        for step in plan.dismissReady() {
+            let spec = plan.spec(of: step)
+            guard spec.action == .before || spec.action == .after else { continue }
+            let error = StepError(.notReady, "not run: \(blockingReason(nodes: nodes, suite: Int(spec.a)))")
+            plan.finish(step, spec.action == .before ? .error : .skipped, error: error, into: &turn)
         }
         let steps = plan.count
         for suite in blocked {
@@ -178,12 +174,24 @@ extension RunMachine {
         return plan.count > steps
     }
 
+    /// Without any failed step to blame, what still waits asks for more nodes than the lab lets go on with.
+    private mutating func endUnreachableGates(into turn: inout Turn) {
+        guard plan.count(of: .error) == 0, plan.count(of: .pending) > 0 else { return }
+        for step in 0..<StepIndex(plan.count) where plan.state(of: step) == .pending {
+            let gate = plan.spec(of: step)
+            guard gate.action == .barrier, gate.b == 1 else { continue }
+            let error = StepError(.notReady, "too few nodes of '\(spec.groups[Int(gate.a)].name)' are ready")
+            plan.finish(step, .error, error: error, into: &turn)
+        }
+    }
+
     private func blockingReason(nodes: NodeTable, suite: Int) -> String {
         for step in 0..<StepIndex(plan.count) {
             guard plan.state(of: step) == .error, let error = plan.error(of: step) else { continue }
             switch plan.spec(of: step).action {
             case .provision, .ready: return "\(label(of: step)) failed: \(error.message)"
-            case .barrier, .noop, .undo, .destroy, .before, .after, .attempt, .exec: continue
+            case .barrier: return error.message
+            case .noop, .undo, .destroy, .before, .after, .attempt, .exec: continue
             }
         }
         if let group = groupIndex(of: suites[suite].spec.group) {
@@ -210,7 +218,7 @@ extension RunMachine {
     }
 
     private mutating func stop(nodes: inout NodeTable, into turn: inout Turn) {
-        if spec.verb == .test, plan.row.isCancelling { plan.row.reason = "cancelled on request" }
+        if plan.row.isCancelling { plan.row.reason = "cancelled on request" }
         finish(.stopped, nodes: &nodes, into: &turn)
     }
 
@@ -218,8 +226,18 @@ extension RunMachine {
         plan.become(state, into: &turn)
         plan.row.endedAt = turn.now
         plan.row.result = plan.result
-        for node in nodes.of(lab: spec.lab) where node.heldBy == id {
-            nodes.change(node.id) { $0.heldBy = nil }
+        for node in nodes.of(lab: spec.lab) {
+            if node.createdBy == id, node.state == .creating || node.state == .starting {
+                let wasStarted = node.stepsStarted > 0
+                nodes.move(
+                    node.id,
+                    to: wasStarted ? .failed : .gone,
+                    reason: wasStarted ? "its run ended before it was ready" : "its run ended before it was made",
+                    plan: id,
+                    into: &turn
+                )
+            }
+            if node.heldBy == id { nodes.change(node.id) { $0.heldBy = nil } }
         }
         turn.emit(.planStopped, plan: id, detail: plan.result.rawValue)
     }
