@@ -125,8 +125,6 @@ package struct Director: Sendable {
         switch request {
         case .submit(let token, let spec): submit(token, spec, into: &turn)
         case .resume(let id):
-            guard runs[id] != nil else { return }
-            touched.insert(id)
             resume(id, into: &turn)
         case .cancel(let id):
             cancel(id, into: &turn)
@@ -138,8 +136,13 @@ package struct Director: Sendable {
     }
 
     private mutating func resume(_ id: PlanID, into turn: inout Turn) {
-        let wasHeld = runs[id]?.isHeld == true
-        if wasHeld { runs[id]?.settle(into: &turn) }
+        guard let run = runs[id] else { return }
+        touched.insert(id)
+        if run.isHeld {
+            runs[id]?.settle(into: &turn)
+            // What a waiting `down` cancelled was interrupted with it.
+            if run.plan.row.state == .pending { cancelRivals(of: id, run.spec, into: &turn) }
+        }
         runs[id]?.resume(in: &context, into: &turn)
     }
 
@@ -147,8 +150,10 @@ package struct Director: Sendable {
         guard let run = runs[id] else { return }
         touched.insert(id)
         switch run.plan.row.state {
-        case .paused, .pending: runs[id]?.halt("cancelled", nodes: &context.nodes, into: &turn)
-        case .running:
+        case .pending: runs[id]?.halt("cancelled", nodes: &context.nodes, into: &turn)
+        case .paused where run.keepsMachines(failed: true):
+            runs[id]?.halt("cancelled", nodes: &context.nodes, into: &turn)
+        case .running, .paused:
             runs[id]?.cancel(nodes: &context.nodes, into: &turn)
             // A run nobody went on with is taken up again to be ended properly.
             if run.isHeld { resume(id, into: &turn) }
@@ -186,10 +191,17 @@ package struct Director: Sendable {
         turn.emit(.planCreated, plan: id)
         for step in steps { runs[id]?.plan.append(step.spec, needs: step.needs) }
         if spec.verb == .down {
-            for other in rivals(of: id, spec) { cancel(other, into: &turn) }
+            cancelRivals(of: id, spec, into: &turn)
             queue.append(id)
         } else {
             start(id, into: &turn)
+        }
+    }
+
+    /// Ends what a `down` takes the machines of. Another `down` is waited for, unless nobody went on with it.
+    private mutating func cancelRivals(of id: PlanID, _ spec: RunSpec, into turn: inout Turn) {
+        for rival in rivals(of: id, spec) where runs[rival]?.spec.verb != .down || runs[rival]?.isHeld == true {
+            cancel(rival, into: &turn)
         }
     }
 
@@ -212,7 +224,7 @@ package struct Director: Sendable {
     /// Starts the runs that waited for machines which are free now.
     private mutating func letQueuedRunsIn(_ turn: inout Turn) {
         for id in queue {
-            guard let spec = runs[id]?.spec else { continue }
+            guard let spec = runs[id]?.spec, runs[id]?.isHeld == false else { continue }
             let rivals = rivals(of: id, spec)
             for rival in rivals {
                 guard let row = runs[rival]?.plan.row else { continue }
@@ -236,9 +248,9 @@ package struct Director: Sendable {
             else {
                 return false
             }
-            if spec.verb == .down && spec.downGroups.isEmpty {
-                return run.id < (id ?? run.id) || run.spec.verb != .down
-            }
+            // Of two that take down, the one that came later waits.
+            if spec.verb == .down, run.spec.verb == .down, let id, run.id > id { return false }
+            if spec.verb == .down && spec.downGroups.isEmpty { return true }
             return run.spec.groups.contains { groups.contains($0.name) }
                 || run.spec.verb == .down
                     && (run.spec.downGroups.isEmpty || !groups.isDisjoint(with: run.spec.downGroups))
@@ -258,8 +270,7 @@ package struct Director: Sendable {
         case .down:
             guard !spec.downGroups.isEmpty else { return nil }
             for node in context.nodes.of(lab: spec.lab) where !spec.downGroups.contains(node.name.group) {
-                let creator = self.spec(node.createdBy)
-                let needs = creator?.groups.first { $0.name == node.name.group }?.needs.map(\.group) ?? []
+                let needs = self.spec(node.createdBy)?.machinesNeeded(by: node.name.group) ?? []
                 if let needed = needs.first(where: { spec.downGroups.contains($0) }) {
                     return .needed(group: needed, by: node.name.group)
                 }
@@ -296,6 +307,21 @@ package struct PlanSubmission: Sendable {
         self.token = token
         self.spec = spec
         self.steps = steps
+    }
+}
+
+extension RunSpec {
+    /// The groups that a group needs, also through groups without machines, which only pass on what they wait for.
+    fileprivate func machinesNeeded(by name: String) -> [String] {
+        var found: [String] = []
+        var open = [name]
+        while let next = open.popLast() {
+            for need in groups.first(where: { $0.name == next })?.needs ?? [] where !found.contains(need.group) {
+                found.append(need.group)
+                if groups.first(where: { $0.name == need.group })?.hasNodes == false { open.append(need.group) }
+            }
+        }
+        return found
     }
 }
 

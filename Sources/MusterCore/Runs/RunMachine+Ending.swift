@@ -106,6 +106,11 @@ extension RunMachine {
 
     /// Ends the run on request: what is being configured finishes, attempts end after their grace, nothing new starts.
     mutating func cancel(nodes: inout NodeTable, into turn: inout Turn) {
+        if plan.row.state == .paused {
+            plan.become(.running, into: &turn)
+            plan.row.reason = nil
+            plan.row.isCancelling = false
+        }
         guard plan.row.state == .running, plan.row.phase == .main, !plan.row.isCancelling else { return }
         plan.row.isCancelling = true
         plan.rowIsDirty = true

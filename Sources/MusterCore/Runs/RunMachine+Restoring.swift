@@ -26,7 +26,7 @@ extension RunMachine {
             }
         }
         pauseReason = stored.row.state == .running ? pausingFailure() : nil
-        isHeld = stored.row.state == .running
+        isHeld = stored.row.state == .running || stored.row.state == .pending
     }
 
     private struct Place: Hashable {
