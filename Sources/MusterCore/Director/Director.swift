@@ -24,6 +24,8 @@ package struct Director: Sendable {
     private var lastPlan: Int64
     private var lastEvent: Int64
     private let host: String
+    /// Plans whose rows are broken, with what is wrong: they are left alone, and their users are told.
+    package private(set) var broken: [PlanID: String]
 
     /// - Parameter seed: for the jitter of retries.
     package init(_ snapshot: Snapshot, host: String, seed: UInt64) {
@@ -35,7 +37,12 @@ package struct Director: Sendable {
             chance: SeededChance(seed: seed),
             specs: snapshot.specs
         )
+        broken = snapshot.broken
         for stored in snapshot.plans.sorted(by: { $0.row.id < $1.row.id }) where stored.row.host == host {
+            if let flaw = stored.flaw {
+                broken[stored.row.id] = flaw
+                continue
+            }
             runs[stored.row.id] = RunMachine(restoring: stored, nodes: context.nodes)
             context.specs[stored.row.id] = stored.spec
             stored.timers.sorted { $0.dueAt < $1.dueAt }.forEach { timers.set($0) }
