@@ -11,7 +11,7 @@ extension RunMachine {
         switch spec.action {
         case .noop, .barrier: plan.finish(step, .success, into: &turn)
         case .provision, .ready: provisioned(step, outcome, lost: lost, in: &context, into: &turn)
-        case .undo: plan.finish(step, outcome.error == nil ? .success : .error, error: outcome.error, into: &turn)
+        case .undo: undone(step, outcome.error, into: &turn)
         case .destroy: destroyed(step, outcome, in: &context, into: &turn)
         case .before, .after: wrapped(step, outcome, in: &context, into: &turn)
         case .attempt: attempted(step, outcome, lost: lost, in: &context, into: &turn)
@@ -26,6 +26,12 @@ extension RunMachine {
     }
 
     // MARK: Nodes
+
+    /// A step that cannot be undone because its node is lost is no failure of the run: the node goes either way.
+    private mutating func undone(_ step: StepIndex, _ error: StepError?, into turn: inout Turn) {
+        let state: StepState = error == nil ? .success : error?.code == .lost ? .skipped : .error
+        plan.finish(step, state, error: error, into: &turn)
+    }
 
     private mutating func provisioned(
         _ step: StepIndex,
