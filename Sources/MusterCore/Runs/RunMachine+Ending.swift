@@ -131,6 +131,7 @@ extension RunMachine {
         guard !plan.row.state.isFinal else { return }
         for step in 0..<StepIndex(plan.count) where plan.state(of: step) == .running {
             turn.directives.append(.interrupt(plan.act(of: step)))
+            if plan.spec(of: step).action == .attempt { attemptHalted(step, nodes: nodes, into: &turn) }
             plan.finish(step, .cancelled, into: &turn)
         }
         endUnrunTests(.skip, note: "not run: the run was halted", isCancelled: true, into: &turn)

@@ -155,7 +155,7 @@ extension RunMachine {
             of: test
         )
         let node = plan.node(of: step)
-        record(step, verdict, node: node, in: context, into: &turn)
+        record(step, verdict, node: node, nodes: context.nodes, into: &turn)
         if verdict.isCancelled {
             plan.finish(step, .cancelled, into: &turn)
         } else if verdict.outcome.countsAsError, !verdict.runsAgain {
@@ -177,11 +177,17 @@ extension RunMachine {
         }
     }
 
+    /// Notes that an attempt ran whose end nobody waits for.
+    mutating func attemptHalted(_ step: StepIndex, nodes: NodeTable, into turn: inout Turn) {
+        let verdict = SuiteMachine.Verdict(outcome: .skip, note: "halted while it ran", isCancelled: true)
+        record(step, verdict, node: plan.node(of: step), nodes: nodes, into: &turn)
+    }
+
     private mutating func record(
         _ step: StepIndex,
         _ verdict: SuiteMachine.Verdict,
         node: NodeID?,
-        in context: RunContext,
+        nodes: NodeTable,
         into turn: inout Turn
     ) {
         let spec = plan.spec(of: step)
@@ -196,7 +202,7 @@ extension RunMachine {
                 number: Int(spec.c),
                 outcome: verdict.outcome,
                 note: verdict.note,
-                node: node.flatMap { context.nodes[$0]?.name },
+                node: node.flatMap { nodes[$0]?.name },
                 nodeID: node,
                 startedAt: plan.startedAt(step),
                 endedAt: turn.now,
