@@ -67,6 +67,7 @@ extension RunMachine {
             let present = context.nodes.current(lab: spec.lab, name)
             if let present, present.state == .ready {
                 groups[group].slots[slot].node = present.id
+                groups[group].slots[slot].wasFilled = true
                 context.nodes.change(present.id) { $0.heldBy = id }
                 if groups[group].pool >= 0 { plan.addNode(present.id, toPool: groups[group].pool) }
                 ready += 1

@@ -13,7 +13,7 @@ extension RunMachine {
             let step = stored.steps[Int(attempt.step)].spec
             suites[Int(step.a)].restore(attempt, of: Int(step.b))
         }
-        for group in groups.indices { restoreSlots(of: group, nodes: nodes) }
+        for group in groups.indices { restoreSlots(of: group, nodes: nodes, filled: filled) }
         for step in stored.steps where step.state == .running {
             guard let node = step.spec.node ?? step.resource else { continue }
             busy[node] = step.index
@@ -67,9 +67,12 @@ extension RunMachine {
         }
     }
 
-    private mutating func restoreSlots(of group: Int, nodes: NodeTable) {
+    private mutating func restoreSlots(of group: Int, nodes: NodeTable, filled: Set<Place>) {
         for slot in groups[group].slots.indices {
             let name = NodeName(group: spec.groups[group].name, index: slot)
+            // A place without steps was filled before.
+            groups[group].slots[slot].wasFilled =
+                groups[group].slots[slot].node == nil || filled.contains(Place(group: Int32(group), slot: Int32(slot)))
             if groups[group].slots[slot].node == nil {
                 groups[group].slots[slot].node = nodes.current(lab: spec.lab, name)?.id
             }
