@@ -45,7 +45,7 @@ package struct Director: Sendable {
             }
             runs[stored.row.id] = RunMachine(restoring: stored, nodes: context.nodes)
             context.specs[stored.row.id] = stored.spec
-            stored.timers.sorted { $0.dueAt < $1.dueAt }.forEach { timers.set($0) }
+            for timer in stored.timers.sorted(by: { $0.dueAt < $1.dueAt }) { timers.set(timer) }
             if stored.row.state == .pending { queue.append(stored.row.id) }
         }
     }

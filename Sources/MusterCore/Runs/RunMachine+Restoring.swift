@@ -5,7 +5,7 @@ extension RunMachine {
         let filled = filledPlaces(in: stored.steps)
         for step in stored.steps {
             let place = Place(group: step.spec.a, slot: step.spec.c)
-            plan.restore(step, countsForThresholds: !step.spec.action.isBringingUp || filled.contains(place))
+            plan.restore(step, countsForThresholds: filled.contains(place))
             note(step)
         }
         plan.restoreReady(timers: stored.timers.map(\.step.index))
