@@ -24,6 +24,8 @@ package struct Director: Sendable {
     private var lastPlan: Int64
     private var lastEvent: Int64
     private let host: String
+    /// Plans whose rows are broken, with what is wrong: they are left alone, and their users are told.
+    package private(set) var broken: [PlanID: String]
 
     /// - Parameter seed: for the jitter of retries.
     package init(_ snapshot: Snapshot, host: String, seed: UInt64) {
@@ -35,9 +37,15 @@ package struct Director: Sendable {
             chance: SeededChance(seed: seed),
             specs: snapshot.specs
         )
+        broken = snapshot.broken
         for stored in snapshot.plans.sorted(by: { $0.row.id < $1.row.id }) where stored.row.host == host {
+            if let flaw = stored.flaw {
+                broken[stored.row.id] = flaw
+                continue
+            }
             runs[stored.row.id] = RunMachine(restoring: stored, nodes: context.nodes)
-            stored.timers.sorted { $0.dueAt < $1.dueAt }.forEach { timers.set($0) }
+            context.specs[stored.row.id] = stored.spec
+            for timer in stored.timers.sorted(by: { $0.dueAt < $1.dueAt }) { timers.set(timer) }
             if stored.row.state == .pending { queue.append(stored.row.id) }
         }
     }
@@ -56,7 +64,7 @@ package struct Director: Sendable {
         context.nodes.all.filter { $0.state == .ready || $0.state == .starting }.sorted { $0.id < $1.id }
     }
     /// The request by which a node was made.
-    package func spec(_ plan: PlanID) -> RunSpec? { runs[plan]?.spec ?? context.specs[plan] }
+    package func spec(_ plan: PlanID) -> RunSpec? { context.specs[plan] }
     /// When something is due by itself; nil when nothing is.
     package mutating func nextDue() -> Timestamp? { timers.nextDue() }
 
@@ -95,15 +103,20 @@ package struct Director: Sendable {
     /// Completes a turn: what changed becomes rows, events get their numbers, what has stopped is let go.
     package mutating func close(_ turn: inout Turn) {
         letQueuedRunsIn(&turn)
+        var hasStoppedRuns = false
         for id in touched.sorted() {
             runs[id]?.plan.fillRows(into: &turn)
             guard let run = runs[id], run.plan.row.state.isFinal else { continue }
-            if context.nodes.all.contains(where: { $0.createdBy == id }) { context.specs[id] = run.spec }
             runs[id] = nil
             timers.clear(plan: id)
+            hasStoppedRuns = true
         }
         touched.removeAll(keepingCapacity: true)
         context.nodes.fillRows(into: &turn)
+        if hasStoppedRuns {
+            let creators = Set(context.nodes.all.map(\.createdBy))
+            context.specs = context.specs.filter { runs[$0.key] != nil || creators.contains($0.key) }
+        }
         // What was both set and cleared in one turn ends cleared: `timersCleared` is applied last.
         for timer in turn.timersSet { timers.set(timer) }
         for step in turn.timersCleared { timers.clear(step) }
@@ -119,12 +132,8 @@ package struct Director: Sendable {
         switch request {
         case .submit(let token, let spec): submit(token, spec, into: &turn)
         case .resume(let id):
-            guard runs[id] != nil else { return }
-            touched.insert(id)
             resume(id, into: &turn)
         case .cancel(let id):
-            guard runs[id] != nil else { return }
-            touched.insert(id)
             cancel(id, into: &turn)
         case .halt(let id):
             touched.insert(id)
@@ -134,16 +143,24 @@ package struct Director: Sendable {
     }
 
     private mutating func resume(_ id: PlanID, into turn: inout Turn) {
-        let wasHeld = runs[id]?.isHeld == true
-        if wasHeld { runs[id]?.settle(into: &turn) }
-        runs[id]?.resume(nodes: &context.nodes, into: &turn)
+        guard let run = runs[id] else { return }
+        touched.insert(id)
+        if run.isHeld {
+            runs[id]?.settle(into: &turn)
+            // What a waiting `down` cancelled was interrupted with it.
+            if run.plan.row.state == .pending { cancelRivals(of: id, run.spec, into: &turn) }
+        }
+        runs[id]?.resume(in: &context, into: &turn)
     }
 
     private mutating func cancel(_ id: PlanID, into turn: inout Turn) {
         guard let run = runs[id] else { return }
+        touched.insert(id)
         switch run.plan.row.state {
-        case .paused, .pending: runs[id]?.halt("cancelled", nodes: &context.nodes, into: &turn)
-        case .running:
+        case .pending: runs[id]?.halt("cancelled", nodes: &context.nodes, into: &turn)
+        case .paused where run.keepsMachines(failed: true):
+            runs[id]?.halt("cancelled", nodes: &context.nodes, into: &turn)
+        case .running, .paused:
             runs[id]?.cancel(nodes: &context.nodes, into: &turn)
             // A run nobody went on with is taken up again to be ended properly.
             if run.isHeld { resume(id, into: &turn) }
@@ -175,15 +192,23 @@ package struct Director: Sendable {
         )
         runs[id] = RunMachine(row: row, spec: spec)
         runs[id]?.plan.rowIsDirty = true
+        context.specs[id] = spec
         touched.insert(id)
         turn.newSpecs[id] = spec
         turn.emit(.planCreated, plan: id)
         for step in steps { runs[id]?.plan.append(step.spec, needs: step.needs) }
         if spec.verb == .down {
-            for other in rivals(of: id, spec) { cancel(other, into: &turn) }
+            cancelRivals(of: id, spec, into: &turn)
             queue.append(id)
         } else {
             start(id, into: &turn)
+        }
+    }
+
+    /// Ends what a `down` takes the machines of. Another `down` is waited for, unless nobody went on with it.
+    private mutating func cancelRivals(of id: PlanID, _ spec: RunSpec, into turn: inout Turn) {
+        for rival in rivals(of: id, spec) where runs[rival]?.spec.verb != .down || runs[rival]?.isHeld == true {
+            cancel(rival, into: &turn)
         }
     }
 
@@ -206,7 +231,7 @@ package struct Director: Sendable {
     /// Starts the runs that waited for machines which are free now.
     private mutating func letQueuedRunsIn(_ turn: inout Turn) {
         for id in queue {
-            guard let spec = runs[id]?.spec else { continue }
+            guard let spec = runs[id]?.spec, runs[id]?.isHeld == false else { continue }
             let rivals = rivals(of: id, spec)
             for rival in rivals {
                 guard let row = runs[rival]?.plan.row else { continue }
@@ -230,9 +255,9 @@ package struct Director: Sendable {
             else {
                 return false
             }
-            if spec.verb == .down && spec.downGroups.isEmpty {
-                return run.id < (id ?? run.id) || run.spec.verb != .down
-            }
+            // Of two that take down, the one that came later waits.
+            if spec.verb == .down, run.spec.verb == .down, let id, run.id > id { return false }
+            if spec.verb == .down && spec.downGroups.isEmpty { return true }
             return run.spec.groups.contains { groups.contains($0.name) }
                 || run.spec.verb == .down
                     && (run.spec.downGroups.isEmpty || !groups.isDisjoint(with: run.spec.downGroups))
@@ -252,8 +277,7 @@ package struct Director: Sendable {
         case .down:
             guard !spec.downGroups.isEmpty else { return nil }
             for node in context.nodes.of(lab: spec.lab) where !spec.downGroups.contains(node.name.group) {
-                let creator = self.spec(node.createdBy)
-                let needs = creator?.groups.first { $0.name == node.name.group }?.needs.map(\.group) ?? []
+                let needs = self.spec(node.createdBy)?.machinesNeeded(by: node.name.group) ?? []
                 if let needed = needs.first(where: { spec.downGroups.contains($0) }) {
                     return .needed(group: needed, by: node.name.group)
                 }
@@ -290,6 +314,21 @@ package struct PlanSubmission: Sendable {
         self.token = token
         self.spec = spec
         self.steps = steps
+    }
+}
+
+extension RunSpec {
+    /// The groups that a group needs, also through groups without machines, which only pass on what they wait for.
+    fileprivate func machinesNeeded(by name: String) -> [String] {
+        var found: [String] = []
+        var open = [name]
+        while let next = open.popLast() {
+            for need in groups.first(where: { $0.name == next })?.needs ?? [] where !found.contains(need.group) {
+                found.append(need.group)
+                if groups.first(where: { $0.name == need.group })?.hasNodes == false { open.append(need.group) }
+            }
+        }
+        return found
     }
 }
 

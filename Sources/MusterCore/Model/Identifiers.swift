@@ -43,7 +43,8 @@ package struct NodeName: Hashable, Sendable, Codable, CustomStringConvertible {
     /// Reads `app/1`; nil when the text is no such name.
     package init?(_ text: some StringProtocol) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count == 2, !parts[0].isEmpty, let index = Int(parts[1]), index >= 0 else { return nil }
+        guard parts.count == 2, !parts[0].isEmpty, let index = Int(parts[1]), index >= 0, String(index) == parts[1]
+        else { return nil }
         self.init(group: String(parts[0]), index: index)
     }
 }

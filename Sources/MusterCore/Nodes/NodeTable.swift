@@ -21,13 +21,13 @@ package struct NodeTable: Sendable {
     package subscript(id: NodeID) -> NodeRow? { rows[id] }
     package var all: some Collection<NodeRow> { rows.values }
 
-    /// The newest node of this name that is not gone.
+    /// The newest node of this name that is not gone. One that went in this turn is known by its number until the turn is closed.
     package func current(lab: String, _ name: NodeName) -> NodeRow? {
         current[Key(lab: lab, name: name)].flatMap { rows[$0] }
     }
 
     package func of(lab: String) -> [NodeRow] {
-        rows.values.filter { $0.lab == lab }.sorted { $0.id < $1.id }
+        rows.values.filter { $0.lab == lab && $0.state != .gone }.sorted { $0.id < $1.id }
     }
 
     /// Makes a node that is about to be created.
@@ -73,6 +73,8 @@ package struct NodeTable: Sendable {
             $0.reason = reason
             $0.since = turn.now
         }
+        let key = Key(lab: row.lab, name: row.name)
+        if state == .gone, current[key] == id { current[key] = nil }
         let kind: EventRow.Kind? =
             switch state {
             case .creating: nil
@@ -90,11 +92,7 @@ package struct NodeTable: Sendable {
         for id in dirty.sorted() {
             guard let row = rows[id] else { continue }
             turn.nodes.append(row)
-            if row.state == .gone {
-                rows[id] = nil
-                let key = Key(lab: row.lab, name: row.name)
-                if current[key] == id { current[key] = nil }
-            }
+            if row.state == .gone { rows[id] = nil }
         }
         dirty.removeAll(keepingCapacity: true)
     }

@@ -26,6 +26,9 @@ struct NodePool: Sendable {
         free.append(node)
     }
 
+    /// Returns a node that was taken and not used: it stays the first.
+    mutating func putBack(_ node: NodeID) { free.prepend(node) }
+
     mutating func remove(_ node: NodeID) {
         free.removeAll { $0 == node }
     }

@@ -22,9 +22,13 @@ package struct PlanMachine: Sendable {
     private var ended: [Timestamp?] = []
     /// Whether its end was already told to those that start after failure.
     private var endWasTold: [Bool] = []
+    /// Whether it stands in `ready` or in a pool, so that it stands there once.
+    private var isQueued: [Bool] = []
     private var isDirty: [Bool] = []
     private var graph = StepGraph()
     private var errors: [StepIndex: StepError] = [:]
+    /// Skipped steps that do not count where a number of nodes is asked for.
+    private var uncounted: Set<StepIndex> = []
     private var counts: [StepState: Int] = [:]
 
     // Scheduling.
@@ -110,6 +114,7 @@ package struct PlanMachine: Sendable {
         started.append(nil)
         ended.append(nil)
         endWasTold.append(false)
+        isQueued.append(false)
         isDirty.append(false)
         graph.addStep()
         counts[state, default: 0] += 1
@@ -118,7 +123,8 @@ package struct PlanMachine: Sendable {
             precondition(need >= 0 && need < step, "a step needs only steps before it")
             graph.addEdge(from: need, to: step)
             let end = states[Int(need)]
-            if end.satisfiesNeeds || (spec.startsAfterFailure && end.hasEnded) { met += 1 }
+            let counts = end.satisfiesNeeds && (spec.threshold == nil || !uncounted.contains(need))
+            if counts || (spec.startsAfterFailure && end.hasEnded) { met += 1 }
         }
         operations += needs.count + 1
         waiting.append((spec.threshold ?? Int32(needs.count)) - met)
@@ -128,7 +134,9 @@ package struct PlanMachine: Sendable {
     // MARK: Loading
 
     /// Takes a stored step back in, in order. Those that were running are in doubt; the caller performs them again.
-    package mutating func restore(_ stored: StepRow) {
+    ///
+    /// - Parameter countsForThresholds: as it was told to `finish`.
+    package mutating func restore(_ stored: StepRow, countsForThresholds: Bool = true) {
         let step = add(stored.spec, needs: stored.needs, state: stored.state)
         let i = Int(step)
         tries[i] = stored.tries
@@ -136,6 +144,7 @@ package struct PlanMachine: Sendable {
         started[i] = stored.startedAt
         ended[i] = stored.endedAt
         errors[step] = stored.error
+        if stored.state == .skipped && !countsForThresholds { uncounted.insert(step) }
         endWasTold[i] = stored.state.hasEnded
         if stored.state == .running { running += 1 }
         storedCount = specs.count
@@ -207,6 +216,8 @@ package struct PlanMachine: Sendable {
     }
 
     private mutating func enqueue(_ step: StepIndex) {
+        guard !isQueued[Int(step)] else { return }
+        isQueued[Int(step)] = true
         let spec = specs[Int(step)]
         if spec.pool >= 0 {
             pools[Int(spec.pool)].wait(step, priority: spec.priority)
@@ -221,16 +232,24 @@ package struct PlanMachine: Sendable {
     /// The next step that may start now, with the node it gets from its pool. Barriers come first and cost no slot.
     private mutating func nextReady() -> (step: StepIndex, node: NodeID?)? {
         guard gateIsOpen else { return nil }
-        if let step = ready.first, running < slots || specs[Int(step)].action == .barrier {
+        while let step = ready.first, running < slots || specs[Int(step)].action == .barrier || !mayStart(step) {
             ready.removeFirst()
-            return (step, nil)
+            isQueued[Int(step)] = false
+            if mayStart(step) { return (step, nil) }
         }
         guard running < slots else { return nil }
         for i in pools.indices {
-            if let (step, node) = pools[i].take() { return (step, node) }
+            while let (step, node) = pools[i].take() {
+                isQueued[Int(step)] = false
+                if mayStart(step) { return (step, node) }
+                pools[i].putBack(node)
+            }
         }
         return nil
     }
+
+    /// A step may have ended, or begun to wait again, while it stood in a queue.
+    private func mayStart(_ step: StepIndex) -> Bool { states[Int(step)] == .pending && waiting[Int(step)] <= 0 }
 
     /// Starts everything that may start now. A barrier that is reached is given back, to be decided by the caller.
     mutating func startNext(into turn: inout Turn) -> StepIndex? {
@@ -267,6 +286,7 @@ package struct PlanMachine: Sendable {
         set(step, state)
         ended[i] = turn.now
         errors[step] = error
+        if state == .skipped && !countsForThresholds { uncounted.insert(step) }
         let kind: EventRow.Kind =
             switch state {
             case .success: .stepSucceeded
@@ -320,7 +340,18 @@ package struct PlanMachine: Sendable {
         guard states[Int(step)] == .error || states[Int(step)] == .cancelled else { return }
         set(step, .pending)
         errors[step] = nil
-        endWasTold[Int(step)] = false
+        ended[Int(step)] = nil
+        if endWasTold[Int(step)] {
+            // Those that start after its end, however it ends, wait for it again.
+            endWasTold[Int(step)] = false
+            var edge = graph.firstEdge(of: step)
+            while let current = edge {
+                operations += 1
+                edge = graph.edge(after: current)
+                let successor = Int(graph.successor(at: current))
+                if specs[successor].startsAfterFailure { waiting[successor] += 1 }
+            }
+        }
         if waiting[Int(step)] <= 0 { enqueue(step) }
     }
 
@@ -329,13 +360,21 @@ package struct PlanMachine: Sendable {
         var dismissed = Array(ready)
         ready.removeAll()
         for i in pools.indices { dismissed += pools[i].dismissWaiters() }
-        return dismissed
+        for step in dismissed { isQueued[Int(step)] = false }
+        return dismissed.filter { mayStart($0) }
     }
 
-    /// Forgets retries that are still to come; their timers go with the turn.
+    /// Ends the waiting for one retry, when there is one: its step is ready at once.
+    mutating func dismissRetry(_ step: StepIndex, into turn: inout Turn) {
+        if retrying.contains(step) { retryIsDue(step, into: &turn) }
+    }
+
+    /// Ends the waiting for retries that are still to come: their timers go with the turn, and they are ready at once.
     mutating func dismissRetries(into turn: inout Turn) {
-        turn.timersCleared += retrying.sorted().map { StepID(plan: row.id, index: $0) }
+        let dismissed = retrying.sorted()
+        turn.timersCleared += dismissed.map { StepID(plan: row.id, index: $0) }
         retrying.removeAll()
+        for step in dismissed where states[Int(step)] == .pending { enqueue(step) }
     }
 
     /// Takes back the plan's state changes that are legal; an illegal one is a bug of the caller.

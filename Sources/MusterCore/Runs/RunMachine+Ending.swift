@@ -4,7 +4,10 @@ extension RunMachine {
         if plan.row.phase == .teardown {
             stop(nodes: &nodes, into: &turn)
         } else if plan.row.isCancelling {
-            if keepsMachines(failed: true) {
+            if !spec.verb.bringsUp {
+                cancelPending(into: &turn)
+                stop(nodes: &nodes, into: &turn)
+            } else if keepsMachines(failed: true) {
                 pause("cancelled on request; the machines stay (keep: \(spec.keep.rawValue))", into: &turn)
             } else {
                 endUnrunTests(.skip, note: "not run: the run was cancelled", isCancelled: true, into: &turn)
@@ -13,15 +16,11 @@ extension RunMachine {
             }
         } else if let reason = pauseReason {
             pause(reason, into: &turn)
-        } else if endBlockedTests(nodes: nodes, into: &turn) {
+        } else if endBlocked(nodes: nodes, into: &turn) {
             // An `after` may have become due: the part goes on with it.
             return
         } else {
-            let failed =
-                plan.count(of: .error) > 0
-                || suites.contains { suite in
-                    suite.tests.contains { $0.outcome?.countsAsError == true }
-                }
+            let failed = plan.count(of: .error) > 0 || suites.contains { $0.hasFailed(flakyFails: spec.flakyFails) }
             if !spec.verb.bringsUp || keepsMachines(failed: failed) {
                 stop(nodes: &nodes, into: &turn)
             } else {
@@ -40,7 +39,7 @@ extension RunMachine {
     }
 
     /// Goes on with a run that was interrupted or is paused: what failed or was ended on request is tried again.
-    mutating func resume(nodes: inout NodeTable, into turn: inout Turn) {
+    mutating func resume(in context: inout RunContext, into turn: inout Turn) {
         if isHeld {
             isHeld = false
             plan.gateIsOpen = plan.row.phase == .teardown || (!plan.row.isCancelling && pauseReason == nil)
@@ -52,12 +51,13 @@ extension RunMachine {
             pauseReason = nil
             plan.gateIsOpen = true
             turn.emit(.planResumed, plan: id)
-            reopen(nodes: &nodes, into: &turn)
+            reopen(in: &context, into: &turn)
         }
-        advance(nodes: &nodes, into: &turn)
+        replaceMissing(in: &context, into: &turn)
+        advance(nodes: &context.nodes, into: &turn)
     }
 
-    private mutating func reopen(nodes: inout NodeTable, into turn: inout Turn) {
+    private mutating func reopen(in context: inout RunContext, into turn: inout Turn) {
         for step in 0..<StepIndex(plan.count) {
             let state = plan.state(of: step)
             guard state == .error || state == .cancelled else { continue }
@@ -68,21 +68,49 @@ extension RunMachine {
                 guard state == .cancelled, suites[Int(spec.a)].tests[Int(spec.b)].outcome == nil else { continue }
                 guard Int(spec.c) == suites[Int(spec.a)].tests[Int(spec.b)].attempts else { continue }
                 appendAttempt(of: Int(spec.b), in: Int(spec.a))
-            case .provision, .ready:
-                if let node = plan.node(of: step), nodes[node]?.state == .failed {
-                    nodes.move(node, to: .starting, plan: id, into: &turn)
-                }
-                plan.reopen(step)
-            case .barrier, .noop, .undo, .destroy, .before, .after, .exec:
-                plan.reopen(step)
+            case .provision, .ready: reopen(step, in: &context, into: &turn)
+            case .undo, .destroy:
+                // Of a node that is gone nothing is left to undo.
+                if plan.node(of: step).flatMap({ context.nodes[$0] }) != nil { plan.reopen(step) }
+            case .before:
+                // Its failure has ended the suite's tests.
+                if !suites[Int(spec.a)].hasEnded { plan.reopen(step) }
+            case .barrier, .noop, .after, .exec: plan.reopen(step)
             }
         }
+    }
+
+    /// Tries again what gets a node ready; a lost one makes way for another. Steps of nodes that were replaced stay as they are.
+    private mutating func reopen(_ step: StepIndex, in context: inout RunContext, into turn: inout Turn) {
+        let spec = plan.spec(of: step)
+        let slot = groups[Int(spec.a)].slots[Int(spec.c)]
+        guard slot.chain.contains(step), let node = slot.node, let row = context.nodes[node] else { return }
+        if row.state == .lost {
+            replace(
+                Int(spec.a),
+                Int(spec.c),
+                because: row.reason ?? "lost",
+                spendsBudget: false,
+                in: &context,
+                into: &turn
+            )
+            return
+        }
+        if row.state == .failed {
+            context.nodes.move(node, to: step == slot.chain.first ? .creating : .starting, plan: id, into: &turn)
+        }
+        plan.reopen(step)
     }
 
     // MARK: Cancel and halt
 
     /// Ends the run on request: what is being configured finishes, attempts end after their grace, nothing new starts.
     mutating func cancel(nodes: inout NodeTable, into turn: inout Turn) {
+        if plan.row.state == .paused {
+            plan.become(.running, into: &turn)
+            plan.row.reason = nil
+            plan.row.isCancelling = false
+        }
         guard plan.row.state == .running, plan.row.phase == .main, !plan.row.isCancelling else { return }
         plan.row.isCancelling = true
         plan.rowIsDirty = true
@@ -99,22 +127,18 @@ extension RunMachine {
 
     /// Gives up on the run at once. What still runs is ended; its outcomes are not waited for. Machines stay.
     mutating func halt(_ reason: String?, nodes: inout NodeTable, into turn: inout Turn) {
+        // A run that has stopped in this very turn is still known.
+        guard !plan.row.state.isFinal else { return }
         for step in 0..<StepIndex(plan.count) where plan.state(of: step) == .running {
             turn.directives.append(.interrupt(plan.act(of: step)))
+            if plan.spec(of: step).action == .attempt { attemptHalted(step, nodes: nodes, into: &turn) }
             plan.finish(step, .cancelled, into: &turn)
         }
         endUnrunTests(.skip, note: "not run: the run was halted", isCancelled: true, into: &turn)
-        _ = plan.dismissReady()
         plan.dismissRetries(into: &turn)
+        cancelPending(into: &turn)
         plan.gateIsOpen = false
-        if plan.row.state == .pending { plan.become(.planning, into: &turn) }
         turn.emit(.planHalted, plan: id, detail: reason)
-        for group in groups {
-            for node in group.slots.compactMap(\.node) {
-                guard let state = nodes[node]?.state, state == .creating || state == .starting else { continue }
-                nodes.move(node, to: .failed, reason: "its run was halted", plan: id, into: &turn)
-            }
-        }
         plan.row.reason = reason ?? "halted"
         finish(.stopped, nodes: &nodes, into: &turn)
     }
@@ -136,13 +160,16 @@ extension RunMachine {
         }
     }
 
-    /// Gives an outcome to tests that nothing will ever start; says whether that made new work.
-    private mutating func endBlockedTests(nodes: NodeTable, into turn: inout Turn) -> Bool {
+    /// Ends what nothing will ever start: tests, what wraps them, and groups too few of whose nodes are left. Says whether that
+    /// made new work.
+    private mutating func endBlocked(nodes: NodeTable, into turn: inout Turn) -> Bool {
+        endUnreachableGates(into: &turn)
         let blocked = suites.indices.filter { !suites[$0].hasEnded }
-        guard !blocked.isEmpty else { return false }
-        for step in plan.dismissReady() where plan.spec(of: step).action != .attempt {
-            // A `before` for which there is no node.
-            plan.finish(step, .cancelled, into: &turn)
+        for step in plan.dismissReady() {
+            let spec = plan.spec(of: step)
+            guard spec.action == .before || spec.action == .after else { continue }
+            let error = StepError(.notReady, "not run: \(blockingReason(nodes: nodes, suite: Int(spec.a)))")
+            plan.finish(step, spec.action == .before ? .error : .skipped, error: error, into: &turn)
         }
         let steps = plan.count
         for suite in blocked {
@@ -153,12 +180,24 @@ extension RunMachine {
         return plan.count > steps
     }
 
+    /// Without any failed step to blame, what still waits asks for more nodes than the lab lets go on with.
+    private mutating func endUnreachableGates(into turn: inout Turn) {
+        guard plan.count(of: .error) == 0, plan.count(of: .pending) > 0 else { return }
+        for step in 0..<StepIndex(plan.count) where plan.state(of: step) == .pending {
+            let gate = plan.spec(of: step)
+            guard gate.action == .barrier, gate.b == 1 else { continue }
+            let error = StepError(.notReady, "too few nodes of '\(spec.groups[Int(gate.a)].name)' are ready")
+            plan.finish(step, .error, error: error, into: &turn)
+        }
+    }
+
     private func blockingReason(nodes: NodeTable, suite: Int) -> String {
         for step in 0..<StepIndex(plan.count) {
             guard plan.state(of: step) == .error, let error = plan.error(of: step) else { continue }
             switch plan.spec(of: step).action {
             case .provision, .ready: return "\(label(of: step)) failed: \(error.message)"
-            case .barrier, .noop, .undo, .destroy, .before, .after, .attempt, .exec: continue
+            case .barrier: return error.message
+            case .noop, .undo, .destroy, .before, .after, .attempt, .exec: continue
             }
         }
         if let group = groupIndex(of: suites[suite].spec.group) {
@@ -185,7 +224,7 @@ extension RunMachine {
     }
 
     private mutating func stop(nodes: inout NodeTable, into turn: inout Turn) {
-        if spec.verb == .test, plan.row.isCancelling { plan.row.reason = "cancelled on request" }
+        if plan.row.isCancelling { plan.row.reason = "cancelled on request" }
         finish(.stopped, nodes: &nodes, into: &turn)
     }
 
@@ -193,8 +232,18 @@ extension RunMachine {
         plan.become(state, into: &turn)
         plan.row.endedAt = turn.now
         plan.row.result = plan.result
-        for node in nodes.of(lab: spec.lab) where node.heldBy == id {
-            nodes.change(node.id) { $0.heldBy = nil }
+        for node in nodes.of(lab: spec.lab) {
+            if node.createdBy == id, node.state == .creating || node.state == .starting {
+                let wasStarted = node.stepsStarted > 0
+                nodes.move(
+                    node.id,
+                    to: wasStarted ? .failed : .gone,
+                    reason: wasStarted ? "its run ended before it was ready" : "its run ended before it was made",
+                    plan: id,
+                    into: &turn
+                )
+            }
+            if node.heldBy == id { nodes.change(node.id) { $0.heldBy = nil } }
         }
         turn.emit(.planStopped, plan: id, detail: plan.result.rawValue)
     }
@@ -211,6 +260,12 @@ extension Verb {
 }
 
 extension ActionKind {
+    /// Whether a suite has begun when a step of this kind was started.
+    var beginsSuite: Bool { self == .before || self == .attempt }
+
+    /// Whether it is part of getting a node ready.
+    var isBringingUp: Bool { self == .provision || self == .ready }
+
     /// Whether a cancelled run ends what is running of this kind; configuring steps and teardown finish.
     var isEndedByCancel: Bool {
         switch self {

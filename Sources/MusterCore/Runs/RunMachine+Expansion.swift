@@ -67,6 +67,7 @@ extension RunMachine {
             let present = context.nodes.current(lab: spec.lab, name)
             if let present, present.state == .ready {
                 groups[group].slots[slot].node = present.id
+                groups[group].slots[slot].wasFilled = true
                 context.nodes.change(present.id) { $0.heldBy = id }
                 if groups[group].pool >= 0 { plan.addNode(present.id, toPool: groups[group].pool) }
                 ready += 1
@@ -155,11 +156,10 @@ extension RunMachine {
         )
     }
 
-    /// Adds the suite's `after` once all its tests have ended, when its `before` had been started.
+    /// Adds the suite's `after` once all its tests have ended, when its `before`, or without one some test, had been started.
     mutating func appendAfterIfDue(_ suite: Int) {
         guard suites[suite].hasEnded, after[suite] == nil, spec.suites[suite].after != nil else { return }
-        if let before = before[suite], plan.tries(of: before) == 0 { return }
-        guard suites[suite].tests.contains(where: { $0.attempts > 0 }) else { return }
+        guard hasBegun[suite] else { return }
         after[suite] = plan.append(StepSpec(.after, a: Int32(suite), pool: pool(of: suite)), needs: [])
     }
 
@@ -178,15 +178,15 @@ extension RunMachine {
     /// Adds the steps that undo and destroy a node: what was started last is undone first. Returns the last of them.
     mutating func appendRemoval(of node: NodeRow, needs: [StepIndex], in context: RunContext) -> StepIndex {
         let creator = node.createdBy == id ? spec : (context.specs[node.createdBy] ?? spec)
-        let group = creator.groups.firstIndex { $0.name == node.name.group } ?? 0
+        let group = creator.groups.firstIndex { $0.name == node.name.group }
         var last = needs
-        let steps = creator.groups.indices.contains(group) ? creator.groups[group].steps : []
+        let steps = group.map { creator.groups[$0].steps } ?? []
         for step in steps.indices.reversed() where step < node.stepsStarted && steps[step].undo != nil {
             last = [
                 plan.append(
                     StepSpec(
                         .undo,
-                        a: Int32(group),
+                        a: Int32(group ?? -1),
                         b: Int32(step),
                         c: Int32(node.name.index),
                         node: node.id,
@@ -199,7 +199,7 @@ extension RunMachine {
         return plan.append(
             StepSpec(
                 .destroy,
-                a: Int32(group),
+                a: Int32(group ?? -1),
                 c: Int32(node.name.index),
                 node: node.id,
                 startsAfterFailure: true

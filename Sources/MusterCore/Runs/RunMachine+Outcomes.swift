@@ -11,7 +11,7 @@ extension RunMachine {
         switch spec.action {
         case .noop, .barrier: plan.finish(step, .success, into: &turn)
         case .provision, .ready: provisioned(step, outcome, lost: lost, in: &context, into: &turn)
-        case .undo: plan.finish(step, outcome.error == nil ? .success : .error, error: outcome.error, into: &turn)
+        case .undo: undone(step, outcome.error, into: &turn)
         case .destroy: destroyed(step, outcome, in: &context, into: &turn)
         case .before, .after: wrapped(step, outcome, in: &context, into: &turn)
         case .attempt: attempted(step, outcome, lost: lost, in: &context, into: &turn)
@@ -27,6 +27,12 @@ extension RunMachine {
 
     // MARK: Nodes
 
+    /// A step that cannot be undone because its node is lost is no failure of the run: the node goes either way.
+    private mutating func undone(_ step: StepIndex, _ error: StepError?, into turn: inout Turn) {
+        let state: StepState = error == nil ? .success : error?.code == .lost ? .skipped : .error
+        plan.finish(step, state, error: error, into: &turn)
+    }
+
     private mutating func provisioned(
         _ step: StepIndex,
         _ outcome: ActOutcome,
@@ -38,7 +44,9 @@ extension RunMachine {
         if case .succeeded(let facts) = outcome, !facts.isEmpty {
             context.nodes.change(node) { $0.facts.merge(facts) { $1 } }
         }
-        if let lost {
+        let row = context.nodes[node]
+        // It may have been lost between two of its steps, too.
+        if let lost = lost ?? (row?.state == .lost ? row?.reason ?? "lost" : nil) {
             failed(step, StepError(.lost, lost), in: &context, into: &turn)
         } else if let error = outcome.error {
             failed(step, error, in: &context, into: &turn)
@@ -61,13 +69,9 @@ extension RunMachine {
         in context: inout RunContext,
         into turn: inout Turn
     ) {
-        guard let node = groups[group].slots[slot].node, let row = context.nodes[node] else { return }
-        // Its server may have ended between two steps.
-        guard row.state == .starting || row.state == .creating else {
-            replaceIfWanted(group, slot, because: row.reason ?? "lost", in: &context, into: &turn)
-            return
-        }
+        guard let node = groups[group].slots[slot].node else { return }
         context.nodes.move(node, to: .ready, plan: id, into: &turn)
+        groups[group].slots[slot].wasFilled = true
         for old in groups[group].slots[slot].superseded {
             plan.finish(old, .skipped, error: plan.error(of: old), into: &turn)
         }
@@ -106,12 +110,19 @@ extension RunMachine {
         into turn: inout Turn
     ) {
         let spec = plan.spec(of: step)
-        giveBack(plan.node(of: step), in: &context, into: &turn)
-        finish(step, outcome.error, into: &turn)
-        guard spec.action == .before, let error = outcome.error, plan.state(of: step) == .error else { return }
         let suite = Int(spec.a)
-        endUnrunTests(of: suite, .error, note: "the suite's 'before' failed: \(error.message)", into: &turn)
-        appendAfterIfDue(suite)
+        finish(step, outcome.error, into: &turn)
+        if spec.action == .before, let error = outcome.error, plan.state(of: step) == .error {
+            // A lost machine says nothing about the tests.
+            endUnrunTests(
+                of: suite,
+                error.code == .lost ? .infra : .error,
+                note: "the suite's 'before' failed: \(error.message)",
+                into: &turn
+            )
+            appendAfterIfDue(suite)
+        }
+        giveBack(plan.node(of: step), in: &context, into: &turn)
     }
 
     /// Puts a node back among the free ones of its group, when it is still good.
@@ -145,7 +156,7 @@ extension RunMachine {
             of: test
         )
         let node = plan.node(of: step)
-        record(step, verdict, node: node, in: context, into: &turn)
+        record(step, verdict, node: node, nodes: context.nodes, into: &turn)
         if verdict.isCancelled {
             plan.finish(step, .cancelled, into: &turn)
         } else if verdict.outcome.countsAsError, !verdict.runsAgain {
@@ -159,18 +170,25 @@ extension RunMachine {
         if verdict.outcome == .infra, let row = context.nodes[node], row.state == .ready {
             context.nodes.move(node, to: .lost, reason: verdict.note, plan: id, into: &turn)
         }
-        if testSpec.destructive, !verdict.isCancelled {
+        // Also when it was cancelled: nobody knows how far it came.
+        if testSpec.destructive {
             wearOut(node, in: &context, into: &turn)
         } else {
             giveBack(node, in: &context, into: &turn)
         }
     }
 
+    /// Notes that an attempt ran whose end nobody waits for.
+    mutating func attemptHalted(_ step: StepIndex, nodes: NodeTable, into turn: inout Turn) {
+        let verdict = SuiteMachine.Verdict(outcome: .skip, note: "halted while it ran", isCancelled: true)
+        record(step, verdict, node: plan.node(of: step), nodes: nodes, into: &turn)
+    }
+
     private mutating func record(
         _ step: StepIndex,
         _ verdict: SuiteMachine.Verdict,
         node: NodeID?,
-        in context: RunContext,
+        nodes: NodeTable,
         into turn: inout Turn
     ) {
         let spec = plan.spec(of: step)
@@ -185,7 +203,7 @@ extension RunMachine {
                 number: Int(spec.c),
                 outcome: verdict.outcome,
                 note: verdict.note,
-                node: node.flatMap { context.nodes[$0]?.name },
+                node: node.flatMap { nodes[$0]?.name },
                 nodeID: node,
                 startedAt: plan.startedAt(step),
                 endedAt: turn.now,
@@ -274,8 +292,11 @@ extension RunMachine {
             plan.gateIsOpen = false
         case .skip:
             context.nodes.move(node, to: .failed, reason: error.message, plan: id, into: &turn)
-            for part in groups[group].slots[slot].chain where !plan.state(of: part).satisfiesNeeds {
-                plan.finish(part, .skipped, error: part == step ? error : nil, countsForThresholds: false, into: &turn)
+            plan.finish(step, .skipped, error: error, countsForThresholds: false, into: &turn)
+            let place = groups[group].slots[slot]
+            groups[group].slots[slot].superseded = []
+            for part in place.superseded + place.chain where !plan.state(of: part).satisfiesNeeds {
+                plan.finish(part, .skipped, error: plan.error(of: part), countsForThresholds: false, into: &turn)
             }
         case .replace:
             fail(step, node, error, in: &context, into: &turn)
@@ -300,9 +321,30 @@ extension RunMachine {
     private mutating func wearOut(_ node: NodeID, in context: inout RunContext, into turn: inout Turn) {
         guard let row = context.nodes[node], let (group, slot) = place(of: row) else { return }
         context.nodes.move(node, to: .stopped, reason: "used by a destructive test", plan: id, into: &turn)
-        guard plan.gateIsOpen else { return }
-        if hasTestsLeft(for: group) || spec.keep != .never {
-            replace(group, slot, because: "used by a destructive test", spendsBudget: false, in: &context, into: &turn)
+        replaceUsed(group, slot, in: &context, into: &turn)
+    }
+
+    private mutating func replaceUsed(_ group: Int, _ slot: Int, in context: inout RunContext, into turn: inout Turn) {
+        guard plan.gateIsOpen, plan.row.phase == .main else { return }
+        guard hasTestsLeft(for: group) || spec.keep != .never else { return }
+        replace(group, slot, because: "used by a destructive test", spendsBudget: false, in: &context, into: &turn)
+    }
+
+    /// Makes up for nodes that were lost or used up while nothing could be started: between a crash and the next start, and
+    /// while the run was paused.
+    mutating func replaceMissing(in context: inout RunContext, into turn: inout Turn) {
+        for group in groups.indices {
+            for slot in groups[group].slots.indices {
+                let place = groups[group].slots[slot]
+                guard let node = place.node, busy[node] == nil, let row = context.nodes[node],
+                    place.chain.allSatisfy({ plan.state(of: $0).satisfiesNeeds })
+                else { continue }
+                switch row.state {
+                case .lost: replaceIfWanted(group, slot, because: row.reason ?? "lost", in: &context, into: &turn)
+                case .stopped: replaceUsed(group, slot, in: &context, into: &turn)
+                case .creating, .starting, .ready, .failed, .quarantined, .gone: break
+                }
+            }
         }
     }
 
@@ -320,7 +362,7 @@ extension RunMachine {
         replace(group, slot, because: reason, spendsBudget: true, in: &context, into: &turn)
     }
 
-    private mutating func replace(
+    mutating func replace(
         _ group: Int,
         _ slot: Int,
         because reason: String,

@@ -2,8 +2,10 @@ extension RunMachine {
     /// Takes a stored run back in. It is held: it does nothing until somebody asks to go on.
     package init(restoring stored: Snapshot.Plan, nodes: NodeTable) {
         self.init(row: stored.row, spec: stored.spec)
+        let filled = filledPlaces(in: stored.steps)
         for step in stored.steps {
-            plan.restore(step)
+            let place = Place(group: step.spec.a, slot: step.spec.c)
+            plan.restore(step, countsForThresholds: filled.contains(place))
             note(step)
         }
         plan.restoreReady(timers: stored.timers.map(\.step.index))
@@ -11,7 +13,7 @@ extension RunMachine {
             let step = stored.steps[Int(attempt.step)].spec
             suites[Int(step.a)].restore(attempt, of: Int(step.b))
         }
-        for group in groups.indices { restoreSlots(of: group, nodes: nodes) }
+        for group in groups.indices { restoreSlots(of: group, nodes: nodes, filled: filled) }
         for step in stored.steps where step.state == .running {
             guard let node = step.spec.node ?? step.resource else { continue }
             busy[node] = step.index
@@ -24,12 +26,30 @@ extension RunMachine {
             }
         }
         pauseReason = stored.row.state == .running ? pausingFailure() : nil
-        isHeld = stored.row.state == .running
+        isHeld = stored.row.state == .running || stored.row.state == .pending
+    }
+
+    private struct Place: Hashable {
+        let group: Int32
+        let slot: Int32
+    }
+
+    /// The places in which some node became ready. Steps that were skipped there were made up for by a replacement; elsewhere
+    /// the run went on without the node.
+    private func filledPlaces(in steps: [StepRow]) -> Set<Place> {
+        var filled: Set<Place> = []
+        for step in steps where step.state == .success && step.spec.action.isBringingUp {
+            let group = spec.groups[Int(step.spec.a)]
+            let isLast = group.ready.isEmpty ? Int(step.spec.b) == group.steps.count - 1 : step.spec.action == .ready
+            if isLast { filled.insert(Place(group: step.spec.a, slot: step.spec.c)) }
+        }
+        return filled
     }
 
     /// Remembers which part of the run a stored step is.
     private mutating func note(_ step: StepRow) {
         let a = Int(step.spec.a)
+        if step.spec.action.beginsSuite, step.tries > 0 { hasBegun[a] = true }
         switch step.spec.action {
         case .provision, .ready:
             let slot = Int(step.spec.c)
@@ -47,9 +67,12 @@ extension RunMachine {
         }
     }
 
-    private mutating func restoreSlots(of group: Int, nodes: NodeTable) {
+    private mutating func restoreSlots(of group: Int, nodes: NodeTable, filled: Set<Place>) {
         for slot in groups[group].slots.indices {
             let name = NodeName(group: spec.groups[group].name, index: slot)
+            // A place without steps was filled before.
+            groups[group].slots[slot].wasFilled =
+                groups[group].slots[slot].node == nil || filled.contains(Place(group: Int32(group), slot: Int32(slot)))
             if groups[group].slots[slot].node == nil {
                 groups[group].slots[slot].node = nodes.current(lab: spec.lab, name)?.id
             }

@@ -26,6 +26,8 @@ package struct RunMachine: Sendable {
         var chain: [StepIndex] = []
         /// Steps of nodes that were replaced while not ready: they are skipped when a successor is ready.
         var superseded: [StepIndex] = []
+        /// Whether some node was ready here.
+        var wasFilled = false
     }
 
     var groups: [Group]
@@ -33,6 +35,8 @@ package struct RunMachine: Sendable {
     /// Indices of the steps that wrap each suite; nil when it has none, or none yet.
     var before: [StepIndex?]
     var after: [StepIndex?]
+    /// Whether its `before`, or without one some test, was ever started.
+    var hasBegun: [Bool]
     /// What runs on each node now.
     var busy: [NodeID: StepIndex] = [:]
     /// Why the node under a running step was lost; the step's outcome is read with it.
@@ -49,6 +53,7 @@ package struct RunMachine: Sendable {
         suites = spec.suites.map { SuiteMachine(spec: $0) }
         before = Array(repeating: nil, count: spec.suites.count)
         after = before
+        hasBegun = Array(repeating: false, count: spec.suites.count)
         for suite in spec.suites {
             guard let group = spec.groups.firstIndex(where: { $0.name == suite.group }) else { continue }
             if groups[group].pool < 0 { groups[group].pool = plan.makePool() }
@@ -63,9 +68,12 @@ package struct RunMachine: Sendable {
         groupIndex(of: spec.suites[suite].group).map { groups[$0].pool } ?? -1
     }
 
-    /// Whether tests still want nodes of this group.
+    /// Whether tests, or an `after` that is due, still want nodes of this group.
     func hasTestsLeft(for group: Int) -> Bool {
-        suites.contains { $0.spec.group == spec.groups[group].name && !$0.hasEnded }
+        suites.indices.contains { suite in
+            guard spec.suites[suite].group == spec.groups[group].name else { return false }
+            return !suites[suite].hasEnded || after[suite].map { !plan.state(of: $0).hasEnded } == true
+        }
     }
 
     /// Whether its machines stay up after the end, given whether anything failed.
@@ -107,18 +115,26 @@ package struct RunMachine: Sendable {
         for directive in turn.directives[begun...] {
             guard case .perform(let act) = directive, let node = act.node else { continue }
             busy[node] = act.step.index
+            if act.spec.action.beginsSuite { hasBegun[Int(act.spec.a)] = true }
             guard act.spec.action == .provision else { continue }
             nodes.change(node) { $0.stepsStarted = max($0.stepsStarted, act.spec.b + 1) }
         }
     }
 
-    /// A group none of whose nodes is left satisfies nobody, although each skipped node by itself would.
+    /// A group none of whose nodes is left satisfies nobody, although each skipped node by itself would. Nodes that tests use come
+    /// and go: there it is enough that one was ready.
     private mutating func reached(_ barrier: StepIndex, nodes: NodeTable, into turn: inout Turn) {
         let spec = plan.spec(of: barrier)
+        guard spec.b == 1 else {
+            plan.finish(barrier, .success, into: &turn)
+            return
+        }
         let group = Int(spec.a)
-        if spec.b == 1, self.spec.groups[group].hasNodes,
-            !groups[group].slots.contains(where: { $0.node.flatMap { nodes[$0]?.state } == .ready })
-        {
+        let slots = groups[group].slots
+        let isLeft = slots.contains { slot in
+            slot.node.flatMap { nodes[$0]?.state } == .ready || groups[group].pool >= 0 && slot.wasFilled
+        }
+        if !slots.isEmpty, !isLeft {
             let error = StepError(.notReady, "no node of '\(self.spec.groups[group].name)' is left")
             plan.finish(barrier, .error, error: error, into: &turn)
         } else {
@@ -156,6 +172,10 @@ package struct RunMachine: Sendable {
                 lost[node] = reason
                 turn.directives.append(.interrupt(plan.act(of: step)))
             }
+        } else if let next = groups[group].slots[slot].chain.first(where: { !plan.state(of: $0).satisfiesNeeds }) {
+            // It was still being made: its next step finds it lost, and fails as the lab says. A retry need not wait.
+            plan.dismissRetry(next, into: &turn)
+            advance(nodes: &context.nodes, into: &turn)
         } else {
             replaceIfWanted(group, slot, because: reason, in: &context, into: &turn)
             advance(nodes: &context.nodes, into: &turn)
@@ -180,7 +200,7 @@ package struct RunMachine: Sendable {
 package struct RunContext: Sendable {
     package var nodes: NodeTable
     package var chance: SeededChance
-    /// The requests of plans that made nodes which still exist.
+    /// The requests of unfinished plans, and of those that made nodes which still exist.
     package var specs: [PlanID: RunSpec]
 
     package init(nodes: NodeTable, chance: SeededChance, specs: [PlanID: RunSpec]) {

@@ -12,6 +12,9 @@ package struct SuiteMachine: Sendable {
         package var infraSpent = 0
         /// How it ended; nil while it has not.
         package var outcome: Outcome?
+
+        /// Failed, then passed.
+        package var isFlaky: Bool { outcome == .pass && rerunsSpent > 0 }
     }
 
     /// What came of one attempt.
@@ -36,6 +39,11 @@ package struct SuiteMachine: Sendable {
     }
 
     package var hasEnded: Bool { remaining == 0 }
+
+    /// Whether some test makes its run fail.
+    func hasFailed(flakyFails: Bool) -> Bool {
+        tests.contains { $0.outcome?.countsAsError == true || flakyFails && $0.isFlaky }
+    }
 
     /// Notes that another attempt of a test is planned, and numbers it from 1.
     mutating func planAttempt(of test: Int) -> Int {
