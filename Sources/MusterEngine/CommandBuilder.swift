@@ -3,8 +3,8 @@ import MusterDrivers
 
 /// Turns steps of a run into commands with their environment, when they are about to be performed.
 ///
-/// It is made on the conductor's thread, from what the Director knows at that moment; it holds no secrets, but asks for them
-/// when a command wants one.
+/// It is made on the conductor's thread, from what the Director knows at that moment; it holds no secrets, but asks for
+/// them when a command wants one.
 package struct CommandBuilder {
     /// What the conductor's process gives to every command: `PATH`, `HOME` and the like, and where secrets are found.
     package struct Surroundings: Sendable {

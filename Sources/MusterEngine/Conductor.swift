@@ -8,7 +8,8 @@ import Synchronization
 
 /// The process that performs: the inbox, the turn on its own thread, the performer, and the socket for other commands.
 ///
-/// Made while its state's lock is held. `run()` is start-up, work and shut-down; recovery after a crash is its start-up.
+/// Made while its state's lock is held. `run()` is start-up, work and shut-down; recovery after a crash is its
+/// start-up.
 package final class Conductor: Sendable {
     private let inbox = Inbox()
     private let bell: Bell

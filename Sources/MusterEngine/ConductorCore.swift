@@ -1,7 +1,8 @@
 package import MusterCore
 package import MusterStore
 
-/// The turn of a conductor without its thread: what arrived is decided, committed in one transaction, and only then performed.
+/// The turn of a conductor without its thread: what arrived is decided, committed in one transaction, and only then
+/// performed.
 ///
 /// It belongs to one thread at a time. Simulation and tests drive it by hand; `Conductor` drives it from the inbox.
 package struct ConductorCore {
@@ -48,7 +49,8 @@ package struct ConductorCore {
 
     /// Decides and commits one turn; returns what is to be performed.
     ///
-    /// - Throws: what ended this conductor: it was fenced, the disk is full, or commits fail again and again. Nothing is lost
+    /// - Throws: what ended this conductor: it was fenced, the disk is full, or commits fail again and again. Nothing
+    ///   is lost
     ///   by it; the next conductor goes on from the store.
     package mutating func takeTurn(_ items: [Inbox.Item]) throws(StoreError) -> [Directive] {
         var turn = Turn(now: time.now(), epoch: epoch)

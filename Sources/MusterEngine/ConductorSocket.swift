@@ -6,9 +6,9 @@ import Synchronization
 
 /// Where other commands reach the conductor of a state: a socket beside the database that only its owner may open.
 ///
-/// It carries no data, only wake-ups. The conductor writes the newest position, eight bytes, little-endian, after each turn
-/// that stored something; a client writes any byte after it has put a request into the store. A slow client gets the newest
-/// position when it reads again, and slows nobody.
+/// It carries no data, only wake-ups. The conductor writes the newest position, eight bytes, little-endian, after each
+/// turn that stored something; a client writes any byte after it has put a request into the store. A slow client gets
+/// the newest position when it reads again, and slows nobody.
 package final class ConductorSocket: Sendable {
     private let channel: any Channel
     private let clients: Clients

@@ -42,8 +42,8 @@ package struct FileArchive: Sendable {
 
     private func copy(of file: LabFile) -> String { state.files + "/" + file.hash }
 
-    /// Where to take a file of a run from: the lab's own while it is unchanged (scripts find what lies beside them), else
-    /// the kept copy.
+    /// Where to take a file of a run from: the lab's own while it is unchanged (scripts find what lies beside them),
+    /// else the kept copy.
     package func path(of path: String, in spec: RunSpec) -> String {
         let own = spec.labDirectory + "/" + path
         guard let file = spec.files.first(where: { $0.path == path }) else { return own }

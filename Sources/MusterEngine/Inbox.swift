@@ -2,10 +2,11 @@ import Dispatch
 package import MusterCore
 import Synchronization
 
-/// What has arrived for the conductor and was not decided yet. Any thread puts in; the conductor's thread takes all at once.
+/// What has arrived for the conductor and was not decided yet. Any thread puts in; the conductor's thread takes all at
+/// once.
 ///
-/// It is bounded by what is under way: an outcome for each running act, one loss for each node, and one wake-up for however
-/// many requests; clients wait in the store's inbox table, not here.
+/// It is bounded by what is under way: an outcome for each running act, one loss for each node, and one wake-up for
+/// however many requests; clients wait in the store's inbox table, not here.
 package final class Inbox: Sendable {
     package enum Item: Sendable {
         case event(Director.Event)

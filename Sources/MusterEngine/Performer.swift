@@ -5,8 +5,8 @@ import Synchronization
 
 /// Does what turns decided, after their commit, and puts what came of it into the inbox.
 ///
-/// It decides nothing. An act that is under way already is not begun again; acting twice is harmless all the same, as each
-/// carries its operation id.
+/// It decides nothing. An act that is under way already is not begun again; acting twice is harmless all the same, as
+/// each carries its operation id.
 package final class Performer: Sendable {
     package struct Settings: Sendable {
         package var state: StateDirectory

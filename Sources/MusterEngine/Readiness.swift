@@ -1,8 +1,8 @@
 import MusterCore
 import MusterDrivers
 
-/// Waits until the readiness conditions of a node hold: the one place where Muster asks again and again, as foreign servers
-/// tell nobody when they are ready. First after 20 ms, then twice as long each time, at most every second.
+/// Waits until the readiness conditions of a node hold: the one place where Muster asks again and again, as foreign
+/// servers tell nobody when they are ready. First after 20 ms, then twice as long each time, at most every second.
 struct Readiness: Sendable {
     let driver: any Driver
     let time: any TimeSource

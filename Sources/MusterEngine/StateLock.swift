@@ -1,6 +1,7 @@
 import Foundation
 
-/// The right to conduct a state: `flock` on its `conductor.lock`. The kernel frees it with the process, however that ends.
+/// The right to conduct a state: `flock` on its `conductor.lock`. The kernel frees it with the process, however that
+/// ends.
 package final class StateLock: Sendable {
     private let descriptor: Int32
 

@@ -2,23 +2,26 @@ package import MusterCore
 
 /// The truth. Verbs of the domain; every store passes the same conformance suite (`StoreConformance` in MusterTestKit).
 ///
-/// `register`, `load` and `commit` belong to the conductor's own thread. The readers may be called from any thread, at any
-/// time, also by processes that are no conductor, and see only what is committed.
+/// `register`, `load` and `commit` belong to the conductor's own thread. The readers may be called from any thread, at
+/// any time, also by processes that are no conductor, and see only what is committed.
 package protocol Store: AnyObject, Sendable {
     /// The state's own random name, made with it: 6 characters of `[0-9a-z]`. Part of every operation id.
     var stateName: String { get }
 
     // MARK: The conductor
 
-    /// Begins a new term and returns its epoch, one higher than any before. Commits of older epochs are refused from here on.
+    /// Begins a new term and returns its epoch, one higher than any before. Commits of older epochs are refused from
+    /// here on.
     func register(host: String, pid: Int32, now: Timestamp) throws(StoreError) -> Epoch
 
-    /// Everything a conductor decides with: unfinished plans whole, nodes that are not gone, counters. One consistent snapshot.
+    /// Everything a conductor decides with: unfinished plans whole, nodes that are not gone, counters. One consistent
+    /// snapshot.
     func load() throws(StoreError) -> Snapshot
 
     /// Writes all of a turn, or nothing of it. Durable when it returns.
     ///
-    /// - Throws: `.fenced` when `turn.epoch` is not the newest; nothing was written. Any other error leaves open whether it
+    /// - Throws: `.fenced` when `turn.epoch` is not the newest; nothing was written. Any other error leaves open
+    ///   whether it
     ///   was written: the caller drops what it knows and loads again.
     func commit(_ turn: borrowing Turn) throws(StoreError)
 

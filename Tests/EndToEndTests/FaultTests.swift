@@ -182,12 +182,10 @@ import Testing
     }
 
     @Test func ctrlCEndsTheRunAndTakesItDown() async throws {
-        let lab = try lab(["long": "touch \"$MUSTER_LAB_DIR/begun\"; sleep 1005"])
-        let end = try await Program.muster(
-            ["test"],
-            in: lab.path,
-            signals: [(after: .milliseconds(800), signal: SIGUSR2), (after: .milliseconds(1200), signal: SIGINT)]
-        )
+        let lab = try lab([
+            "long": "kill -USR2 $(cat \"$MUSTER_LAB_DIR/pid\"); kill -INT $(cat \"$MUSTER_LAB_DIR/pid\"); sleep 1005"
+        ])
+        let end = try await Program.muster(["test"], in: lab.path, pidFile: lab.path + "/pid")
         #expect(end.status == 130, "\(end.output)\(end.errors)")
         #expect(try outcomes(lab).first?.hasPrefix("tests/long 1 cancelled") == true)
         #expect(lab.processes() == [])

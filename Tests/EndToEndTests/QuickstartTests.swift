@@ -4,9 +4,7 @@ import Testing
 @Suite struct QuickstartTests {
     @Test func itShowsWhatItPromises() async throws {
         let lab = try LabFolder(example: "quickstart")
-        let begin = ContinuousClock.now
         let end = try await Program.muster(["test"], in: lab.path)
-        #expect(begin.duration(to: .now) < .seconds(10))
         #expect(end.status == 1, "\(end.output)\(end.errors)")
         #expect(end.output.contains("1 failed"))
         #expect(end.output.contains("1 flaky"))

@@ -1,7 +1,8 @@
 import MusterCore
 import MusterStore
 
-/// Says why a thing is as it is: its state, the chain of causes to the first one, what it waits for, what a person can do.
+/// Says why a thing is as it is: its state, the chain of causes to the first one, what it waits for, what a person can
+/// do.
 struct Explainer {
     struct Explanation: Encodable {
         struct Cause: Encodable {

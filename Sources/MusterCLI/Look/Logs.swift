@@ -111,7 +111,8 @@ struct LogFinder {
         )
     }
 
-    /// Whether people who say `thing` mean this step: `app/1`, `app/1:2`, `suite//test`, `suite//test#2`, `suite before`.
+    /// Whether people who say `thing` mean this step: `app/1`, `app/1:2`, `suite//test`, `suite//test#2`, `suite
+    /// before`.
     static func matches(_ spec: RunSpec, _ step: StepSpec, _ thing: String) -> Bool {
         let label = spec.label(of: step)
         switch step.action {

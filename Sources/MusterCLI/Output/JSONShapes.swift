@@ -1,7 +1,8 @@
 import MusterCore
 import MusterStore
 
-/// What `--json` prints, one shape for each kind of thing (`docs/formats/json.md`). Times are RFC 3339, lengths milliseconds.
+/// What `--json` prints, one shape for each kind of thing (`docs/formats/json.md`). Times are RFC 3339, lengths
+/// milliseconds.
 enum JSONShape {
     struct Run: Encodable {
         var run: String

@@ -1,6 +1,7 @@
 import Foundation
 
-/// Watches a folder by inotify: the kernel tells, nobody asks again and again. What happens from its making on is not missed.
+/// Watches a folder by inotify: the kernel tells, nobody asks again and again. What happens from its making on is not
+/// missed.
 final class FolderWatch: Sendable {
     private let descriptor: Int32
     /// A pipe; readable when the waiting is to end.

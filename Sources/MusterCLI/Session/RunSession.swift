@@ -5,7 +5,8 @@ import MusterReport
 import MusterStore
 import Synchronization
 
-/// Has a run done: asks for it, follows it to its end, shows it, writes its results, and ends the program with its exit code.
+/// Has a run done: asks for it, follows it to its end, shows it, writes its results, and ends the program with its exit
+/// code.
 struct RunSession {
     let session: StateSession
     let options: any VerbOptions
@@ -60,11 +61,11 @@ struct RunSession {
     // MARK: Following
 
     private func perform(_ request: Request?, token: String?, run: PlanID?) async throws {
+        let signals = Signals()
         let follower = RunFollower(session)
         let begin = try read { () throws(StoreError) in try session.store.position() }
         let watch = RunWatch(session: session, options: options, token: token, run: run, after: begin)
         if let request { try await follower.ask(request) }
-        let signals = Signals()
         let listening = Task {
             var endings = 0
             for await signal in signals.stream {

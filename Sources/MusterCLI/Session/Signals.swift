@@ -1,4 +1,3 @@
-@preconcurrency import Dispatch
 import Foundation
 
 /// What people tell a running command through signals.
@@ -9,28 +8,50 @@ enum UserSignal: Sendable {
     case detach
     /// SIGUSR2: tell how it stands.
     case tell
+
+    init?(_ number: UInt8) {
+        switch Int32(number) {
+        case SIGINT, SIGTERM: self = .end
+        case SIGHUP: self = .detach
+        case SIGUSR2: self = .tell
+        default: return nil
+        }
+    }
 }
 
-/// Turns signals into values. From its making on they do not end the process by themselves.
+/// The write end of the pipe that takes signals out of their handler; a handler may do no more than write a byte.
+// Set once, before the first handler that reads it is installed.
+private nonisolated(unsafe) var signalPipe: Int32 = -1
+
+/// Turns signals into values. From its making on they do not end the process by themselves, and none is lost.
 final class Signals: Sendable {
     let stream: AsyncStream<UserSignal>
-    private let sources: [any DispatchSourceSignal]
 
     init() {
         let (stream, continuation) = AsyncStream.makeStream(of: UserSignal.self)
         self.stream = stream
-        let queue = DispatchQueue(label: "signals")
-        let meanings: [(Int32, UserSignal)] = [
-            (SIGINT, .end), (SIGTERM, .end), (SIGHUP, .detach), (SIGUSR2, .tell),
-        ]
-        sources = meanings.map { number, meaning in
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
-            source.setEventHandler { continuation.yield(meaning) }
-            source.resume()
-            return source
+        var ends: [Int32] = [-1, -1]
+        guard pipe(&ends) == 0 else { return continuation.finish() }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        signalPipe = ends[1]
+        let readEnd = ends[0]
+        Thread.detachNewThread {
+            var number: UInt8 = 0
+            while true {
+                let count = read(readEnd, &number, 1)
+                if count < 0 && errno == EINTR { continue }
+                guard count == 1 else { return }
+                if let meaning = UserSignal(number) { continuation.yield(meaning) }
+            }
+        }
+        for number in [SIGINT, SIGTERM, SIGHUP, SIGUSR2] {
+            var action = sigaction()
+            action.__sigaction_handler.sa_handler = { number in
+                var byte = UInt8(truncatingIfNeeded: number)
+                _ = write(signalPipe, &byte, 1)
+            }
+            action.sa_flags = SA_RESTART
+            sigaction(number, &action, nil)
         }
     }
-
-    deinit { for source in sources { source.cancel() } }
 }

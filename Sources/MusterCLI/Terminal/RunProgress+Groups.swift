@@ -119,7 +119,10 @@ extension RunProgress {
         let reason = slot.node.flatMap { reasons[$0] }
         switch slot.node.flatMap({ nodes[$0] })?.state {
         case .ready: return .ready
-        case .gone: return .gone
+        case .gone:
+            // Its run ended before it was made.
+            let wasBegun = !slot.removal.isEmpty || slot.chain.contains { $0.tries > 0 }
+            return wasBegun ? .gone : .waiting
         case .stopped: return .stopped(reason ?? "stopped")
         case .lost: return .failed("lost: \(reason ?? "no reason is known")")
         case .failed, .quarantined:

@@ -1,8 +1,9 @@
-/// Decides everything a conductor owns: its runs, their nodes and timers. A value; it owns no clock, thread or connection.
+/// Decides everything a conductor owns: its runs, their nodes and timers. A value; it owns no clock, thread or
+/// connection.
 ///
-/// The conductor hands it what happened, one event after another, and then closes the turn; what the turn holds is committed
-/// whole and only then performed. The Director's memory is a cache of rows: after a failed commit it is thrown away and made
-/// again from the store.
+/// The conductor hands it what happened, one event after another, and then closes the turn; what the turn holds is
+/// committed whole and only then performed. The Director's memory is a cache of rows: after a failed commit it is
+/// thrown away and made again from the store.
 package struct Director: Sendable {
     package enum Event: Sendable {
         /// A client asked for something.

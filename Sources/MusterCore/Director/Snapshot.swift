@@ -14,7 +14,8 @@ package struct Snapshot: Sendable {
             self.attempts = attempts
         }
 
-        /// What is wrong with its rows, when they do not fit its request or each other; nil when they can be gone on with.
+        /// What is wrong with its rows, when they do not fit its request or each other; nil when they can be gone on
+        /// with.
         package var flaw: String? {
             let pools = Set(spec.suites.map(\.group)).intersection(spec.groups.map(\.name)).count
             for (position, step) in steps.enumerated() {

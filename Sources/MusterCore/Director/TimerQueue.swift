@@ -1,6 +1,7 @@
 import HeapModule
 
-/// The retries that are to come, earliest first; equal deadlines in the order they were set. A replaced timer never fires.
+/// The retries that are to come, earliest first; equal deadlines in the order they were set. A replaced timer never
+/// fires.
 struct TimerQueue: Sendable {
     private struct Entry: Comparable, Sendable {
         let dueAt: Timestamp

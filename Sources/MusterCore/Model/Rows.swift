@@ -55,7 +55,8 @@ package struct StepSpec: Hashable, Sendable {
     /// provision, ready, undo, destroy, barrier: index of the group in the request of the plan that made the node ·
     /// before, after, attempt: index of the suite · exec: index of the node in the request
     package var a: Int32
-    /// provision, undo: index of the step · attempt: index of the test · barrier: 1 when it gates those who need the group
+    /// provision, undo: index of the step · attempt: index of the test · barrier: 1 when it gates those who need the
+    /// group
     package var b: Int32
     /// provision, ready, undo, destroy: index of the node in its group · attempt: its number, from 1
     package var c: Int32

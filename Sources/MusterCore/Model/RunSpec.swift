@@ -1,7 +1,8 @@
 /// What a run is to do, as its user asked: the lab's groups and suites with every value resolved that can be.
 ///
-/// It is written once, with the plan, as JSON; a resumed run uses it and not the lab file. Groups stand in an order in which
-/// each comes after all it needs. It holds templates, not steps: a lab of 100,000 nodes is as small as one of ten.
+/// It is written once, with the plan, as JSON; a resumed run uses it and not the lab file. Groups stand in an order in
+/// which each comes after all it needs. It holds templates, not steps: a lab of 100,000 nodes is as small as one of
+/// ten.
 package struct RunSpec: Hashable, Sendable, Codable {
     package var verb: Verb
     package var lab: String

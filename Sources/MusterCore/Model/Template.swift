@@ -1,7 +1,7 @@
 /// Text from a lab file with the places where values go in when a step is performed.
 ///
-/// `vars` and `env` are put in when the run is planned, so that a resumed run uses the same text. What stays a segment is
-/// known only later (another node's address) or must never be stored (a secret).
+/// `vars` and `env` are put in when the run is planned, so that a resumed run uses the same text. What stays a segment
+/// is known only later (another node's address) or must never be stored (a secret).
 package struct Template: Hashable, Sendable, Codable {
     package enum Segment: Hashable, Sendable, Codable {
         case literal(String)

@@ -21,7 +21,8 @@ package struct NodeTable: Sendable {
     package subscript(id: NodeID) -> NodeRow? { rows[id] }
     package var all: some Collection<NodeRow> { rows.values }
 
-    /// The newest node of this name that is not gone. One that went in this turn is known by its number until the turn is closed.
+    /// The newest node of this name that is not gone. One that went in this turn is known by its number until the turn
+    /// is closed.
     package func current(lab: String, _ name: NodeName) -> NodeRow? {
         current[Key(lab: lab, name: name)].flatMap { rows[$0] }
     }

@@ -2,9 +2,9 @@ import DequeModule
 
 /// Decides which steps of one plan run: a real DAG in flat arrays, changed in place.
 ///
-/// A step starts when all it needs (or as many as its threshold says) have succeeded, a slot is free, and, when it takes a node
-/// from a pool, a node is. A failed step blocks only what needs it. The machine knows neither machines nor tests; what an
-/// outcome means, which steps are added, and when the plan is over is decided by `RunMachine` above it.
+/// A step starts when all it needs (or as many as its threshold says) have succeeded, a slot is free, and, when it
+/// takes a node from a pool, a node is. A failed step blocks only what needs it. The machine knows neither machines nor
+/// tests; what an outcome means, which steps are added, and when the plan is over is decided by `RunMachine` above it.
 ///
 /// Each event costs time in proportion to the edges it crosses; `operations` counts them.
 package struct PlanMachine: Sendable {

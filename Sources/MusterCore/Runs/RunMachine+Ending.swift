@@ -80,7 +80,8 @@ extension RunMachine {
         }
     }
 
-    /// Tries again what gets a node ready; a lost one makes way for another. Steps of nodes that were replaced stay as they are.
+    /// Tries again what gets a node ready; a lost one makes way for another. Steps of nodes that were replaced stay as
+    /// they are.
     private mutating func reopen(_ step: StepIndex, in context: inout RunContext, into turn: inout Turn) {
         let spec = plan.spec(of: step)
         let slot = groups[Int(spec.a)].slots[Int(spec.c)]
@@ -160,8 +161,8 @@ extension RunMachine {
         }
     }
 
-    /// Ends what nothing will ever start: tests, what wraps them, and groups too few of whose nodes are left. Says whether that
-    /// made new work.
+    /// Ends what nothing will ever start: tests, what wraps them, and groups too few of whose nodes are left. Says
+    /// whether that made new work.
     private mutating func endBlocked(nodes: NodeTable, into turn: inout Turn) -> Bool {
         endUnreachableGates(into: &turn)
         let blocked = suites.indices.filter { !suites[$0].hasEnded }
@@ -213,7 +214,9 @@ extension RunMachine {
     // MARK: Teardown and end
 
     private mutating func teardown(nodes: inout NodeTable, into turn: inout Turn) {
-        let mine = nodes.of(lab: spec.lab).filter { $0.createdBy == id }
+        let mine = nodes.of(lab: spec.lab).filter { node in
+            node.createdBy == id && place(of: node).map { groups[$0.group].slots[$0.slot].wasUp } != true
+        }
         plan.row.phase = .teardown
         plan.rowIsDirty = true
         plan.gateIsOpen = true

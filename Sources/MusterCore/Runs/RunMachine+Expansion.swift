@@ -68,6 +68,7 @@ extension RunMachine {
             if let present, present.state == .ready {
                 groups[group].slots[slot].node = present.id
                 groups[group].slots[slot].wasFilled = true
+                groups[group].slots[slot].wasUp = true
                 context.nodes.change(present.id) { $0.heldBy = id }
                 if groups[group].pool >= 0 { plan.addNode(present.id, toPool: groups[group].pool) }
                 ready += 1
@@ -156,7 +157,8 @@ extension RunMachine {
         )
     }
 
-    /// Adds the suite's `after` once all its tests have ended, when its `before`, or without one some test, had been started.
+    /// Adds the suite's `after` once all its tests have ended, when its `before`, or without one some test, had been
+    /// started.
     mutating func appendAfterIfDue(_ suite: Int) {
         guard suites[suite].hasEnded, after[suite] == nil, spec.suites[suite].after != nil else { return }
         guard hasBegun[suite] else { return }

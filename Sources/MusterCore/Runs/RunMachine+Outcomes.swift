@@ -326,12 +326,12 @@ extension RunMachine {
 
     private mutating func replaceUsed(_ group: Int, _ slot: Int, in context: inout RunContext, into turn: inout Turn) {
         guard plan.gateIsOpen, plan.row.phase == .main else { return }
-        guard hasTestsLeft(for: group) || spec.keep != .never else { return }
+        guard hasTestsLeft(for: group) || spec.keep != .never || groups[group].slots[slot].wasUp else { return }
         replace(group, slot, because: "used by a destructive test", spendsBudget: false, in: &context, into: &turn)
     }
 
-    /// Makes up for nodes that were lost or used up while nothing could be started: between a crash and the next start, and
-    /// while the run was paused.
+    /// Makes up for nodes that were lost or used up while nothing could be started: between a crash and the next start,
+    /// and while the run was paused.
     mutating func replaceMissing(in context: inout RunContext, into turn: inout Turn) {
         for group in groups.indices {
             for slot in groups[group].slots.indices {

@@ -3,6 +3,7 @@ extension RunMachine {
     package init(restoring stored: Snapshot.Plan, nodes: NodeTable) {
         self.init(row: stored.row, spec: stored.spec)
         let filled = filledPlaces(in: stored.steps)
+        let made = placesMadeAtFirst(in: stored.steps)
         for step in stored.steps {
             let place = Place(group: step.spec.a, slot: step.spec.c)
             plan.restore(step, countsForThresholds: filled.contains(place))
@@ -13,7 +14,7 @@ extension RunMachine {
             let step = stored.steps[Int(attempt.step)].spec
             suites[Int(step.a)].restore(attempt, of: Int(step.b))
         }
-        for group in groups.indices { restoreSlots(of: group, nodes: nodes, filled: filled) }
+        for group in groups.indices { restoreSlots(of: group, nodes: nodes, filled: filled, made: made) }
         for step in stored.steps where step.state == .running {
             guard let node = step.spec.node ?? step.resource else { continue }
             busy[node] = step.index
@@ -34,8 +35,8 @@ extension RunMachine {
         let slot: Int32
     }
 
-    /// The places in which some node became ready. Steps that were skipped there were made up for by a replacement; elsewhere
-    /// the run went on without the node.
+    /// The places in which some node became ready. Steps that were skipped there were made up for by a replacement;
+    /// elsewhere the run went on without the node.
     private func filledPlaces(in steps: [StepRow]) -> Set<Place> {
         var filled: Set<Place> = []
         for step in steps where step.state == .success && step.spec.action.isBringingUp {
@@ -44,6 +45,22 @@ extension RunMachine {
             if isLast { filled.insert(Place(group: step.spec.a, slot: step.spec.c)) }
         }
         return filled
+    }
+
+    /// The places for which the run made a node when it began, and not only to replace one that was up: those steps
+    /// stand before the point at which the whole group is ready.
+    private func placesMadeAtFirst(in steps: [StepRow]) -> Set<Place> {
+        var made: Set<Place> = []
+        var isExpanded: Set<Int32> = []
+        for step in steps {
+            switch step.spec.action {
+            case .barrier where step.spec.b == 1 && step.spec.threshold == nil: isExpanded.insert(step.spec.a)
+            case .provision where !isExpanded.contains(step.spec.a):
+                made.insert(Place(group: step.spec.a, slot: step.spec.c))
+            case .provision, .ready, .undo, .destroy, .before, .after, .attempt, .exec, .barrier, .noop: break
+            }
+        }
+        return made
     }
 
     /// Remembers which part of the run a stored step is.
@@ -67,9 +84,15 @@ extension RunMachine {
         }
     }
 
-    private mutating func restoreSlots(of group: Int, nodes: NodeTable, filled: Set<Place>) {
+    private mutating func restoreSlots(
+        of group: Int,
+        nodes: NodeTable,
+        filled: Set<Place>,
+        made: Set<Place>
+    ) {
         for slot in groups[group].slots.indices {
             let name = NodeName(group: spec.groups[group].name, index: slot)
+            groups[group].slots[slot].wasUp = !made.contains(Place(group: Int32(group), slot: Int32(slot)))
             // A place without steps was filled before.
             groups[group].slots[slot].wasFilled =
                 groups[group].slots[slot].node == nil || filled.contains(Place(group: Int32(group), slot: Int32(slot)))

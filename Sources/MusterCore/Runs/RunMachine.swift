@@ -1,8 +1,8 @@
 /// Decides what one run does: brings its groups up, runs its tests, takes down what it brought up.
 ///
-/// It is the meaning on top of `PlanMachine`, which knows only steps. Outcomes of acts come in; steps are added, nodes change
-/// state, directives go out. Its parts: expansion (what steps a node or a suite needs), outcomes (what an end means),
-/// failures (retry, replace, skip, pause), ending (pause, teardown, stop).
+/// It is the meaning on top of `PlanMachine`, which knows only steps. Outcomes of acts come in; steps are added, nodes
+/// change state, directives go out. Its parts: expansion (what steps a node or a suite needs), outcomes (what an end
+/// means), failures (retry, replace, skip, pause), ending (pause, teardown, stop).
 ///
 /// ### Invariants
 /// - a node that a plan holds is given to one step at a time;
@@ -28,6 +28,8 @@ package struct RunMachine: Sendable {
         var superseded: [StepIndex] = []
         /// Whether some node was ready here.
         var wasFilled = false
+        /// Whether a node was ready here before the run began: then one stays when it ends, also after a replacement.
+        var wasUp = false
     }
 
     var groups: [Group]
@@ -121,8 +123,8 @@ package struct RunMachine: Sendable {
         }
     }
 
-    /// A group none of whose nodes is left satisfies nobody, although each skipped node by itself would. Nodes that tests use come
-    /// and go: there it is enough that one was ready.
+    /// A group none of whose nodes is left satisfies nobody, although each skipped node by itself would. Nodes that
+    /// tests use come and go: there it is enough that one was ready.
     private mutating func reached(_ barrier: StepIndex, nodes: NodeTable, into turn: inout Turn) {
         let spec = plan.spec(of: barrier)
         guard spec.b == 1 else {

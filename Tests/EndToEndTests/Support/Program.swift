@@ -39,7 +39,7 @@ struct Program {
         in directory: String,
         environment: [String: String] = [:],
         killAfter: Duration? = nil,
-        signals: [(after: Duration, signal: Int32)] = []
+        pidFile: String? = nil
     ) async throws -> Ending {
         try await run(
             folder + "/muster",
@@ -47,7 +47,7 @@ struct Program {
             in: directory,
             environment: environment,
             killAfter: killAfter,
-            signals: signals
+            pidFile: pidFile
         )
     }
 
@@ -57,11 +57,10 @@ struct Program {
         in directory: String,
         environment: [String: String] = [:],
         killAfter: Duration? = nil,
-        signals: [(after: Duration, signal: Int32)] = []
+        pidFile: String? = nil
     ) async throws -> Ending {
         var variables: [Environment.Key: String?] = ["MUSTER_STATE": nil, "NO_COLOR": "1"]
         for (name, value) in environment { variables[Environment.Key(stringLiteral: name)] = value }
-        let later = signals + (killAfter.map { [(after: $0, signal: SIGKILL)] } ?? [])
         let alarms = Mutex<Task<Void, any Error>?>(nil)
         defer { alarms.withLock { $0?.cancel() } }
         let outcome = try await Subprocess.run(
@@ -74,12 +73,13 @@ struct Program {
             error: .string(limit: 64 << 20)
         ) { execution in
             let pid = execution.processIdentifier.value
+            // Scripts of a lab can send signals to the command that runs them.
+            if let pidFile { try Data("\(pid)\n".utf8).write(to: URL(fileURLWithPath: pidFile)) }
+            guard let killAfter else { return }
+            // The moment of a crash is part of the case; cancelled when the program has ended before it.
             let task = Task {
-                let begin = ContinuousClock.now
-                for (after, signal) in later.sorted(by: { $0.after < $1.after }) {
-                    try await Task.sleep(until: begin + after)
-                    kill(pid, signal)
-                }
+                try await Task.sleep(for: killAfter)
+                kill(pid, SIGKILL)
             }
             alarms.withLock { $0 = task }
         }
