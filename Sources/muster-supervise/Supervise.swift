@@ -1,4 +1,102 @@
+import Glibc
+import MusterSupervision
+
+/// `muster-supervise launch DIRECTORY OPERATION` prints the address of the node in that folder, and starts its
+/// supervisor where there is none. `serve` is that supervisor, which only `launch` starts.
 @main
 struct Supervise {
-    static func main() {}
+    static func main() {
+        let arguments = CommandLine.arguments
+        switch arguments.count > 1 ? arguments[1] : "" {
+        case "launch" where arguments.count == 4 && SupervisorFiles.isOperation(arguments[3]):
+            closeDescriptors(from: 3)
+            do throws(SystemError) {
+                print(try Launch.run(directory: arguments[2], operation: arguments[3]))
+            } catch {
+                writeAll(STDERR_FILENO, error.description + "\n")
+                exit(1)
+            }
+        case "serve" where arguments.count == 5 && SupervisorFiles.isOperation(arguments[3]):
+            serve(directory: arguments[2], operation: arguments[3], fileMask: mode_t(arguments[4], radix: 8) ?? 0o022)
+        default:
+            writeAll(
+                STDERR_FILENO,
+                "muster starts this program itself; usage: muster-supervise launch DIRECTORY OPERATION\n"
+            )
+            exit(2)
+        }
+    }
+
+    /// Gets ready, says so, and supervises until everything has been ended on request.
+    private static func serve(directory: String, operation: String, fileMask: mode_t) {
+        let supervisor: Supervisor
+        do throws(SystemError) {
+            closeDescriptors(from: Launch.lockDescriptor + 1)
+            closeOnExec(Launch.readyDescriptor)
+            closeOnExec(Launch.lockDescriptor)
+            umask(0o077)
+            try becomeSubreaper()
+            let folder = try NodeFolder(making: directory)
+            guard fchdir(folder.descriptor) == 0 else { throw SystemError("\(directory) cannot be entered") }
+            let address = try takeAddress(for: operation)
+            let listener = try listen(in: folder)
+            let identity = ProcessTable.entry(getpid())?.identity ?? ProcessIdentity(pid: getpid(), startTime: 0)
+            let facts = SupervisorFacts(identity: identity, bootID: ProcessTable.bootID(), address: address)
+            try folder.replace(SupervisorFiles.facts, facts.json(directory: directory, startedAt: Clock.utc()))
+            supervisor = Supervisor(
+                folder: folder,
+                facts: facts,
+                fileMask: fileMask,
+                listener: listener,
+                signals: try Signals.install()
+            )
+        } catch {
+            Log.say(error.description)
+            writeAll(Launch.readyDescriptor, "!\(error)\n")
+            exit(1)
+        }
+        writeAll(Launch.readyDescriptor, "=\(supervisor.facts.address)\n")
+        close(Launch.readyDescriptor)
+        close(Launch.lockDescriptor)
+        supervisor.run()
+    }
+
+    /// Holds the first free address of this host that follows from the operation's id, until this process ends.
+    private static func takeAddress(for operation: String) throws(SystemError) -> String {
+        let descriptor = try makeSocket()
+        for number in 0..<NodeAddress.triesMax {
+            let address = NodeAddress.candidate(number, for: operation)
+            let name = Array(NodeAddress.socketName(address).utf8)
+            let code = withSocketAddress(name, isAbstract: true) { bind(descriptor, $0, $1) }
+            if code == 0 { return address }
+            guard errno == EADDRINUSE else { break }
+        }
+        throw SystemError("no free address of 127.64.0.0/10 was found")
+    }
+
+    /// Listens on the socket in the node's folder. One that is there is a dead supervisor's: the launcher holds the
+    /// lock.
+    private static func listen(in folder: NodeFolder) throws(SystemError) -> Int32 {
+        let descriptor = try makeSocket()
+        unlinkat(folder.descriptor, SupervisorFiles.socket, 0)
+        let code = withSocketAddress(folder.socketPath, isAbstract: false) { bind(descriptor, $0, $1) }
+        guard code == 0, Glibc.listen(descriptor, 64) == 0 else {
+            throw SystemError("the socket in \(folder.path) cannot be made")
+        }
+        return descriptor
+    }
+}
+
+extension SupervisorFacts {
+    func json(directory: String, startedAt: Int64) -> String {
+        var json = JSONText()
+        json.add("format", 1)
+        json.add("pid", identity.pid)
+        json.add("start_time", identity.startTime)
+        json.add("boot_id", bootID)
+        json.add("address", address)
+        json.add("directory", directory)
+        json.add("started_at", startedAt)
+        return json.finished
+    }
 }

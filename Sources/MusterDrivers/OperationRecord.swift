@@ -1,0 +1,94 @@
+import Foundation
+import MusterCore
+import MusterSupervision
+
+/// What supervisors leave in files, for when they are gone.
+enum OperationRecord {
+    private struct Exit: Decodable {
+        let status: Int?
+        let signal: Int?
+        let timed_out: Bool
+        let interrupted: Bool
+        let not_started: String?
+        let started_at: Int64
+        let ended_at: Int64
+        let output_dropped: Int64
+        let leftovers: Int
+    }
+
+    private struct Facts: Decodable { let boot_id: String }
+
+    /// How an operation ended; nil when nothing says so.
+    static func exit(of operation: OperationID, in directory: String) -> ProcessExit? {
+        let path = "\(directory)/\(SupervisorFiles.folder(of: operation.description))/\(SupervisorFiles.exit)"
+        guard let exit = decode(Exit.self, path) else { return nil }
+        return ProcessExit(
+            status: exit.status,
+            signal: exit.signal,
+            timedOut: exit.timed_out,
+            interrupted: exit.interrupted,
+            notStarted: exit.not_started,
+            startedAt: Timestamp(rawValue: exit.started_at),
+            endedAt: Timestamp(rawValue: exit.ended_at),
+            outputDropped: exit.output_dropped,
+            leftovers: exit.leftovers
+        )
+    }
+
+    /// The start of the host during which the node's supervisor was launched; nil when none ever was.
+    static func bootID(in directory: String) -> String? {
+        decode(Facts.self, "\(directory)/\(SupervisorFiles.facts)")?.boot_id
+    }
+
+    /// These files are small; a longer one is not ours.
+    private static func decode<Value: Decodable>(_ type: Value.Type, _ path: String) -> Value? {
+        guard let bytes = ProcessTable.read(path, limit: 1 << 20) else { return nil }
+        return try? JSONDecoder().decode(type, from: Data(bytes))
+    }
+}
+
+extension ProcessExit {
+    init(_ record: ExitRecord) {
+        self.init(
+            status: record.status.map(Int.init),
+            signal: record.signal.map(Int.init),
+            timedOut: record.timedOut,
+            interrupted: record.interrupted,
+            notStarted: record.notStarted,
+            startedAt: Timestamp(rawValue: record.startedAt),
+            endedAt: Timestamp(rawValue: record.endedAt),
+            outputDropped: record.outputDropped,
+            leftovers: Int(record.leftovers)
+        )
+    }
+}
+
+extension OperationSpec {
+    init(_ command: Command, _ operation: OperationID, isServer: Bool) {
+        let program: Program =
+            switch command.program {
+            case .shell(let text): .shell(text)
+            case .arguments(let arguments): .arguments(arguments)
+            }
+        self.init(
+            operation: operation.description,
+            program: program,
+            environment: Self.variables(command.environment),
+            secrets: Self.variables(command.secrets),
+            timeout: command.timeout.map(\.clamped),
+            grace: command.grace.clamped,
+            keepsLeftovers: command.leftovers == .keep,
+            outputLimit: min(max(command.outputLimit, 0), Self.outputLimitMax),
+            isServer: isServer
+        )
+    }
+
+    private static func variables(_ values: [String: String]) -> [Variable] {
+        values.sorted { $0.key < $1.key }.map { Variable($0.key, $0.value) }
+    }
+}
+
+extension Duration {
+    /// Microseconds as the wire takes them: from nothing to ten years.
+    var clamped: Int64 { min(max(microseconds, 0), 315_360_000_000_000) }
+}

@@ -1,0 +1,294 @@
+package import Logging
+package import MusterCore
+import MusterSupervision
+import NIOCore
+import Subprocess
+import Synchronization
+import SystemPackage
+
+/// Nodes that are processes of this host, each with an address of its own and a supervisor that outlives Muster.
+///
+/// `docs/formats/supervisor.md` describes what driver and supervisor say to each other and what stands in a node's
+/// folder.
+package final class ProcessDriver: Driver {
+    package let kind = "process"
+    /// Path of the `muster-supervise` program.
+    private let supervisor: String
+    private let events: @Sendable (DriverEvent) -> Void
+    private let logger: Logger
+    private let links = Mutex<[String: SupervisorLink]>([:])
+
+    package init(
+        supervisor: String,
+        events: @escaping @Sendable (DriverEvent) -> Void,
+        logger: Logger
+    ) {
+        self.supervisor = supervisor
+        self.events = events
+        self.logger = logger
+    }
+
+    // MARK: Making and destroying
+
+    package func create(
+        _ node: NodeHandle,
+        operation: OperationID,
+        server: Command?
+    ) async throws(StepError) -> [String: String] {
+        let link = link(to: node)
+        let facts: SupervisorFacts
+        do throws(LinkFailure) {
+            facts = try await presentFacts(link, node, operation)
+        } catch {
+            throw stepError(error, node)
+        }
+        if let server {
+            let spec = try checked(OperationSpec(server, operation, isServer: true))
+            switch try await ask(node, .start(spec, waits: false)) {
+            case .ended(let record):
+                if let notStarted = record.notStarted { throw StepError(.notStarted, notStarted) }
+            case .lost(let reason): throw StepError(.lost, "\(node.name): its server cannot be found: \(reason)")
+            default: break
+            }
+        }
+        return ["address": facts.address]
+    }
+
+    /// What the node's supervisor says of itself; one is launched where there is none.
+    private func presentFacts(
+        _ link: SupervisorLink,
+        _ node: NodeHandle,
+        _ operation: OperationID
+    ) async throws(LinkFailure) -> SupervisorFacts {
+        do throws(LinkFailure) {
+            return try await link.facts(epoch: node.epoch)
+        } catch {
+            guard case .gone = error else { throw error }
+        }
+        if OperationRecord.bootID(in: node.directory) != nil { await Leftovers.sweep(directory: node.directory) }
+        try await launch(node, operation)
+        return try await link.facts(epoch: node.epoch)
+    }
+
+    private func launch(_ node: NodeHandle, _ operation: OperationID) async throws(LinkFailure) {
+        let message: String
+        do {
+            let result = try await Subprocess.run(
+                .path(FilePath(supervisor)),
+                arguments: ["launch", node.directory, operation.description],
+                output: .string(limit: 4096),
+                error: .string(limit: 65_536)
+            )
+            if result.terminationStatus.isSuccess { return }
+            message = result.standardError.split(separator: "\n").joined(separator: "; ")
+        } catch {
+            if Task.isCancelled { throw .cancelled }
+            message = "\(supervisor) cannot be started: \(error)"
+        }
+        throw .refused(.system, message)
+    }
+
+    package func destroy(_ node: NodeHandle) async throws(StepError) {
+        let link = link(to: node)
+        link.unwatch()
+        do throws(LinkFailure) {
+            let supervisor = try await link.facts(epoch: node.epoch).identity
+            let grace = Defaults.grace
+            _ = try await link.request(.shutdown(grace: grace.clamped), epoch: node.epoch, within: grace + .seconds(30))
+            // It has said that all is done; only then its address is free.
+            _ = await offLoop { ProcessHandle(supervisor)?.waitForEnd(milliseconds: 10_000) }
+        } catch {
+            switch error {
+            case .gone: await Leftovers.sweep(directory: node.directory)
+            case .broken(let reason), .silent(let reason):
+                logger.warning("\(node.name): its supervisor does not end by itself (\(reason)) and is killed")
+                await Leftovers.sweep(directory: node.directory)
+            case .cancelled, .refused: throw stepError(error, node)
+            }
+        }
+        links.withLock { _ = $0.removeValue(forKey: node.directory) }
+        link.release()
+    }
+
+    /// Ends leftovers that `Leftovers.find` has found, and returns those that are still there.
+    package func remove(_ leftovers: [Leftover]) async -> [Leftover] {
+        for directory in Set(leftovers.map(\.directory)) {
+            links.withLock { $0.removeValue(forKey: directory) }?.release()
+        }
+        return await Leftovers.end(leftovers)
+    }
+
+    // MARK: Running
+
+    package func run(
+        _ command: Command,
+        on node: NodeHandle,
+        operation: OperationID
+    ) async throws(StepError) -> ProcessExit {
+        let spec = try checked(OperationSpec(command, operation, isServer: false))
+        // The supervisor holds the deadline; this one is for supervisors that do not.
+        let within = command.timeout.map { $0 + command.grace + .seconds(60) }
+        do throws(LinkFailure) {
+            switch try await link(to: node).request(.start(spec, waits: true), epoch: node.epoch, within: within) {
+            case .ended(let record): return ProcessExit(record)
+            case .lost(let reason):
+                if let exit = OperationRecord.exit(of: operation, in: node.directory) { return exit }
+                throw LinkFailure.refused(.malformed, reason)
+            default: throw LinkFailure.broken("it answered something else")
+            }
+        } catch {
+            switch error {
+            case .gone:
+                await Leftovers.sweep(directory: node.directory)
+                if let exit = OperationRecord.exit(of: operation, in: node.directory) { return exit }
+                throw stepError(error, node)
+            case .refused(.malformed, let reason):
+                throw StepError(.lost, "\(node.name): how it ended is not known: \(reason)")
+            case .broken, .silent, .refused, .cancelled: throw stepError(error, node)
+            }
+        }
+    }
+
+    package func end(_ operation: OperationID, on node: NodeHandle, grace: Duration) async throws(StepError) {
+        do throws(LinkFailure) {
+            _ = try await link(to: node).request(
+                .end(operation: operation.description, grace: grace.clamped),
+                epoch: node.epoch,
+                within: grace + .seconds(30)
+            )
+        } catch {
+            if case .gone = error {
+                await Leftovers.sweep(directory: node.directory)
+            } else {
+                throw stepError(error, node)
+            }
+        }
+    }
+
+    package func outputPath(of operation: OperationID, on node: NodeHandle) -> String {
+        "\(node.directory)/\(SupervisorFiles.folder(of: operation.description))/\(SupervisorFiles.output)"
+    }
+
+    // MARK: Files and probes
+
+    package func put(_ files: [FileContent], on node: NodeHandle) async throws(StepError) {
+        _ = try await ask(node, .hello(version: Wire.version))
+        let directory = node.directory
+        let result: Result<Void, StepError> = await offLoop {
+            do throws(StepError) {
+                let folder = try NodeFiles(directory)
+                for file in files { try folder.put(file) }
+                return .success(())
+            } catch {
+                return .failure(error)
+            }
+        }
+        try result.get()
+    }
+
+    package func probe(
+        _ probe: ReadyCondition.Probe,
+        on node: NodeHandle,
+        within: Duration
+    ) async throws(StepError) {
+        switch probe {
+        case .tcp(let port): try await Probes.tcp(try address(of: node), port, within: within)
+        case .http(let port, let path): try await Probes.http(try address(of: node), port, path, within: within)
+        case .file(let path):
+            let directory = node.directory
+            let result: Result<Void, StepError> = await offLoop {
+                do throws(StepError) {
+                    return .success(try NodeFiles(directory).require(path))
+                } catch {
+                    return .failure(error)
+                }
+            }
+            try result.get()
+        case .run: throw StepError(.notReady, "a command is no probe of the driver: run it")
+        }
+    }
+
+    private func address(of node: NodeHandle) throws(StepError) -> String {
+        guard let address = node.facts["address"] else { throw StepError(.lost, "\(node.name) has no address") }
+        return address
+    }
+
+    // MARK: Power and loss
+
+    package func powerOff(_ node: NodeHandle) async throws(StepError) {
+        let grace = Defaults.grace
+        _ = try await ask(node, .powerOff(grace: grace.clamped), within: grace + .seconds(30))
+    }
+
+    package func powerOn(_ node: NodeHandle, operation: OperationID) async throws(StepError) {
+        switch try await ask(node, .powerOn(operation: operation.description)) {
+        case .ended(let record):
+            if let notStarted = record.notStarted { throw StepError(.notStarted, notStarted) }
+        case .lost(let reason): throw StepError(.lost, "\(node.name): its server cannot be found: \(reason)")
+        default: break
+        }
+        do throws(LinkFailure) {
+            try await link(to: node).rewatch()
+        } catch {
+            throw stepError(error, node)
+        }
+    }
+
+    package func watch(_ node: NodeHandle) async throws(StepError) {
+        let reason: String?
+        do throws(LinkFailure) {
+            reason = try await link(to: node).watch(node.id, epoch: node.epoch)
+        } catch {
+            if case .gone = error { await Leftovers.sweep(directory: node.directory) }
+            throw stepError(error, node)
+        }
+        if let reason { throw StepError(.lost, "\(node.name): \(reason)") }
+    }
+
+    // MARK: Asking
+
+    private func link(to node: NodeHandle) -> SupervisorLink {
+        links.withLock { links in
+            if let link = links[node.directory] { return link }
+            let link = SupervisorLink(directory: node.directory, events: events)
+            links[node.directory] = link
+            return link
+        }
+    }
+
+    private func ask(
+        _ node: NodeHandle,
+        _ body: SupervisorRequest.Body,
+        within: Duration = .seconds(30)
+    ) async throws(StepError) -> SupervisorReply.Body {
+        do throws(LinkFailure) {
+            return try await link(to: node).request(body, epoch: node.epoch, within: within)
+        } catch {
+            throw stepError(error, node)
+        }
+    }
+
+    private func checked(_ spec: OperationSpec) throws(StepError) -> OperationSpec {
+        if let problem = spec.problem { throw StepError(.unresolved, problem) }
+        return spec
+    }
+
+    private func stepError(_ failure: LinkFailure, _ node: NodeHandle) -> StepError {
+        switch failure {
+        case .gone: StepError(.lost, "\(node.name): \(Self.lossOfSupervisor(node.directory))")
+        case .broken(let reason), .silent(let reason):
+            StepError(.lost, "\(node.name): its supervisor does not answer: \(reason)")
+        case .refused(_, let message): StepError(.refused, "\(node.name): \(message)")
+        case .cancelled: StepError(.cancelled, "\(node.name): nobody waits for it any more; it goes on")
+        }
+    }
+
+    /// Why nobody supervises a node.
+    static func lossOfSupervisor(_ directory: String) -> String {
+        switch OperationRecord.bootID(in: directory) {
+        case nil: "it has no supervisor"
+        case ProcessTable.bootID(): "its supervisor is gone"
+        default: "the host was restarted"
+        }
+    }
+}

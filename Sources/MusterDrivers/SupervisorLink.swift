@@ -1,0 +1,199 @@
+import MusterCore
+import MusterSupervision
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// The way to one node's supervisor: at most one connection, made when it is needed and made again when it breaks.
+final class SupervisorLink: Sendable {
+    private enum Watch {
+        case none
+        /// `isReported`: the loss was said; it is said once.
+        case active(node: NodeID, epoch: Epoch, isReported: Bool)
+    }
+
+    private struct State {
+        var connection: EventLoopFuture<SupervisorConnection>?
+        var watch = Watch.none
+    }
+
+    let directory: String
+    private let state = Mutex(State())
+    private let events: @Sendable (DriverEvent) -> Void
+
+    /// Times a request is sent again after the connection broke: each is harmless to repeat.
+    private static let triesMax = 5
+
+    init(directory: String, events: @escaping @Sendable (DriverEvent) -> Void) {
+        self.directory = directory
+        self.events = events
+    }
+
+    deinit { release() }
+
+    // MARK: Asking
+
+    /// What the supervisor says of itself.
+    func facts(epoch: Epoch) async throws(LinkFailure) -> SupervisorFacts {
+        guard case .facts(let facts) = try await request(.hello(version: Wire.version), epoch: epoch) else {
+            throw .broken("it did not return the greeting")
+        }
+        return facts
+    }
+
+    /// Asks, over a new connection where the old one breaks meanwhile. When the task is cancelled, it only stops to
+    /// wait.
+    ///
+    /// - Parameter within: how long an answer may take; nil for ever.
+    func request(
+        _ body: SupervisorRequest.Body,
+        epoch: Epoch,
+        within: Duration? = .seconds(30)
+    ) async throws(LinkFailure)
+        -> SupervisorReply.Body
+    {
+        let limit = within.map { TimeAmount.microseconds($0.microseconds) }
+        var failure = LinkFailure.gone
+        for _ in 0..<Self.triesMax {
+            if Task.isCancelled { throw .cancelled }
+            let future = future(epoch: epoch)
+            do throws(LinkFailure) {
+                return try await answer(Self.connection(future).request(body, epoch: epoch, within: limit))
+            } catch {
+                guard case .broken = error else { throw error }
+                failure = error
+                forget(future)
+            }
+        }
+        throw failure
+    }
+
+    private func answer(_ asked: SupervisorConnection.Asked) async throws(LinkFailure) -> SupervisorReply.Body {
+        do {
+            return try await withTaskCancellationHandler {
+                try await asked.future.get()
+            } onCancel: {
+                asked.promise.fail(LinkFailure.cancelled)
+            }
+        } catch {
+            throw error as? LinkFailure ?? .broken("\(error)")
+        }
+    }
+
+    private static func connection(
+        _ future: EventLoopFuture<SupervisorConnection>
+    ) async throws(LinkFailure)
+        -> SupervisorConnection
+    {
+        do {
+            return try await future.get()
+        } catch {
+            throw error as? LinkFailure ?? .broken("\(error)")
+        }
+    }
+
+    /// The connection that is there or being made, or a new one.
+    private func future(epoch: Epoch) -> EventLoopFuture<SupervisorConnection> {
+        let loop = NIOSingletons.posixEventLoopGroup.next()
+        let (future, promise) = state.withLock { state in
+            if let present = state.connection { return (present, EventLoopPromise<SupervisorConnection>?.none) }
+            let promise = loop.makePromise(of: SupervisorConnection.self)
+            state.connection = promise.futureResult
+            return (promise.futureResult, promise)
+        }
+        guard let promise else { return future }
+        future.whenComplete { [weak self] result in
+            switch result {
+            case .failure: self?.forget(future)
+            case .success(let connection):
+                connection.closeFuture?.whenComplete { [weak self] _ in self?.ended(future) }
+            }
+        }
+        SupervisorConnection.open(
+            directory: directory,
+            epoch: epoch,
+            on: loop,
+            lost: { [weak self] in self?.report(loss: $0) }
+        ).cascade(to: promise)
+        return future
+    }
+
+    private func forget(_ future: EventLoopFuture<SupervisorConnection>) {
+        state.withLock { if $0.connection === future { $0.connection = nil } }
+    }
+
+    /// Reports nothing any more.
+    func unwatch() { state.withLock { $0.watch = .none } }
+
+    /// Lets go of the node.
+    func release() {
+        unwatch()
+        let connection = state.withLock { state in
+            defer { state.connection = nil }
+            return state.connection
+        }
+        connection?.whenSuccess { $0.close() }
+    }
+
+    // MARK: Watching
+
+    /// Reports the node's loss from now on.
+    ///
+    /// - Returns: why it is lost already, or nil.
+    func watch(_ node: NodeID, epoch: Epoch) async throws(LinkFailure) -> String? {
+        state.withLock { $0.watch = .active(node: node, epoch: epoch, isReported: false) }
+        switch try await request(.watch, epoch: epoch) {
+        case .lost(let reason):
+            state.withLock { $0.watch = .active(node: node, epoch: epoch, isReported: true) }
+            return reason
+        default: return nil
+        }
+    }
+
+    /// Watches again after a loss was reported and mended.
+    func rewatch() async throws(LinkFailure) {
+        let watch = state.withLock { $0.watch }
+        guard case .active(let node, let epoch, true) = watch else { return }
+        if let reason = try await self.watch(node, epoch: epoch) { report(loss: reason) }
+    }
+
+    private func report(loss reason: String) {
+        let node: NodeID? = state.withLock { state in
+            guard case .active(let node, let epoch, false) = state.watch else { return nil }
+            state.watch = .active(node: node, epoch: epoch, isReported: true)
+            return node
+        }
+        if let node { events(.lost(node, reason: reason)) }
+    }
+
+    /// The connection ended. If the node is watched, either there is a new one, or the node is lost.
+    private func ended(_ future: EventLoopFuture<SupervisorConnection>) {
+        forget(future)
+        renewWatch(triesLeft: Self.triesMax)
+    }
+
+    private func renewWatch(triesLeft: Int) {
+        guard case .active(_, let epoch, false) = state.withLock({ $0.watch }) else { return }
+        let answer = future(epoch: epoch).flatMap { connection in
+            connection.request(.watch, epoch: epoch, within: .seconds(30)).future
+        }
+        answer.whenComplete { [self] result in
+            switch result {
+            case .success(.lost(let reason)): report(loss: reason)
+            case .success: break
+            case .failure(LinkFailure.gone):
+                // Its processes first: whoever gets the node's address next must find its ports free.
+                let swept = NIOThreadPool.singleton.runIfActive(eventLoop: answer.eventLoop) { [directory] in
+                    Leftovers.sweepNow(directory: directory)
+                }
+                swept.whenComplete { [self] _ in report(loss: ProcessDriver.lossOfSupervisor(directory)) }
+            case .failure(let error):
+                if triesLeft > 1 {
+                    renewWatch(triesLeft: triesLeft - 1)
+                } else {
+                    report(loss: "its supervisor cannot be reached: \(error)")
+                }
+            }
+        }
+    }
+}
