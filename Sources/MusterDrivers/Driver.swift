@@ -1,10 +1,11 @@
 package import MusterCore
 
-/// How machines of one kind are made, reached, powered and destroyed. Done when it passes `DriverConformance` (MusterTestKit).
+/// How machines of one kind are made, reached, powered and destroyed. Done when it passes `DriverConformance`
+/// (MusterTestKit).
 ///
-/// Every call that acts carries an operation id and may be repeated: the second call finds what the first one did. All may be
-/// called at once for different nodes and operations. Errors have the code `.lost` exactly when the node, its supervisor or
-/// the connection is gone; the conductor then replaces the node and blames no test.
+/// Every call that acts carries an operation id and may be repeated: the second call finds what the first one did. All
+/// may be called at once for different nodes and operations. Errors have the code `.lost` exactly when the node, its
+/// supervisor or the connection is gone; the conductor then replaces the node and blames no test.
 package protocol Driver: Sendable {
     /// The word of its creating step: `process`.
     var kind: String { get }
@@ -16,7 +17,8 @@ package protocol Driver: Sendable {
         server: Command?
     ) async throws(StepError) -> [String: String]
 
-    /// Runs a command on the node to its end, or finds the one that this operation started before, and returns how it ended.
+    /// Runs a command on the node to its end, or finds the one that this operation started before, and returns how it
+    /// ended.
     ///
     /// When the task is cancelled the command goes on; the caller has only stopped to wait.
     func run(_ command: Command, on node: NodeHandle, operation: OperationID) async throws(StepError) -> ProcessExit
@@ -27,7 +29,8 @@ package protocol Driver: Sendable {
     /// Puts files into the node's folder. Paths never lead out of it.
     func put(_ files: [FileContent], on node: NodeHandle) async throws(StepError)
 
-    /// Asks once whether a condition holds; false, or an error that says what was seen instead. `.run` is not asked here.
+    /// Asks once whether a condition holds; false, or an error that says what was seen instead. `.run` is not asked
+    /// here.
     func probe(_ probe: ReadyCondition.Probe, on node: NodeHandle, within: Duration) async throws(StepError)
 
     /// Stops the node's server, or starts it again; the node's files stay.

@@ -35,6 +35,7 @@ package final class Performer: Sendable {
     private let settings: Settings
     private let logger: Logger
     private let underWay = Mutex<[Key: UnderWay]>([:])
+    /// What else is under way: watches of nodes, and the ending of operations.
     private let watches = Mutex<[Task<Void, Never>]>([])
 
     package init(
@@ -119,17 +120,19 @@ package final class Performer: Sendable {
         }
         let handle = handle(for: node, epoch: epoch)
         let operation = operation(of: act)
-        let task2 = Task { [driver, logger] in
+        // Awaited in `stop()`, as all of `watches`.
+        let ending = Task { [driver, logger] in
             do {
                 try await driver.end(operation, on: handle, grace: Defaults.grace)
             } catch {
                 logger.warning("ending \(operation) on \(handle.name) failed: \(error)")
             }
         }
-        watches.withLock { $0.append(task2) }
+        watches.withLock { $0.append(ending) }
     }
 
     private func watch(_ node: NodeHandle) {
+        // Awaited in `stop()`.
         let task = Task { [driver, inbox] in
             do throws(StepError) {
                 try await driver.watch(node)

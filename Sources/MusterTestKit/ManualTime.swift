@@ -1,7 +1,6 @@
-import Synchronization
-
 package import MusterCore
 import MusterEngine
+import Synchronization
 
 /// A clock that stands still until a test moves it. A sleep ends when the clock has been moved past its end.
 package final class ManualTime: TimeSource {

@@ -1,10 +1,9 @@
-import Synchronization
-
 package import MusterCore
 package import MusterDrivers
+import Synchronization
 
-/// A driver of machines that do not exist. It answers at once, as its script says, remembers operations as a supervisor does,
-/// and knows whether anything was done twice or in a wrong order.
+/// A driver of machines that do not exist. It answers at once, as its script says, remembers operations as a supervisor
+/// does, and knows whether anything was done twice or in a wrong order.
 package final class ScriptedDriver: Driver {
     package let kind = "process"
 
@@ -33,7 +32,9 @@ package final class ScriptedDriver: Driver {
     /// Nodes that exist.
     package var nodes: [String] { state.withLock { $0.nodes.values.sorted() } }
     /// Operations whose command was really started more than once.
-    package var startedTwice: [OperationID] { state.withLock { state in state.runs.filter { $0.value > 1 }.map(\.key) } }
+    package var startedTwice: [OperationID] {
+        state.withLock { state in state.runs.filter { $0.value > 1 }.map(\.key) }
+    }
 
     package func create(
         _ node: NodeHandle,

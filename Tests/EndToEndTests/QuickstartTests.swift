@@ -19,8 +19,8 @@ import Testing
         #expect(gc.output.contains("no process is left behind"))
     }
 
-    /// Machines that stay up are used again, and a test run leaves them as it found them: all of them, also those that a
-    /// destructive test has used.
+    /// Machines that stay up are used again, and a test run leaves them as it found them: all of them, also those that
+    /// a destructive test has used.
     @Test func aLabThatIsUpIsUsedAndLeftUp() async throws {
         let lab = try LabFolder(example: "quickstart")
         #expect(try await Program.muster(["up"], in: lab.path).status == 0)
@@ -32,7 +32,10 @@ import Testing
         #expect(failed.status == 1)
         #expect(failed.output.contains("\"test\":\"tests/total\""))
         #expect(!failed.output.contains("\"test\":\"tests/health\""))
-        let exec = try await Program.muster(["exec", "app/1", "--", "sh", "-c", "echo $MUSTER_NODE; exit 3"], in: lab.path)
+        let exec = try await Program.muster(
+            ["exec", "app/1", "--", "sh", "-c", "echo $MUSTER_NODE; exit 3"],
+            in: lab.path
+        )
         #expect(exec.status == 3)
         #expect(exec.output == "app/1\n")
         #expect(try await Program.muster(["down", "db"], in: lab.path).status == 2)

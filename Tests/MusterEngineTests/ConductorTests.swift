@@ -6,6 +6,7 @@ import MusterEngine
 import MusterStore
 import MusterTestKit
 import NIOPosix
+import Synchronization
 import Testing
 
 /// A conductor in its own folder over a store, with a driver that only pretends.
@@ -13,9 +14,12 @@ private final class Bench: Sendable {
     let folder: String
     let driver: ScriptedDriver
     let bell = Bell()
+    private static let next = Atomic(0)
 
     init(script: @escaping ScriptedDriver.Script = { _, _ in ScriptedDriver.exit(0) }) throws {
-        folder = FileManager.default.temporaryDirectory.path + "/muster-engine-\(UInt64.random(in: 0 ... .max))"
+        folder =
+            FileManager.default.temporaryDirectory.path
+            + "/muster-engine-\(getpid())-\(Bench.next.add(1, ordering: .relaxed).newValue)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         driver = ScriptedDriver(script: script)
     }

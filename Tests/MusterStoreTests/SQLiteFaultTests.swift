@@ -254,6 +254,7 @@ import Testing
     private func withoutSuperpowers<Value>(_ body: () throws -> Value) throws -> Value {
         guard geteuid() == 0 else { return try body() }
         let symbol = try #require(dlsym(nil, "setfsuid"), "the C library has no setfsuid")
+        // The C library declares it exactly so: setfsuid(2).
         let setfsuid = unsafeBitCast(symbol, to: (@convention(c) (uid_t) -> CInt).self)
         _ = setfsuid(65534)
         defer { _ = setfsuid(0) }

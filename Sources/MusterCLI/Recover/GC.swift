@@ -40,11 +40,15 @@ struct GC: AsyncParsableCommand {
             let pids = remaining.map { String($0.pid) }.joined(separator: ", ")
             throw CLIError("these processes could not be ended: \(pids)", exitCode: ExitCodes.infrastructure)
         }
-        if !options.json { Output.line("removed \(counted(leftovers.count, "process")) and \(counted(folders.count, "folder"))") }
+        if !options.json {
+            Output.line("removed \(counted(leftovers.count, "process")) and \(counted(folders.count, "folder"))")
+        }
     }
 
     private func folders(in state: StateDirectory) -> [String] {
-        ((try? FileManager.default.contentsOfDirectory(atPath: state.nodes)) ?? []).sorted().map { state.nodes + "/" + $0 }
+        ((try? FileManager.default.contentsOfDirectory(atPath: state.nodes)) ?? []).sorted().map {
+            state.nodes + "/" + $0
+        }
     }
 
     private func show(_ leftovers: [Leftover], _ folders: [String]) {
@@ -59,7 +63,9 @@ struct GC: AsyncParsableCommand {
             }
             Output.lines(table.lines)
         }
-        if !folders.isEmpty { Output.line("\(counted(folders.count, "folder")) of nodes that are gone, with their logs") }
+        if !folders.isEmpty {
+            Output.line("\(counted(folders.count, "folder")) of nodes that are gone, with their logs")
+        }
         if !remove, !(leftovers.isEmpty && folders.isEmpty) { Output.line("remove it: muster gc --remove") }
     }
 

@@ -15,7 +15,9 @@ struct LabLoader {
         }
         do {
             let lab = try LabParser.load(
-                path: options.labFile, variables: lab.values(), environment: Environment.all
+                path: options.labFile,
+                variables: lab.values(),
+                environment: Environment.all
             )
             if !lab.warnings.isEmpty, !options.json { Output.error(DiagnosticRenderer.render(lab.warnings)) }
             return lab

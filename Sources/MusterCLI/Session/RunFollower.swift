@@ -60,6 +60,7 @@ actor RunFollower {
                 let conductor = try session.makeConductor(bell: bell)
                 self.conductor = conductor
                 let wakeUps = bell.listen()
+                // Awaited in `conductorEnded` and `letGo`.
                 conducting = Task { try await conductor.run(group: MultiThreadedEventLoopGroup.singleton) }
                 return wakeUps
             }

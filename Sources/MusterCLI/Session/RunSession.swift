@@ -66,6 +66,7 @@ struct RunSession {
         let begin = try read { () throws(StoreError) in try session.store.position() }
         let watch = RunWatch(session: session, options: options, token: token, run: run, after: begin)
         if let request { try await follower.ask(request) }
+        // Both only wait for others; cancelled when the run is over, and the program ends after that.
         let listening = Task {
             var endings = 0
             for await signal in signals.stream {
@@ -89,6 +90,7 @@ struct RunSession {
                 }
             }
         }
+        // As above.
         let ticking = Task {
             while !Task.isCancelled {
                 try await Task.sleep(for: .milliseconds(500))
@@ -100,7 +102,7 @@ struct RunSession {
             ticking.cancel()
         }
         do {
-            try await follower.follow(resuming: { watch.run }) { try watch.look() ? .isOver : .goesOn }
+            try await follower.follow(resuming: { watch.run }, look: { try watch.look() ? .isOver : .goesOn })
         } catch {
             watch.close()
             await follower.letGo()

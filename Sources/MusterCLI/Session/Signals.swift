@@ -31,10 +31,14 @@ final class Signals: Sendable {
         let (stream, continuation) = AsyncStream.makeStream(of: UserSignal.self)
         self.stream = stream
         var ends: [Int32] = [-1, -1]
-        guard pipe(&ends) == 0 else { return continuation.finish() }
+        guard pipe(&ends) == 0 else {
+            continuation.finish()
+            return
+        }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         signalPipe = ends[1]
         let readEnd = ends[0]
+        // Nobody awaits it: it sleeps in `read` until the process ends.
         Thread.detachNewThread {
             var number: UInt8 = 0
             while true {

@@ -27,7 +27,8 @@ struct StateSession {
                 )
             }
             let store = try SQLiteStore(
-                path: state.database, options: SQLiteStore.Options(access: creating ? .writing : .reading)
+                path: state.database,
+                options: SQLiteStore.Options(access: creating ? .writing : .reading)
             )
             return StateSession(state: state, store: store, logger: makeLogger(verbose: options.verbose))
         } catch let error as StoreError {

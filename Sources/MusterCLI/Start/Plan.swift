@@ -29,7 +29,10 @@ struct Plan: AsyncParsableCommand {
         for (index, group) in up.groups.enumerated() {
             let needs = group.needs.map { need in need.ready.map { "\(need.group) (\($0) ready)" } ?? need.group }
             let what = group.hasNodes ? counted(group.count, "node") : "no machines, orders others"
-            Output.line("\(index + 1). \(group.name): \(what)" + (needs.isEmpty ? "" : ", after \(needs.joined(separator: ", "))"))
+            Output.line(
+                "\(index + 1). \(group.name): \(what)"
+                    + (needs.isEmpty ? "" : ", after \(needs.joined(separator: ", "))")
+            )
             for (number, step) in group.steps.enumerated() {
                 let timeout = step.kind.creates ? "" : "  (at most \(step.timeout.shortText))"
                 Output.line("     \(number + 1) \(printable(step.title))\(timeout)")
@@ -141,12 +144,16 @@ struct PlanShape: Encodable {
         self.lab = lab
         self.groups = groups.map { group in
             Group(
-                group: group.name, count: group.hasNodes ? group.count : 0,
+                group: group.name,
+                count: group.hasNodes ? group.count : 0,
                 needs: group.needs.map { Need(group: $0.group, ready: $0.ready) },
                 steps: group.steps.map { step in
                     Step(
-                        kind: step.kind.word, title: step.title, timeoutMilliseconds: step.timeout.milliseconds,
-                        retries: step.retry.times, undo: step.undo != nil
+                        kind: step.kind.word,
+                        title: step.title,
+                        timeoutMilliseconds: step.timeout.milliseconds,
+                        retries: step.retry.times,
+                        undo: step.undo != nil
                     )
                 },
                 ready: group.ready.map { Condition(condition: $0.title, withinMilliseconds: $0.within.milliseconds) },
@@ -155,8 +162,12 @@ struct PlanShape: Encodable {
         }
         self.suites = suites.map { suite in
             Suite(
-                suite: suite.name, group: suite.group, tests: suite.tests.map(\.name), reruns: suite.reruns,
-                order: suite.order.rawValue, timeoutMilliseconds: suite.timeout.milliseconds
+                suite: suite.name,
+                group: suite.group,
+                tests: suite.tests.map(\.name),
+                reruns: suite.reruns,
+                order: suite.order.rawValue,
+                timeoutMilliseconds: suite.timeout.milliseconds
             )
         }
     }

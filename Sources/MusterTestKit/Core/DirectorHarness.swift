@@ -1,10 +1,10 @@
 package import MusterCore
 
-/// A Director with a world around it: a clock moved by hand, rows as a store would hold them, and machines whose acts end as a
-/// script says.
+/// A Director with a world around it: a clock moved by hand, rows as a store would hold them, and machines whose acts
+/// end as a script says.
 ///
-/// What a script says of an operation holds for ever, as with real machines: when a restarted Director performs an act that is
-/// in doubt, it gets the end that the first performance has, or had.
+/// What a script says of an operation holds for ever, as with real machines: when a restarted Director performs an act
+/// that is in doubt, it gets the end that the first performance has, or had.
 package struct DirectorHarness {
     /// How an act ends.
     package enum Ending: Hashable, Sendable {

@@ -1,7 +1,7 @@
 package import MusterCore
 
-/// A model of what a store would hold: it applies turns as a store does, and notes every turn that contradicts itself, what
-/// is stored, or what a plan may do.
+/// A model of what a store would hold: it applies turns as a store does, and notes every turn that contradicts itself,
+/// what is stored, or what a plan may do.
 package struct StoredRows: Sendable {
     package private(set) var plans: [PlanID: PlanRow] = [:]
     package private(set) var specs: [PlanID: RunSpec] = [:]

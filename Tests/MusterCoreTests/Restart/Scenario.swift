@@ -2,8 +2,8 @@ import MusterTestKit
 
 @testable import MusterCore
 
-/// A random lab with what will happen to it. What happens is a function of names and numbers, never of time or order, so that
-/// every undisturbed run of it, and every disturbed one that is gone on with, comes to the same end.
+/// A random lab with what will happen to it. What happens is a function of names and numbers, never of time or order,
+/// so that every undisturbed run of it, and every disturbed one that is gone on with, comes to the same end.
 struct Scenario {
     let seed: UInt64
     private(set) var spec: RunSpec
