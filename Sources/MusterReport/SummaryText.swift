@@ -15,7 +15,7 @@ package struct SummaryText: Sendable {
         self.isASCII = isASCII
     }
 
-    private static let labelWidth = 9
+    private static let labelWidth = 11
     private static let indent = 2 + labelWidth
 
     /// - Parameters:

@@ -11,8 +11,8 @@ import Testing
         for name in ["results.jsonl", "junit.xml", "results.tap", "report.html"] {
             #expect(lab.read("results/latest/\(name)")?.isEmpty == false, "\(name)")
         }
-        let failed = try #require(end.output.range(of: "failed   api//tests/total"))
-        let flaky = try #require(end.output.range(of: "flaky    "))
+        let failed = try #require(end.output.range(of: "failed     api//tests/total"))
+        let flaky = try #require(end.output.range(of: "flaky      "))
         #expect(failed.lowerBound < flaky.lowerBound)
         #expect(lab.processes() == [])
         let gc = try await Program.muster(["gc"], in: lab.path)

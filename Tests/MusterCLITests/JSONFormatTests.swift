@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import MusterCore
+import MusterStore
 import Testing
 
 @testable import MusterCLI
@@ -112,4 +113,14 @@ import Testing
 /// What people type for a verb.
 private func name(of verb: any ParsableCommand.Type) -> String {
     verb.configuration.commandName ?? String(describing: verb).lowercased()
+}
+
+@Suite struct ExitCodeTests {
+    /// A corrupt or newer database is 2, a full disk 3 (`CONTRACT.md`).
+    @Test func failuresOfTheStoreHaveTheirCodes() {
+        let expected: [StoreError.Code: Int32] = [
+            .corrupt: 2, .newer: 2, .permission: 2, .full: 3, .failed: 3, .fenced: 3, .busy: 4,
+        ]
+        for code in StoreError.Code.allCases { #expect(code.exitCode == expected[code]) }
+    }
 }

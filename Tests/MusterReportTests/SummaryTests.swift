@@ -60,8 +60,8 @@ import Testing
         let report = Samples.report([left, blocked], result: .error)
         #expect(report.tests.map(\.status) == [.notRun, .infra])
         let text = SummaryText(width: 80, usesColor: false).lines(report, summary: RunSummary(report))
-        #expect(text.contains("  infra    api//b   never ran"))
-        #expect(text.contains("  not run  1 test: api//a"))
+        #expect(text.contains("  infra      api//b   never ran"))
+        #expect(text.contains("  not run    1 test: api//a"))
     }
 
     @Test func aPassAfterLostMachinesIsNotFlaky() {
@@ -136,10 +136,10 @@ import Testing
 
     @Test func severalReasonsAreAllNamed() {
         let last = lines(Samples.shop, SummaryText(width: 120, usesColor: false)).last
-        #expect(last == "  exit     3 (machines or infrastructure failed), also 1 (tests failed)")
+        #expect(last == "  exit       3 (machines or infrastructure failed), also 1 (tests failed)")
         let interrupted = lines(Samples.interrupted, SummaryText(width: 80, usesColor: false))
-        #expect(interrupted.last == "  exit     130 (interrupted)")
-        #expect(interrupted.contains("  not run  2 tests: api//tests/orders, api//tests/users"))
+        #expect(interrupted.last == "  exit       130 (interrupted)")
+        #expect(interrupted.contains("  not run    2 tests: api//tests/orders, api//tests/users"))
     }
 
     @Test func aRunWithoutTestsSaysWhatItDid() {

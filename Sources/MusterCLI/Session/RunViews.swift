@@ -42,7 +42,7 @@ enum RunViews {
             resultsPath: results.map(Paths.short),
             files: files
         )
-        Output.lines(lines + next(report))
+        Output.lines((style.isLive ? [""] : []) + lines + next(report))
     }
 
     /// What a person can do now.

@@ -26,6 +26,7 @@ private nonisolated(unsafe) var signalPipe: Int32 = -1
 /// Turns signals into values. From its making on they do not end the process by themselves, and none is lost.
 final class Signals: Sendable {
     let stream: AsyncStream<UserSignal>
+    private static let numbers = [SIGINT, SIGTERM, SIGHUP, SIGUSR2]
 
     init() {
         let (stream, continuation) = AsyncStream.makeStream(of: UserSignal.self)
@@ -40,6 +41,11 @@ final class Signals: Sendable {
         let readEnd = ends[0]
         // Nobody awaits it: it sleeps in `read` until the process ends.
         Thread.detachNewThread {
+            // Whoever started this program may have had signals blocked, and threads inherit that: this one takes them.
+            var wanted = sigset_t()
+            sigemptyset(&wanted)
+            for number in Signals.numbers { sigaddset(&wanted, number) }
+            pthread_sigmask(SIG_UNBLOCK, &wanted, nil)
             var number: UInt8 = 0
             while true {
                 let count = read(readEnd, &number, 1)
@@ -48,7 +54,7 @@ final class Signals: Sendable {
                 if let meaning = UserSignal(number) { continuation.yield(meaning) }
             }
         }
-        for number in [SIGINT, SIGTERM, SIGHUP, SIGUSR2] {
+        for number in Signals.numbers {
             var action = sigaction()
             action.__sigaction_handler.sa_handler = { number in
                 var byte = UInt8(truncatingIfNeeded: number)
