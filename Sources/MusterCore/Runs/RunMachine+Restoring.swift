@@ -92,10 +92,9 @@ extension RunMachine {
     ) {
         for slot in groups[group].slots.indices {
             let name = NodeName(group: spec.groups[group].name, index: slot)
-            groups[group].slots[slot].wasUp = !made.contains(Place(group: Int32(group), slot: Int32(slot)))
-            // A place without steps was filled before.
-            groups[group].slots[slot].wasFilled =
-                groups[group].slots[slot].node == nil || filled.contains(Place(group: Int32(group), slot: Int32(slot)))
+            let place = Place(group: Int32(group), slot: Int32(slot))
+            groups[group].slots[slot].wasUp = !made.contains(place)
+            groups[group].slots[slot].wasFilled = filled.contains(place) || !made.contains(place)
             if groups[group].slots[slot].node == nil {
                 groups[group].slots[slot].node = nodes.current(lab: spec.lab, name)?.id
             }

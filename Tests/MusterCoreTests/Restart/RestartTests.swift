@@ -12,6 +12,14 @@ import Testing
         restarts: @escaping (inout SeededChance) -> Bool
     ) -> (lab: DirectorHarness, id: PlanID?) {
         var lab = scenario.harness()
+        if let before = scenario.before {
+            let up = lab.submit(before)
+            lab.settle()
+            while let row = lab.plan(up), row.state == .paused {
+                lab.request(.resume(row.id))
+                lab.settle()
+            }
+        }
         var chance = SeededChance(seed: order)
         var restartChance = SeededChance(seed: order &+ 77)
         lab.afterTurn = { lab in if restarts(&restartChance) { lab.restartAndResume() } }
@@ -195,6 +203,36 @@ import Testing
         #expect(lab.plan(id)?.result == .cancelled)
         #expect(lab.results(id) == ["api//a#1 cancelled", "api//b#1 cancelled"])
         #expect(lab.nodeStates == [])
+        lab.expectSound()
+    }
+
+    @Test(arguments: [false, true])
+    func aLabThatWasUpIsWholeAfterADestructiveTest(_ restarts: Bool) throws {
+        var lab = DirectorHarness()
+        let app = group("app", 2)
+        lab.submit(run(.up, [app]))
+        lab.settle()
+        if restarts { lab.afterTurn = { $0.restartAndResume() } }
+        let id = try lab.begin(run(.test, [app, group("web")], [suite("api", on: "app", ["a", "bang"])]))
+        lab.settle()
+        #expect(lab.plan(id)?.result == .success)
+        #expect(lab.started("destroy").count == 2, "the node that was used up, and web")
+        #expect(lab.nodeStates == ["app/0 ready", "app/1 ready"])
+        lab.expectSound()
+    }
+
+    @Test func aGroupIsNotLostWhileItsOnlyNodeThatWasUpIsReplacedAcrossARestart() throws {
+        var lab = DirectorHarness { $0.label.hasPrefix("app/1:1") ? .exits(1) : .succeeds }
+        lab.submit(run(.up, [group("app")]))
+        lab.settle()
+        let groups = [group("app", 2, onFailure: .skip), group("web", needs: needs("app"))]
+        let id = try lab.begin(run(.test, groups, [suite("api", on: "app", ["bang", "a"])]))
+        lab.end("api//bang#1")
+        lab.restartAndResume()
+        lab.end("app/1:1")
+        #expect(lab.started("web") == ["web/0:1 process: ./server"])
+        lab.settle()
+        #expect(lab.results(id) == ["api//a#1 pass", "api//bang#1 pass"])
         lab.expectSound()
     }
 

@@ -7,6 +7,8 @@ import MusterTestKit
 struct Scenario {
     let seed: UInt64
     private(set) var spec: RunSpec
+    /// What was brought up before; nil when nothing was.
+    private(set) var before: RunSpec?
     /// How often each provisioning step of each node name fails before it succeeds, or `.max` for always: `app/0:2`.
     private(set) var failures: [String: Int] = [:]
     /// What comes of attempts: `api//a#1`. Others pass.
@@ -22,6 +24,10 @@ struct Scenario {
         for index in 0..<Int.random(in: 1...4, using: &chance) { addGroup(index, using: &chance) }
         if spec.verb == .test {
             for index in 0..<Int.random(in: 0...2, using: &chance) { addSuite(index, using: &chance) }
+        }
+        if Int.random(in: 0..<3, using: &chance) == 0 {
+            // Groups need only groups before them.
+            before = run(.up, Array(spec.groups.prefix(Int.random(in: 1...spec.groups.count, using: &chance))))
         }
     }
 
