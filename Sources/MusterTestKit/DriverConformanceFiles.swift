@@ -29,12 +29,14 @@ extension DriverConformance {
         Check("no file is put outside of the node's folder, or over what the supervisor keeps") { subject in
             let node = try await subject.made()
             try await subject.sh(
-                "ln -s /tmp out; ln -s ../.. up; mkdir in; ln -s /etc/passwd in/link",
+                "mkdir ../outside in && echo theirs > ../outside/file && ln -s ../outside out && ln -s .. up && "
+                    + "ln -s ../../outside/file in/link",
                 "links",
                 on: node
             )
             let bad = [
-                "../escaped", "/tmp/escaped", "in/../../escaped", "out/escaped", "up/escaped", "", ".", "in/", "a//b",
+                "../escaped", "\(node.directory)/escaped", "in/../../escaped", "out/escaped", "out/file", "up/escaped",
+                "", ".", "in/", "a//b",
                 "supervisor.sock", "op-x/exit", "supervisor.json",
             ]
             for path in bad {
@@ -45,7 +47,8 @@ extension DriverConformance {
             // A link in the place of the file itself is replaced, not followed.
             try await subject.driver.put([script("in/link", "mine")], on: node)
             try await subject.sh(
-                "test ! -e /tmp/escaped && test ! -e ../escaped && test ! -L in/link && ! grep -q mine /etc/passwd",
+                "test $(ls ../outside) = file && test $(cat ../outside/file) = theirs && ! test -e ../escaped && "
+                    + "! test -e escaped && ! test -L in/link && test $(cat in/link) = mine",
                 "look",
                 on: node
             )
