@@ -11,12 +11,12 @@ import Testing
         var kind: String { at.map { String($0.prefix { $0 != ":" }) } ?? "time" }
     }
 
-    /// Ten numbers of each kind of point, and ten moments.
+    /// Ten numbers of each kind of point, and ten moments before the quickstart can be over.
     static let points: [Point] = {
         let kinds = ["before-commit", "after-commit", "before-directive", "after-directive"]
         let numbers = [1, 2, 3, 5, 8, 13, 19, 26, 34, 45]
         let named = kinds.flatMap { kind in numbers.map { Point(at: "\(kind):\($0)", after: nil) } }
-        return named + (1...10).map { Point(at: nil, after: .milliseconds(137 * $0)) }
+        return named + (1...10).map { Point(at: nil, after: .milliseconds(71 * $0)) }
     }()
 
     /// What is compared: every attempt with its outcome. Not times, nodes or order.
