@@ -158,6 +158,9 @@ import Testing
         #expect(results.status == 3, "\(results.output)\(results.errors)")
         #expect(results.errors.contains("--results"))
         #expect(lab.processes() == [])
+        let again = try await Program.muster(["test", "--results", "other"], in: lab.path)
+        #expect(again.status == 0, "\(again.errors)")
+        #expect(lab.read("other/latest/results.jsonl")?.contains("\"outcome\":\"pass\"") == true)
         let elsewhere = try await Program.muster(["results", "--write", "elsewhere"], in: lab.path)
         #expect(elsewhere.status == 0, "\(elsewhere.errors)")
     }

@@ -64,7 +64,14 @@ struct RunSession {
         let signals = Signals()
         let follower = RunFollower(session)
         let begin = try read { () throws(StoreError) in try session.store.position() }
-        let watch = RunWatch(session: session, options: options, token: token, run: run, after: begin)
+        let watch = RunWatch(
+            session: session,
+            options: options,
+            results: follow.results,
+            token: token,
+            run: run,
+            after: begin
+        )
         if let request { try await follower.ask(request) }
         // Both only wait for others; cancelled when the run is over, and the program ends after that.
         let listening = Task {

@@ -16,6 +16,7 @@ final class RunWatch: Sendable {
         var placed: Set<StepIndex> = []
         var outputs: [StepIndex: Int] = [:]
         var isInterrupted = false
+        var resultsError: ResultsError?
         var lastWrite: ContinuousClock.Instant?
         var time = HostTime()
     }
@@ -23,10 +24,20 @@ final class RunWatch: Sendable {
     private let session: StateSession
     private let options: any VerbOptions
     private let state: Mutex<State>
+    /// Where the results go, instead of what the run's request says; absolute.
+    private let results: String?
 
-    init(session: StateSession, options: any VerbOptions, token: String?, run: PlanID?, after position: Int64) {
+    init(
+        session: StateSession,
+        options: any VerbOptions,
+        results: String?,
+        token: String?,
+        run: PlanID?,
+        after position: Int64
+    ) {
         self.session = session
         self.options = options
+        self.results = results.map(Paths.absolute)
         state = Mutex(State(token: token, run: run, position: position))
     }
 
@@ -74,7 +85,8 @@ final class RunWatch: Sendable {
     private func look(at id: PlanID, _ state: inout State) throws -> Bool {
         let store = session.store
         if state.spec == nil {
-            guard let spec = try read({ () throws(StoreError) in try store.spec(of: id) }) else { return false }
+            guard var spec = try read({ () throws(StoreError) in try store.spec(of: id) }) else { return false }
+            if let results { spec.resultsDirectory = results }
             state.spec = spec
             state.view = RunViews.make(spec: spec, options: options)
         }
@@ -161,7 +173,8 @@ final class RunWatch: Sendable {
                 try writer.write(report)
             }
         } catch let error as ResultsError {
-            throw CLIError(error.message, exitCode: ExitCodes.infrastructure)
+            // The run goes on to its end; what could not be written is said there and can be written again.
+            state.resultsError = error
         } catch let error as StoreError {
             throw CLIError(error.message, exitCode: error.code.exitCode)
         }
@@ -217,6 +230,12 @@ final class RunWatch: Sendable {
                 results: results,
                 files: writer.fileNames,
                 options: options
+            )
+        }
+        if let error = state.withLock({ $0.resultsError }) {
+            throw CLIError(
+                "\(error.message)\nThe run is complete; its results: muster results \(RunName(id)) --write DIR",
+                exitCode: exitCode == ExitCodes.interrupted ? exitCode : ExitCodes.infrastructure
             )
         }
         throw RunEnd(exitCode: exitCode)
