@@ -172,6 +172,7 @@ final class RunWatch: Sendable {
             if let report = try ReportBuilder(store: session.store).report(on: rows.plan.id) {
                 try writer.write(report)
             }
+            state.resultsError = nil
         } catch let error as ResultsError {
             // The run goes on to its end; what could not be written is said there and can be written again.
             state.resultsError = error
