@@ -98,7 +98,9 @@ package struct ConductorCore {
         director = Director(try store.load(), host: identity.host, seed: identity.seed)
         lastRequest = 0
         var turn = Turn(now: time.now(), epoch: epoch)
-        for id in wanted.sorted() { director.handle(.requested(RequestRow(id: 0, request: .resume(id))), into: &turn) }
+        for id in wanted.sorted() where director.run(id)?.isHeld == true {
+            director.handle(.requested(RequestRow(id: 0, request: .resume(id))), into: &turn)
+        }
         turn.requestsDone.removeAll()
         for row in try store.requests(after: 0) {
             lastRequest = row.id

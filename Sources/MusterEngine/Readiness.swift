@@ -26,7 +26,12 @@ struct Readiness: Sendable {
                 tries += 1
                 let error: StepError
                 do throws(StepError) {
-                    try await ask(condition, commands[index], on: node, OperationID("\(operation)-p\(index)-\(tries)"))
+                    try await ask(
+                        condition,
+                        commands[index],
+                        on: node,
+                        OperationID("\(operation)-p\(index)-\(node.epoch)-\(tries)")
+                    )
                     break
                 } catch let failure {
                     error = failure

@@ -30,7 +30,8 @@ package final class StateLock: Sendable {
         let descriptor = open(state.lock, O_RDWR | O_CLOEXEC)
         guard descriptor >= 0 else { return false }
         defer { close(descriptor) }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { return true }
+        // Shared, so that two who look do not take each other for a conductor.
+        guard flock(descriptor, LOCK_SH | LOCK_NB) == 0 else { return true }
         flock(descriptor, LOCK_UN)
         return false
     }

@@ -25,6 +25,12 @@ import Testing
         let lab = try LabFolder(example: "quickstart")
         #expect(try await Program.muster(["up"], in: lab.path).status == 0)
         #expect(try await Program.muster(["test"], in: lab.path).status == 1)
+        for line in (lab.read("results/latest/results.jsonl") ?? "").split(separator: "\n") {
+            let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+            for file in try #require(object?["files"] as? [String]) {
+                #expect(lab.read("results/latest/\(file)") != nil, "\(file) is among the results")
+            }
+        }
         let status = try await Program.muster(["status"], in: lab.path)
         let ready = status.output.split(separator: "\n").filter { $0.contains(" ready ") }
         #expect(ready.count == 5, "\(status.output)")

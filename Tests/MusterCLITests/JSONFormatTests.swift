@@ -124,3 +124,15 @@ private func name(of verb: any ParsableCommand.Type) -> String {
         for code in StoreError.Code.allCases { #expect(code.exitCode == expected[code]) }
     }
 }
+
+@Suite struct PathTests {
+    @Test func relativePathsMeanTheFolderOfTheCommand() {
+        let current = FileManager.default.currentDirectoryPath
+        let parent = (current as NSString).deletingLastPathComponent
+        #expect(Paths.absolute("a/b") == current + "/a/b")
+        #expect(Paths.absolute("./a") == current + "/a")
+        #expect(Paths.absolute("a/../b") == current + "/b")
+        #expect(Paths.absolute("../a") == (parent == "/" ? "/a" : parent + "/a"))
+        #expect(Paths.absolute("/x/../y") == "/y")
+    }
+}

@@ -33,9 +33,9 @@ struct Logs: AsyncParsableCommand {
         }
         for log in logs {
             if logs.count > 1 { Output.line("── \(printable(log.title))") }
-            show(log.path, from: 0)
+            let end = show(log.path, from: 0)
+            if options.follow, log.path == logs.last?.path { try await follow(log, from: end) }
         }
-        if options.follow, let last = logs.last { try await follow(last, session) }
     }
 
     /// Writes a file to our output as it is, a piece at a time.
@@ -52,8 +52,8 @@ struct Logs: AsyncParsableCommand {
         return position
     }
 
-    private func follow(_ log: LogFinder.Log, _ session: StateSession) async throws {
-        var position = (try? FileManager.default.attributesOfItem(atPath: log.path)[.size] as? UInt64) ?? 0
+    private func follow(_ log: LogFinder.Log, from begin: UInt64) async throws {
+        var position = begin
         let folder = (log.path as NSString).deletingLastPathComponent
         let watch = try FolderWatch(folder)
         position = show(log.path, from: position)

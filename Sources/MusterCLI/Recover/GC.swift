@@ -19,13 +19,16 @@ struct GC: AsyncParsableCommand {
 
     func run() async throws {
         let session = try StateSession.open(options, creating: false)
+        // What is there is looked up before what is on record. A node is on record before it is made, so what is not on
+        // record then, or is gone, belongs to nobody.
+        let found = await Leftovers.find(nodes: session.state.nodes)
+        let present = folders(in: session.state)
         let nodes = try RunLookup(store: session.store).read { () throws(StoreError) in
             try session.store.nodes(lab: nil, includingGone: true)
         }
-        // A node is on record before it is made: what has no record, or is gone, belongs to nobody.
         let owned = Set(nodes.filter { $0.state != .gone }.map { session.state.node($0) })
-        let leftovers = await Leftovers.find(nodes: session.state.nodes).filter { !owned.contains($0.directory) }
-        let folders = folders(in: session.state).filter { !owned.contains($0) }
+        let leftovers = found.filter { !owned.contains($0.directory) }
+        let folders = present.filter { !owned.contains($0) }
         if options.json {
             Output.json(Shape(leftovers: leftovers.map(Shape.Leftover.init), folders: folders))
         } else {

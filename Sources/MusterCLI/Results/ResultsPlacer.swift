@@ -11,10 +11,9 @@ struct ResultsPlacer {
     func place(_ id: PlanID, with writer: ResultsWriter) throws {
         let store = session.store
         let lookup = RunLookup(store: store)
-        let steps = try lookup.read { () throws(StoreError) in try store.steps(of: id) }
         let attempts = try lookup.read { () throws(StoreError) in try store.attempts(of: id) }
         for attempt in attempts where attempt.startedAt != nil {
-            guard let path = try output(of: steps[Int(attempt.step)]) else { continue }
+            guard let path = try output(of: attempt) else { continue }
             try place(attempt, output: path, with: writer)
         }
     }
@@ -30,21 +29,23 @@ struct ResultsPlacer {
         )
     }
 
-    /// Where the output of a step that ran on a node is; nil when it ran on none.
-    func output(of step: StepRow) throws -> String? {
-        let store = session.store
-        guard let id = step.spec.node ?? step.resource,
-            let node = try RunLookup(store: store).read({ () throws(StoreError) in try store.node(id) })
-        else { return nil }
-        return output(of: step, on: node)
+    /// Where the output of an attempt is: an attempt is its step's only try. Nil when it ran on no node.
+    func output(of attempt: AttemptRow) throws -> String? {
+        guard let id = attempt.nodeID else { return nil }
+        return try output(of: StepID(plan: attempt.plan, index: attempt.step), try: 1, on: id)
     }
 
-    func output(of step: StepRow, on node: NodeRow) -> String {
-        let operation = OperationID(
-            state: session.store.stateName,
-            step: StepID(plan: step.plan, index: step.index),
-            attempt: Int(step.tries)
-        )
+    /// Where the output of a step that ran on a node is; nil when it ran on none.
+    func output(of step: StepRow) throws -> String? {
+        guard let id = step.spec.node ?? step.resource else { return nil }
+        return try output(of: StepID(plan: step.plan, index: step.index), try: Int(step.tries), on: id)
+    }
+
+    private func output(of step: StepID, try number: Int, on id: NodeID) throws -> String? {
+        let store = session.store
+        let found = try RunLookup(store: store).read { () throws(StoreError) in try store.node(id) }
+        guard let node = found else { return nil }
+        let operation = OperationID(state: store.stateName, step: step, attempt: number)
         return session.state.node(node) + "/op-\(operation)/output"
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import MusterCore
+import MusterLab
 import MusterStore
 
 struct Down: AsyncParsableCommand {
@@ -19,17 +20,20 @@ struct Down: AsyncParsableCommand {
     func run() async throws {
         let session = try StateSession.open(options, creating: true)
         let lookup = RunLookup(store: session.store)
-        let nodes = try lookup.read { () throws(StoreError) in
+        let allNodes = try lookup.read { () throws(StoreError) in
             try session.store.nodes(lab: nil, includingGone: false)
         }
-        let unfinished = try lookup.read { () throws(StoreError) in try session.store.plans(lab: nil, limit: 50) }
+        let allUnfinished = try lookup.read { () throws(StoreError) in try session.store.plans(lab: nil, limit: 50) }
             .filter { !$0.state.isFinal && $0.verb != .down }
+        let lab = try labName(among: Set(allNodes.map(\.lab) + allUnfinished.map(\.lab)))
+        let nodes = allNodes.filter { $0.lab == lab }
+        let unfinished = allUnfinished.filter { $0.lab == lab }
         let up = Set(nodes.map(\.name.group))
         for group in groups where !up.contains(group) {
             let names = up.sorted().joined(separator: ", ")
             throw CLIError("no group '\(group)' is up" + (names.isEmpty ? "; nothing is" : "; up are: \(names)"))
         }
-        guard let labName = nodes.first?.lab ?? unfinished.first?.lab else {
+        guard let lab, !(nodes.isEmpty && unfinished.isEmpty) else {
             if options.json {
                 struct Shape: Encodable {
                     let format = 1
@@ -48,12 +52,21 @@ struct Down: AsyncParsableCommand {
         }
         var spec = RunSpec(
             verb: .down,
-            lab: labName,
+            lab: lab,
             labFile: options.labFile,
             labDirectory: options.labDirectory
         )
         spec.downGroups = groups
         follow.apply(to: &spec)
         try await RunSession(session: session, options: options, follow: follow).submit(spec)
+    }
+
+    /// The lab of the lab file; without one that can be read, the only lab that has anything here.
+    private func labName(among known: Set<String>) throws -> String? {
+        if let lab = try? LabParser.load(path: options.labFile, environment: Environment.all) { return lab.name }
+        guard known.count > 1 else { return known.first }
+        throw CLIError(
+            "this state has machines of several labs (\(known.sorted().joined(separator: ", "))): name the lab file with -f"
+        )
     }
 }

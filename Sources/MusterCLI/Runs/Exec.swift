@@ -34,6 +34,15 @@ struct Exec: AsyncParsableCommand {
     }
 
     func run() async throws {
+        do {
+            try await runCommand()
+        } catch let error as CLIError {
+            // The command's own status is given otherwise; this is Muster's.
+            throw CLIError(error.message, exitCode: ExitCodes.execFailed)
+        }
+    }
+
+    private func runCommand() async throws {
         guard !things.isEmpty, !command.isEmpty else {
             throw CLIError("exec wants nodes, then --, then a command: muster exec app/1 -- ls -l")
         }

@@ -18,7 +18,9 @@ final class FolderWatch: Sendable {
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         stopRead = ends[0]
         stopWrite = ends[1]
-        let mask = UInt32(IN_CREATE) | UInt32(IN_MOVED_TO) | UInt32(IN_MODIFY) | UInt32(IN_CLOSE_WRITE)
+        let mask =
+            UInt32(IN_CREATE) | UInt32(IN_MOVED_TO) | UInt32(IN_MODIFY) | UInt32(IN_CLOSE_WRITE)
+            | UInt32(IN_ATTRIB)
         guard inotify_add_watch(descriptor, folder, mask) >= 0 else {
             throw CLIError("\(folder) cannot be watched: \(String(cString: strerror(errno)))")
         }

@@ -61,8 +61,8 @@ extension VerbOptions {
 enum Paths {
     /// Relative paths mean the folder in which the program was started.
     static func absolute(_ path: String) -> String {
-        let current = URL(fileURLWithPath: FileManager.default.currentDirectoryPath + "/")
-        return URL(fileURLWithPath: path, relativeTo: current).standardized.path
+        let whole = path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
+        return URL(fileURLWithPath: whole).standardized.path
     }
 
     /// A path as people would type it here: relative when it lies below.

@@ -142,14 +142,6 @@ final class RunWatch: Sendable {
 
     // MARK: Results
 
-    /// Where the output of a step that ran on a node is.
-    private func output(of step: StepRow, _ nodes: [NodeRow]) -> String? {
-        guard let id = step.spec.node ?? step.resource, let node = nodes.first(where: { $0.id == id }) else {
-            return nil
-        }
-        return ResultsPlacer(session: session).output(of: step, on: node)
-    }
-
     private func keepResults(_ rows: RunRows, _ spec: RunSpec, _ state: inout State) throws {
         guard spec.verb == .test, let directory = spec.resultsDirectory else { return }
         let writer = ResultsWriter(
@@ -159,9 +151,9 @@ final class RunWatch: Sendable {
         )
         do {
             for attempt in rows.attempts where attempt.startedAt != nil && !state.placed.contains(attempt.step) {
-                if let output = output(of: rows.steps[Int(attempt.step)], rows.nodes) {
-                    try ResultsPlacer(session: session).place(attempt, output: output, with: writer)
-                }
+                let placer = ResultsPlacer(session: session)
+                guard let output = try placer.output(of: attempt) else { continue }
+                try placer.place(attempt, output: output, with: writer)
                 state.placed.insert(attempt.step)
             }
             // At the end, and now and then before it: an interrupted run leaves valid files.

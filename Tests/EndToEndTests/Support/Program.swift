@@ -110,9 +110,13 @@ final class LabFolder: Sendable {
             withIntermediateDirectories: true
         )
         if let example {
-            try FileManager.default.copyItem(atPath: Program.repository + "/Examples/" + example, toPath: path)
-            // What a run of the example itself may have left there.
-            for left in [".muster", "results"] { try? FileManager.default.removeItem(atPath: path + "/" + left) }
+            let source = Program.repository + "/Examples/" + example
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+            // Without what a run of the example itself may have left there.
+            for entry in try FileManager.default.contentsOfDirectory(atPath: source)
+            where entry != ".muster" && entry != "results" {
+                try FileManager.default.copyItem(atPath: source + "/" + entry, toPath: path + "/" + entry)
+            }
         } else {
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         }
