@@ -35,7 +35,8 @@ package final class Performer: Sendable {
     private let settings: Settings
     private let logger: Logger
     private let underWay = Mutex<[Key: UnderWay]>([:])
-    /// What else is under way: watches of nodes, and the ending of operations.
+    /// The ending of operations: bounded by their grace, and not given up when the conductor ends.
+    private let endings = Mutex<[Task<Void, Never>]>([])
     private let watches = Mutex<[Task<Void, Never>]>([])
 
     package init(
@@ -71,6 +72,7 @@ package final class Performer: Sendable {
         let tasks = underWay.withLock { $0.values.compactMap(\.task) } + watches.withLock { $0 }
         for task in tasks { task.cancel() }
         for task in tasks { await task.value }
+        for task in endings.withLock({ $0 }) { await task.value }
     }
 
     // MARK: Acts
@@ -120,7 +122,7 @@ package final class Performer: Sendable {
         }
         let handle = handle(for: node, epoch: epoch)
         let operation = operation(of: act)
-        // Awaited in `stop()`, as all of `watches`.
+        // Awaited in `stop()`.
         let ending = Task { [driver, logger] in
             do {
                 try await driver.end(operation, on: handle, grace: Defaults.grace)
@@ -128,7 +130,7 @@ package final class Performer: Sendable {
                 logger.warning("ending \(operation) on \(handle.name) failed: \(error)")
             }
         }
-        watches.withLock { $0.append(ending) }
+        endings.withLock { $0.append(ending) }
     }
 
     private func watch(_ node: NodeHandle) {

@@ -35,11 +35,17 @@ actor RunFollower {
 
     /// Looks at the store after every wake-up until `look` says that it is over, or the task is cancelled.
     ///
-    /// - Parameter resuming: the run to go on with, should this process become the conductor in another's place.
-    func follow(resuming: @Sendable () -> PlanID?, look: @Sendable () async throws -> Look) async throws {
+    /// - Parameters:
+    ///   - resuming: the run to go on with, should this process become the conductor in another's place.
+    ///   - resumesAtOnce: whether that holds already when it becomes the conductor for the first time.
+    func follow(
+        resuming: @escaping @Sendable () -> PlanID?,
+        resumesAtOnce: Bool,
+        look: @Sendable () async throws -> Look
+    ) async throws {
         var isFirst = true
         while try await look() == .goesOn {
-            let wakeUps = try await attach(resuming: isFirst ? nil : resuming())
+            let wakeUps = try await attach(resuming: isFirst && !resumesAtOnce ? nil : resuming)
             isFirst = false
             // What happened while nobody was attached is seen now; from here on every change wakes.
             if try await look() == .isOver { break }
@@ -51,12 +57,13 @@ actor RunFollower {
     }
 
     /// Becomes the conductor, or a client of the one there is; returns its wake-ups.
-    private func attach(resuming: PlanID?) async throws -> AsyncStream<Int64> {
+    private func attach(resuming: (@Sendable () -> PlanID?)?) async throws -> AsyncStream<Int64> {
         while true {
             try Task.checkCancellation()
             if let taken = try takeLock() {
                 lock = taken
-                if let resuming { try resume(resuming) }
+                // Another conductor may have begun the run and ended since: asked for only now.
+                if let id = resuming?() { try resume(id) }
                 let conductor = try session.makeConductor(bell: bell)
                 self.conductor = conductor
                 let wakeUps = bell.listen()

@@ -109,7 +109,14 @@ struct RunSession {
             ticking.cancel()
         }
         do {
-            try await follower.follow(resuming: { watch.run }, look: { try watch.look() ? .isOver : .goesOn })
+            try await follower.follow(
+                resuming: {
+                    _ = try? watch.look()
+                    return watch.run
+                },
+                resumesAtOnce: token != nil,
+                look: { try watch.look() ? .isOver : .goesOn }
+            )
         } catch {
             watch.close()
             await follower.letGo()
