@@ -1,9 +1,9 @@
-import MusterCore
+package import MusterCore
 
 /// Times and lengths as text, without calendars or locales.
-enum TimeText {
+package enum TimeText {
     /// RFC 3339 in UTC with microseconds: `2026-03-01T09:30:00.000000Z`. Years beyond 0 … 9999 are clamped.
-    static func rfc3339(_ time: Timestamp) -> String {
+    package static func rfc3339(_ time: Timestamp) -> String {
         let (day, second, micros) = parts(time)
         return "\(day)T\(second).\(padded(micros, 6))Z"
     }

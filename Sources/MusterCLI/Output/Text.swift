@@ -1,5 +1,5 @@
-import Foundation
 import MusterCore
+import MusterReport
 
 /// Rows with columns as wide as their longest entry.
 struct TextTable {
@@ -39,15 +39,8 @@ func printable(_ text: String) -> String {
 
 extension Timestamp {
     /// `2026-11-21T07:33:04.123456Z`
-    var rfc3339: String {
-        let seconds = rawValue >= 0 ? rawValue / 1_000_000 : (rawValue - 999_999) / 1_000_000
-        let micros = rawValue - seconds * 1_000_000
-        var time = time_t(seconds)
-        var parts = tm()
-        gmtime_r(&time, &parts)
-        func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
-        let fraction = String(micros + 1_000_000).dropFirst()
-        let date = "\(parts.tm_year + 1900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday))"
-        return "\(date)T\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)).\(fraction)Z"
-    }
+    var rfc3339: String { TimeText.rfc3339(self) }
 }
+
+/// `1 node`, `2 nodes`.
+func counted(_ count: Int, _ what: String) -> String { count == 1 ? "1 \(what)" : "\(count) \(what)s" }

@@ -24,6 +24,3 @@ struct Check: AsyncParsableCommand {
         )
     }
 }
-
-/// `1 node`, `2 nodes`.
-func counted(_ count: Int, _ what: String) -> String { count == 1 ? "1 \(what)" : "\(count) \(what)s" }

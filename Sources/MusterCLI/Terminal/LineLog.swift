@@ -83,12 +83,12 @@ struct LineLog: Sendable {
         var parts: [String] = []
         let now = progress.now
         if progress.isTakingDown {
-            parts.append("taking down, \(Screen.Drawing.counted(progress.nodesDone, "node")) left")
+            parts.append("taking down, \(counted(progress.nodesDone, "node")) left")
         } else if progress.nodesDone < progress.nodesTotal {
             parts.append("\(progress.nodesDone) of \(progress.nodesTotal) ready")
         }
         if progress.testsTotal > 0, !progress.isTakingDown {
-            parts.append("\(progress.testsDone) of \(Screen.Drawing.counted(progress.testsTotal, "test"))")
+            parts.append("\(progress.testsDone) of \(counted(progress.testsTotal, "test"))")
         }
         let work =
             progress.allWork().map { ($0.since ?? now, $0.text(now: now)) }
@@ -166,10 +166,10 @@ struct LineLog: Sendable {
         var text = "run \(progress.run?.description ?? "") \(spec.verb.rawValue) \(spec.lab)"
         var counts: [String] = []
         if progress.nodesTotal > 0 {
-            counts.append(Screen.Drawing.counted(progress.nodesTotal, "node"))
-            counts.append(Screen.Drawing.counted(progress.groupsWithNodes, "group"))
+            counts.append(counted(progress.nodesTotal, "node"))
+            counts.append(counted(progress.groupsWithNodes, "group"))
         }
-        if progress.testsTotal > 0 { counts.append(Screen.Drawing.counted(progress.testsTotal, "test")) }
+        if progress.testsTotal > 0 { counts.append(counted(progress.testsTotal, "test")) }
         if !counts.isEmpty { text += ": " + counts.joined(separator: ", ") }
         return text
     }
@@ -187,7 +187,7 @@ struct LineLog: Sendable {
             }
         var parts: [String] = []
         if verb == .down {
-            parts.append("\(Screen.Drawing.counted(progress.nodesTotal - progress.nodesDone, "node")) gone")
+            parts.append("\(counted(progress.nodesTotal - progress.nodesDone, "node")) gone")
         } else if verb == .up, !isTakingDown {
             parts.append("\(progress.nodesDone) of \(progress.nodesTotal) ready")
         }
@@ -222,7 +222,7 @@ struct LineLog: Sendable {
         if step.spec.action == .attempt {
             guard let (attempt, count) = batch.unrun[index] else { return [] }
             let note = attempt.note.map { ": \($0)" } ?? ""
-            let tests = "\(Screen.Drawing.counted(count, "test")) of \(attempt.suite)"
+            let tests = "\(counted(count, "test")) of \(attempt.suite)"
             return [
                 ScreenLine(
                     style,

@@ -62,7 +62,7 @@ extension Screen.Drawing {
             var line = self.line("  ")
             line.add(
                 "\(tests.isFailure ? style.failure : style.stop) "
-                    + "\(Self.counted(tests.count, "test")) of \(tests.suite) did not run",
+                    + "\(counted(tests.count, "test")) of \(tests.suite) did not run",
                 tests.isFailure ? .red : .dim
             )
             line.add(": \(tests.note)")

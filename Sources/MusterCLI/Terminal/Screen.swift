@@ -66,18 +66,16 @@ enum Screen {
             if progress.spec.verb != .test, progress.spec.verb != .up { words.append(progress.spec.verb.rawValue) }
             if progress.nodesTotal > 0 {
                 words.append(
-                    Self.counted(progress.nodesTotal, "node") + " in " + Self.counted(progress.groupsWithNodes, "group")
+                    counted(progress.nodesTotal, "node") + " in " + counted(progress.groupsWithNodes, "group")
                 )
             }
-            if progress.testsTotal > 0 { words.append(Self.counted(progress.testsTotal, "test")) }
+            if progress.testsTotal > 0 { words.append(counted(progress.testsTotal, "test")) }
             if progress.plan != nil { words.append(SpanText.clock(progress.elapsed)) }
             var line = self.line(progress.spec.lab, .bold)
             // What does not fit is left out whole; the clock says more than a part of it.
             for word in words where line.width + 3 + word.utf8.count <= width { line.add(" \(style.dot) \(word)") }
             return ScreenPart([line], style: style)
         }
-
-        static func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
 
         /// What holds for the whole run: it is paused, ends, or waits for others.
         func banner() -> ScreenPart {
