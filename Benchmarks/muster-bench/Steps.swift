@@ -153,6 +153,12 @@ private struct NoDriver: Driver {
     func run(_ command: Command, on node: NodeHandle, operation: OperationID) async throws(StepError) -> ProcessExit {
         throw Self.none
     }
+    func status(of operation: OperationID, on node: NodeHandle) async throws(StepError) -> OperationStatus {
+        .neverStarted
+    }
+    func attach(to operation: OperationID, on node: NodeHandle) async throws(StepError) -> ProcessExit {
+        throw Self.none
+    }
     func end(_ operation: OperationID, on node: NodeHandle, grace: Duration) async throws(StepError) {}
     func put(_ files: [FileContent], on node: NodeHandle) async throws(StepError) { throw Self.none }
     func probe(_ probe: ReadyCondition.Probe, on node: NodeHandle, within: Duration) async throws(StepError) {

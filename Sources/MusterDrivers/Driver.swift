@@ -23,6 +23,14 @@ package protocol Driver: Sendable {
     /// When the task is cancelled the command goes on; the caller has only stopped to wait.
     func run(_ command: Command, on node: NodeHandle, operation: OperationID) async throws(StepError) -> ProcessExit
 
+    /// What is true of an operation that may have been started before, also by another conductor. Starts nothing.
+    func status(of operation: OperationID, on node: NodeHandle) async throws(StepError) -> OperationStatus
+
+    /// Waits for the end of an operation that was started before, and returns how it ended. Starts nothing.
+    ///
+    /// - Throws: `.unknown` when nobody can tell how it ended.
+    func attach(to operation: OperationID, on node: NodeHandle) async throws(StepError) -> ProcessExit
+
     /// Ends what an operation runs, with all its descendants: TERM, and KILL after `grace`. Nothing to end is no error.
     func end(_ operation: OperationID, on node: NodeHandle, grace: Duration) async throws(StepError)
 
@@ -45,6 +53,16 @@ package protocol Driver: Sendable {
 
     /// Where the output of an operation is on this host, whether it runs or has ended.
     func outputPath(of operation: OperationID, on node: NodeHandle) -> String
+}
+
+/// What a driver knows of an operation.
+package enum OperationStatus: Hashable, Sendable {
+    case ended(ProcessExit)
+    /// Its command runs; that of a server too, once it was started.
+    case running
+    case neverStarted
+    /// It was begun, and nobody can tell what became of it, for this reason.
+    case unknown(String)
 }
 
 /// A node, for its driver.

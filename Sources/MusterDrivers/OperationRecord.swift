@@ -35,6 +35,14 @@ enum OperationRecord {
         )
     }
 
+    /// What the files say of an operation that no supervisor has in hand.
+    static func status(of operation: OperationID, in directory: String) -> OperationStatus {
+        if let record = Self.exit(of: operation, in: directory) { return .ended(record) }
+        let folder = "\(directory)/\(SupervisorFiles.folder(of: operation.description))"
+        guard FileManager.default.fileExists(atPath: folder) else { return .neverStarted }
+        return .unknown("\(operation) was begun by a supervisor that is gone, and has left no record of its end")
+    }
+
     /// The start of the host during which the node's supervisor was launched; nil when none ever was.
     static func bootID(in directory: String) -> String? {
         decode(Facts.self, "\(directory)/\(SupervisorFiles.facts)")?.boot_id

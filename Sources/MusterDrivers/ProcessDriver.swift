@@ -149,6 +149,50 @@ package final class ProcessDriver: Driver {
         }
     }
 
+    package func status(
+        of operation: OperationID,
+        on node: NodeHandle
+    ) async throws(StepError) -> OperationStatus {
+        do throws(LinkFailure) {
+            switch try await link(to: node).request(
+                .attach(operation: operation.description, waits: false),
+                epoch: node.epoch
+            ) {
+            case .ended(let record): return .ended(ProcessExit(record))
+            case .started: return .running
+            case .unknown, .lost: return OperationRecord.status(of: operation, in: node.directory)
+            case .facts, .done, .watching, .refused: throw LinkFailure.broken("it answered something else")
+            }
+        } catch {
+            guard case .gone = error else { throw stepError(error, node) }
+            await Leftovers.sweep(directory: node.directory)
+            switch OperationRecord.status(of: operation, in: node.directory) {
+            case .ended(let exit): return .ended(exit)
+            case .neverStarted: return .neverStarted
+            case .running, .unknown: throw stepError(error, node)
+            }
+        }
+    }
+
+    package func attach(to operation: OperationID, on node: NodeHandle) async throws(StepError) -> ProcessExit {
+        do throws(LinkFailure) {
+            let request = SupervisorRequest.Body.attach(operation: operation.description, waits: true)
+            let answer = try await link(to: node).request(request, epoch: node.epoch, within: nil)
+            if case .ended(let record) = answer { return ProcessExit(record) }
+            if let exit = OperationRecord.exit(of: operation, in: node.directory) { return exit }
+            throw LinkFailure.refused(.malformed, "its supervisor does not know \(operation)")
+        } catch {
+            switch error {
+            case .gone:
+                await Leftovers.sweep(directory: node.directory)
+                if let exit = OperationRecord.exit(of: operation, in: node.directory) { return exit }
+                throw stepError(error, node)
+            case .refused(.malformed, let reason): throw StepError(.unknown, "\(node.name): \(reason)")
+            case .broken, .silent, .refused, .cancelled: throw stepError(error, node)
+            }
+        }
+    }
+
     package func end(_ operation: OperationID, on node: NodeHandle, grace: Duration) async throws(StepError) {
         do throws(LinkFailure) {
             _ = try await link(to: node).request(

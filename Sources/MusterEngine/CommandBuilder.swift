@@ -98,7 +98,7 @@ package struct CommandBuilder {
             case .secret(let name):
                 guard let value = surroundings.secret(name) else {
                     let variable = "MUSTER_SECRET_" + CommandBuilder.variableName(name)
-                    throw StepError(.unresolved, "the secret '\(name)' is not there: set \(variable) and resume")
+                    throw StepError(.missingSecret, "the secret '\(name)' is not there: set \(variable) and resume")
                 }
                 // In a command a secret stands in the environment only: command lines are for all to read.
                 if quoted {

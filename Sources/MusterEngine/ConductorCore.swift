@@ -15,6 +15,8 @@ package struct ConductorCore {
     /// Runs that somebody wants to go on, also after what was decided had to be thrown away.
     private var wanted: Set<PlanID> = []
     private var failures = 0
+    /// Whether what earlier conductors may have begun was asked for.
+    private var isSettled = false
 
     /// Who conducts, and with which chance.
     package struct Identity: Sendable {
@@ -55,6 +57,10 @@ package struct ConductorCore {
     package mutating func takeTurn(_ items: [Inbox.Item]) throws(StoreError) -> [Directive] {
         var turn = Turn(now: time.now(), epoch: epoch)
         do {
+            if !isSettled {
+                director.settle(into: &turn)
+                isSettled = true
+            }
             for item in items {
                 switch item {
                 case .event(let event): director.handle(event, into: &turn)
@@ -98,6 +104,8 @@ package struct ConductorCore {
         director = Director(try store.load(), host: identity.host, seed: identity.seed)
         lastRequest = 0
         var turn = Turn(now: time.now(), epoch: epoch)
+        director.settle(into: &turn)
+        isSettled = true
         for id in wanted.sorted() where director.run(id)?.isHeld == true {
             director.handle(.requested(RequestRow(id: 0, request: .resume(id))), into: &turn)
         }

@@ -59,6 +59,7 @@ package final class Performer: Sendable {
             CrashPoint.reached(.beforeDirective)
             switch directive {
             case .perform(let act): begin(act, with: director, epoch: epoch)
+            case .inquire(let act): inquire(act, with: director, epoch: epoch)
             case .interrupt(let act): interrupt(act, with: director, epoch: epoch)
             case .watch(let node):
                 if let row = director.node(node) { watch(handle(for: row, epoch: epoch)) }
@@ -83,12 +84,7 @@ package final class Performer: Sendable {
             return
         }
         let key = Key(step: act.step, number: act.number)
-        let isNew = underWay.withLock { acts in
-            guard acts[key] == nil else { return false }
-            acts[key] = UnderWay()
-            return true
-        }
-        guard isNew else { return }
+        guard isNew(key) else { return }
         let job: Job
         do throws(StepError) {
             job = try makeJob(act, with: director, epoch: epoch)
@@ -103,6 +99,37 @@ package final class Performer: Sendable {
         }
         underWay.withLock { $0[key]?.task = task }
     }
+
+    /// Notes that an act is under way; false when it was already.
+    private func isNew(_ key: Key) -> Bool {
+        underWay.withLock { acts in
+            guard acts[key] == nil else { return false }
+            acts[key] = UnderWay()
+            return true
+        }
+    }
+
+    /// Asks what is true of an act that may have been begun. Of one that is under way here the outcome comes anyway.
+    private func inquire(_ act: Act, with director: borrowing Director, epoch: Epoch) {
+        let key = Key(step: act.step, number: act.number)
+        guard isNew(key) else { return }
+        guard let node = act.node.flatMap({ director.node($0) }) else {
+            underWay.withLock { $0[key] = nil }
+            inbox.put(.actFound(act, .ended(.failed(Self.nodeIsGone))))
+            return
+        }
+        let inquiry = Inquiry(driver: driver, node: handle(for: node, epoch: epoch), operation: operation(of: act))
+        let creates = act.spec.action == .provision && director.spec(node.createdBy)?.creates(act.spec) == true
+        // As above.
+        let task = Task { [self] in
+            guard let status = await creates ? inquiry.creation() : inquiry.command() else { return }
+            underWay.withLock { $0[key] = nil }
+            inbox.put(.actFound(act, status))
+        }
+        underWay.withLock { $0[key]?.task = task }
+    }
+
+    private static let nodeIsGone = StepError(.lost, "its node is not there any more")
 
     private func finish(_ key: Key, _ act: Act, _ outcome: ActOutcome) {
         underWay.withLock { $0[key] = nil }
@@ -183,6 +210,8 @@ package final class Performer: Sendable {
         enum Work: Sendable {
             case create(server: Command?)
             case run(Command)
+            /// It was begun by another conductor: only its end is waited for.
+            case attach
             case put([FileContent])
             case ready([ReadyCondition], commands: [Int: Command])
             case destroy
@@ -199,7 +228,7 @@ package final class Performer: Sendable {
         epoch: Epoch
     ) throws(StepError) -> Job {
         guard let node = act.node.flatMap({ director.node($0) }) else {
-            throw StepError(.lost, "its node is not there any more")
+            throw Self.nodeIsGone
         }
         guard let own = director.spec(act.step.plan), let creator = director.spec(node.createdBy) else {
             throw StepError(.lost, "the request it belongs to is not there any more")
@@ -216,7 +245,7 @@ package final class Performer: Sendable {
             find: { known.node(lab: lab, $0) }
         )
         return Job(
-            work: try work(for: act, builder),
+            work: act.isInDoubt ? .attach : try work(for: act, builder),
             node: handle(for: node, epoch: epoch),
             operation: operation(of: act),
             key: Key(step: act.step, number: act.number)
@@ -276,6 +305,7 @@ package final class Performer: Sendable {
                 return .succeeded(facts: try await driver.create(job.node, operation: job.operation, server: server))
             case .run(let command):
                 return .exited(try await driver.run(command, on: job.node, operation: job.operation))
+            case .attach: return .exited(try await driver.attach(to: job.operation, on: job.node))
             case .put(let files):
                 try await driver.put(files, on: job.node)
                 return .succeeded(facts: [:])

@@ -12,8 +12,9 @@ package struct SupervisorRequest: Hashable, Sendable {
         /// Starts an operation, or finds the one started before. Answer: `.started`, or with `waits` only at its end
         /// `.ended`.
         case start(OperationSpec, waits: Bool)
-        /// Answer: `.ended` when it has ended, `.unknown` when nothing of it is known.
-        case attach(operation: String)
+        /// Asks after an operation that may have been started before. Answer: `.ended` when it has ended, `.unknown`
+        /// when nothing of it is known; while it runs `.started`, or with `waits` only at its end `.ended`.
+        case attach(operation: String, waits: Bool)
         /// Ends an operation with all its descendants: TERM, and KILL after the grace (microseconds). Answer: `.done`.
         case end(operation: String, grace: Int64)
         /// Ends the node's server without calling that a loss. Answer: `.done`.
@@ -97,9 +98,10 @@ extension SupervisorRequest {
             writer.put(UInt8(2))
             spec.write(to: &writer)
             writer.put(waits)
-        case .attach(let operation):
+        case .attach(let operation, let waits):
             writer.put(UInt8(3))
             writer.put(operation)
+            writer.put(waits)
         case .end(let operation, let grace):
             writer.put(UInt8(4))
             writer.put(operation)
@@ -125,7 +127,7 @@ extension SupervisorRequest {
         switch try reader.number(UInt8.self) {
         case 1: body = .hello(version: try reader.number())
         case 2: body = .start(try OperationSpec(from: &reader), waits: try reader.flag())
-        case 3: body = .attach(operation: try reader.operation())
+        case 3: body = .attach(operation: try reader.operation(), waits: try reader.flag())
         case 4: body = .end(operation: try reader.operation(), grace: try reader.length())
         case 5: body = .powerOff(grace: try reader.length())
         case 6: body = .powerOn(operation: try reader.operation())

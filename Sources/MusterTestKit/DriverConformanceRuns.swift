@@ -19,6 +19,63 @@ extension DriverConformance {
             }
             try await subject.driver.destroy(node)
         },
+        Check("an operation is found again by whoever asks, and nothing is started by asking") { subject in
+            let node = try await subject.made(server: server("exec sleep \(uniqueNap())"))
+            let next = subject.successor()
+            try equal(try await next.status(of: operation("create"), on: node), .running, "the server")
+            try equal(try await next.status(of: operation("none"), on: node), .neverStarted, "what nobody started")
+            try await refused(.unknown, "waiting for what nobody started") {
+                _ = try await next.attach(to: operation("none"), on: node)
+            }
+            try await subject.sh("mkfifo up go", "prepare", on: node)
+            // Awaited below.
+            let running = Task {
+                try await subject.driver.run(
+                    shell("echo up > up; cat go; exit 5"),
+                    on: node,
+                    operation: operation("running")
+                )
+            }
+            try await subject.sh("cat up", "see", on: node)
+            try equal(try await next.status(of: operation("running"), on: node), .running, "what runs")
+            // As above.
+            let attached = Task { try await next.attach(to: operation("running"), on: node) }
+            try await subject.sh("echo go > go", "go", on: node)
+            let exit = try await running.value
+            try equal(exit.status, 5, "the status")
+            try equal(try await attached.value, exit, "what somebody else waited for")
+            try equal(try await next.status(of: operation("running"), on: node), .ended(exit), "what has ended")
+            try equal(try await next.attach(to: operation("running"), on: node), exit, "the end, asked for later")
+            try await subject.driver.destroy(node)
+        },
+        Check("what a lost supervisor has begun is known as far as its records say") { subject in
+            let node = try await subject.made()
+            try await subject.sh("true", "done", on: node)
+            try await subject.sh("mkfifo up", "prepare", on: node)
+            // Awaited below.
+            let running = Task {
+                try await subject.driver.run(
+                    shell("echo up > up; sleep \(uniqueNap())"),
+                    on: node,
+                    operation: operation("running")
+                )
+            }
+            try await subject.sh("cat up", "see", on: node)
+            try await subject.killKeeper(node)
+            try await refused(.lost, "a command whose supervisor was killed") { _ = try await running.value }
+            let next = subject.successor()
+            let done = try await next.status(of: operation("done"), on: node)
+            guard case .ended(let exit) = done, exit.status == 0 else {
+                throw Failure(description: "the record of what had ended is lost")
+            }
+            try await refused(.lost, "asking after what was lost") {
+                _ = try await next.status(of: operation("running"), on: node)
+            }
+            try await refused(.lost, "waiting for what was lost") {
+                _ = try await next.attach(to: operation("running"), on: node)
+            }
+            try await subject.driver.destroy(node)
+        },
         Check("a signal that nobody of Muster sent comes back") { subject in
             let node = try await subject.made()
             let exit = try await subject.driver.run(shell("kill -9 $$"), on: node, operation: operation("signal"))

@@ -17,6 +17,11 @@ package final class ScriptedDriver: Driver {
         var times: [String: Int] = [:]
         var log: [String] = []
         var watched: Set<NodeID> = []
+        /// Commands that do not end yet, and who waits for the end of one.
+        var held: Set<String> = []
+        var waiting: [OperationID: [Int: CheckedContinuation<Void, Never>]] = [:]
+        var running: [OperationID: String] = [:]
+        var lastWaiter = 0
     }
     private let state = Mutex(State())
     private let script: Script
@@ -31,6 +36,41 @@ package final class ScriptedDriver: Driver {
     package var log: [String] { state.withLock { $0.log } }
     /// Nodes that exist.
     package var nodes: [String] { state.withLock { $0.nodes.values.sorted() } }
+    /// A command of this text goes on until it is released.
+    package func hold(_ text: String) {
+        state.withLock { state in _ = state.held.insert(text) }
+    }
+
+    package func release(_ text: String) {
+        let waiters = state.withLock { state in
+            state.held.remove(text)
+            let ended = state.running.filter { $0.value == text }.map(\.key)
+            for operation in ended { state.running[operation] = nil }
+            return ended.flatMap { state.waiting.removeValue(forKey: $0)?.values.map { $0 } ?? [] }
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    /// Waits until an operation does not run any more, or the task is cancelled.
+    private func end(of operation: OperationID) async {
+        let number = state.withLock { state in
+            state.lastWaiter += 1
+            return state.lastWaiter
+        }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isOver = state.withLock { state in
+                    guard state.running[operation] != nil, !Task.isCancelled else { return true }
+                    state.waiting[operation, default: [:]][number] = continuation
+                    return false
+                }
+                if isOver { continuation.resume() }
+            }
+        } onCancel: {
+            state.withLock { $0.waiting[operation]?.removeValue(forKey: number) }?.resume()
+        }
+    }
+
     /// Operations whose command was really started more than once.
     package var startedTwice: [OperationID] {
         state.withLock { state in state.runs.filter { $0.value > 1 }.map(\.key) }
@@ -67,9 +107,31 @@ package final class ScriptedDriver: Driver {
             state.log.append("run \(text) on \(node.name)")
             let exit = script(text, time)
             state.ended[operation] = exit
+            if state.held.contains(text) { state.running[operation] = text }
             return exit
         }
         guard let exit else { throw StepError(.lost, "\(node.name) does not exist") }
+        await end(of: operation)
+        if Task.isCancelled { throw StepError(.cancelled, "nobody waits for it any more") }
+        return exit
+    }
+
+    package func status(
+        of operation: OperationID,
+        on node: NodeHandle
+    ) async throws(StepError) -> OperationStatus {
+        state.withLock { state in
+            if state.running[operation] != nil { return .running }
+            return state.ended[operation].map { .ended($0) } ?? .neverStarted
+        }
+    }
+
+    package func attach(to operation: OperationID, on node: NodeHandle) async throws(StepError) -> ProcessExit {
+        guard let exit = state.withLock({ $0.ended[operation] }) else {
+            throw StepError(.unknown, "\(operation) was never started")
+        }
+        await end(of: operation)
+        if Task.isCancelled { throw StepError(.cancelled, "nobody waits for it any more") }
         return exit
     }
 

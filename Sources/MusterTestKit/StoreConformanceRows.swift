@@ -63,9 +63,12 @@ extension StoreConformance {
         Check("steps come back with every column") { subject in
             let store = try subject.make()
             var writer = try Writer(store)
-            var rows: [StepRow] = ActionKind.allCases.enumerated().map { place, kind in
+            // As many as the longest list of cases below.
+            let kinds = ActionKind.allCases
+            let count = max(kinds.count, StepState.allCases.count, StepError.Code.allCases.count)
+            var rows: [StepRow] = (0..<count).map { place in
                 var row = Sample.step(1, StepIndex(place))
-                row.spec.action = kind
+                row.spec.action = kinds[place % kinds.count]
                 return row
             }
             for (place, state) in StepState.allCases.enumerated() { rows[place].state = state }

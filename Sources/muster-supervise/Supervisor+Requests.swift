@@ -32,11 +32,15 @@ extension Supervisor {
                     answer(.started(pid: operation.main.pid))
                 }
             }
-        case .attach(let id):
+        case .attach(let id, let waits):
             if let record = records[id] {
                 answer(.ended(record))
             } else if let operation = operations[id] {
-                operation.waiters.append(waiter(.record))
+                if waits {
+                    operation.waiters.append(waiter(.record))
+                } else {
+                    answer(.started(pid: operation.main.pid))
+                }
             } else {
                 answer(.unknown)
             }

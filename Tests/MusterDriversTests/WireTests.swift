@@ -28,7 +28,7 @@ import Testing
 
     private static let requests: [SupervisorRequest.Body] = [
         .hello(version: 1), .start(spec, waits: true),
-        .start(OperationSpec(operation: "x", program: .shell("")), waits: false), .attach(operation: "o"),
+        .start(OperationSpec(operation: "x", program: .shell("")), waits: false), .attach(operation: "o", waits: true),
         .end(operation: "o", grace: 0), .powerOff(grace: 1), .powerOn(operation: "o"), .watch, .shutdown(grace: 2),
     ]
 

@@ -26,14 +26,14 @@ private final class Bench: Sendable {
 
     deinit { try? FileManager.default.removeItem(atPath: folder) }
 
-    func conductor(_ store: any Store) throws -> Conductor {
+    func conductor(_ store: any Store, secrets: [String: String] = [:]) throws -> Conductor {
         let driver = driver
         return try Conductor(
             store: store,
             state: StateDirectory(path: folder),
             identity: ConductorCore.Identity(host: "here", pid: 1, seed: 7),
             bell: bell,
-            surroundings: CommandBuilder.Surroundings(environment: [:], secret: { _ in nil }),
+            surroundings: CommandBuilder.Surroundings(environment: [:], secret: { secrets[$0] }),
             time: HostTime(),
             logger: Logger(label: "test"),
             makeDriver: { _ in driver }
@@ -147,6 +147,44 @@ private func attempts(_ store: any Store, _ row: PlanRow) throws -> [String] {
         let end = try await bench.finish("t", store, with: bench.conductor(store))
         #expect(try attempts(store, end) == expected)
         #expect(bench.driver.nodes == [])
+        #expect(bench.driver.startedTwice == [])
+    }
+
+    /// A conductor that lacks a secret waits for what still runs with it, and asks a person before it starts more.
+    @Test func aTakeOverWithoutASecretHarmsNothingThatRuns() async throws {
+        let bench = try Bench(script: outcomes)
+        let store = MemoryStore()
+        var spec = lab()
+        spec.groups[0].steps[1] = ProvisionStep(.run(Template(segments: [.literal("seed "), .secret("token")])))
+        spec.groups[0].steps.append(ProvisionStep(.run(Template(segments: [.literal("more "), .secret("token")]))))
+        _ = try store.submit(.submit(token: "t", spec: spec), at: Timestamp(rawValue: 1))
+        let seed = "seed \"$MUSTER_SECRET_TOKEN\""
+        bench.driver.hold(seed)
+        let first = try bench.conductor(store, secrets: ["token": "x"])
+        let running = Task { try await first.run(group: MultiThreadedEventLoopGroup.singleton) }
+        for await _ in bench.bell.listen() where bench.driver.log.contains("run \(seed) on db/0") { break }
+        first.stop()
+        try await running.value
+        let id = try #require(try store.plan(request: "t")).id
+        _ = try store.submit(.resume(id), at: Timestamp(rawValue: 2))
+        let second = try bench.conductor(store)
+        let next = Task { try await second.run(group: MultiThreadedEventLoopGroup.singleton) }
+        // It has found the command running when it waits for its end; then the command ends.
+        for await _ in bench.bell.listen()
+        where try store.events(after: 0, plan: id, limit: 1000)
+            .contains(where: { $0.kind == .planResumed })
+        { break }
+        bench.driver.release(seed)
+        for await _ in bench.bell.listen() where try store.plan(id)?.state == .paused { break }
+        second.stop()
+        try await next.value
+        let paused = try #require(try store.plan(id))
+        #expect(paused.reason?.contains("MUSTER_SECRET_TOKEN") == true)
+        let seeds = try store.steps(of: id).filter { $0.spec.action == .provision && $0.spec.b == 1 }
+        #expect(seeds.map(\.state) == [.success])
+        _ = try store.submit(.resume(id), at: Timestamp(rawValue: 3))
+        let end = try await bench.finish("t", store, with: bench.conductor(store, secrets: ["token": "x"]))
+        #expect(try attempts(store, end) == expected)
         #expect(bench.driver.startedTwice == [])
     }
 }

@@ -245,7 +245,8 @@ final class RunWatch: Sendable {
             switch error.code {
             case .exited: status = max(status, words.last.flatMap { Int32($0) } ?? 1)
             case .signalled: status = max(status, 128 + (words.last.flatMap { Int32($0) } ?? 0))
-            case .timedOut, .notStarted, .lost, .notReady, .unresolved, .refused, .cancelled, .file:
+            case .timedOut, .notStarted, .lost, .notReady, .unresolved, .refused, .cancelled, .file,
+                .missingSecret, .unknown:
                 Output.note("exec: \(printable(error.message))")
                 status = max(status, ExitCodes.execFailed)
             }

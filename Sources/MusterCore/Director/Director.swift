@@ -11,6 +11,8 @@ package struct Director: Sendable {
         /// This process itself asked for something.
         case submitted(PlanSubmission)
         case actEnded(Act, ActOutcome)
+        /// The answer to `Directive.inquire`.
+        case actFound(Act, ActStatus)
         case nodeLost(NodeID, reason: String)
         /// Time has passed: timers may be due.
         case woke
@@ -81,6 +83,9 @@ package struct Director: Sendable {
         case .actEnded(let act, let outcome):
             touched.insert(act.step.plan)
             runs[act.step.plan]?.actEnded(act, outcome, in: &context, into: &turn)
+        case .actFound(let act, let status):
+            touched.insert(act.step.plan)
+            runs[act.step.plan]?.actFound(act, status, in: &context, into: &turn)
         case .nodeLost(let node, let reason):
             guard let row = context.nodes[node], [.creating, .starting, .ready].contains(row.state) else { break }
             if let holder = row.heldBy, runs[holder] != nil {
@@ -92,6 +97,14 @@ package struct Director: Sendable {
         case .woke: break
         }
         fireTimers(into: &turn)
+    }
+
+    /// Asks what is true of all that may have been begun before this Director was made: first after it was loaded.
+    package mutating func settle(into turn: inout Turn) {
+        for id in runs.keys.sorted() {
+            touched.insert(id)
+            runs[id]?.settle(in: &context, into: &turn)
+        }
     }
 
     private mutating func fireTimers(into turn: inout Turn) {
@@ -147,7 +160,6 @@ package struct Director: Sendable {
         guard let run = runs[id] else { return }
         touched.insert(id)
         if run.isHeld {
-            runs[id]?.settle(into: &turn)
             // What a waiting `down` cancelled was interrupted with it.
             if run.plan.row.state == .pending { cancelRivals(of: id, run.spec, into: &turn) }
         }
@@ -159,7 +171,7 @@ package struct Director: Sendable {
         touched.insert(id)
         switch run.plan.row.state {
         case .pending: runs[id]?.halt("cancelled", nodes: &context.nodes, into: &turn)
-        case .paused where run.keepsMachines(failed: true):
+        case .paused where run.keepsMachines(failed: true) || run.plan.row.phase == .teardown:
             runs[id]?.halt("cancelled", nodes: &context.nodes, into: &turn)
         case .running, .paused:
             runs[id]?.cancel(nodes: &context.nodes, into: &turn)

@@ -37,7 +37,8 @@ package struct Act: Hashable, Sendable {
     package var spec: StepSpec
     /// The node it concerns, its own or the one it got from its pool.
     package var node: NodeID?
-    /// Whether it may have been started before a crash: the driver is asked what is true.
+    /// Whether another conductor may have begun it. Such an act is inquired first; performed, its end is only waited
+    /// for.
     package var isInDoubt: Bool
 
     package init(step: StepID, number: Int32, spec: StepSpec, node: NodeID?, isInDoubt: Bool) {
@@ -52,10 +53,33 @@ package struct Act: Hashable, Sendable {
 /// Something to do after the commit. Derived, never stored: after a crash it is derived again from the rows.
 package enum Directive: Hashable, Sendable {
     case perform(Act)
+    /// Ask the driver what is true of an act that may have been begun: `Director.Event.actFound` answers.
+    case inquire(Act)
     /// End what this act runs: TERM, and KILL after the grace. Its outcome still arrives.
     case interrupt(Act)
     /// Watch a node for the loss of its server or supervisor.
     case watch(NodeID)
+}
+
+/// What is true of an act that may have been begun by a conductor that is gone.
+package enum ActStatus: Hashable, Sendable {
+    case ended(ActOutcome)
+    case running
+    case neverStarted
+    /// Nobody can tell, for this reason.
+    case unknown(String)
+}
+
+/// What becomes of an act of which nobody can tell whether it was done.
+package enum ActRecovery: Hashable, Sendable {
+    /// Performed again, which finds what is there and makes up only for what is missing.
+    case reconcile
+    /// Performed again: twice does what once does.
+    case idempotent
+    /// Not performed again unless a person says so: the run pauses with the reason.
+    case never
+    /// Counted as lost to infrastructure, and repeated under another number.
+    case infra
 }
 
 /// What came of an act.

@@ -294,6 +294,8 @@ package struct EventRow: Hashable, Sendable {
         case planStopped = "plan.stopped"
         case stepStarted = "step.started"
         case stepRetrying = "step.retrying"
+        /// It was taken for started, and never was: it waits again.
+        case stepReturned = "step.returned"
         case stepSucceeded = "step.succeeded"
         case stepFailed = "step.failed"
         case stepSkipped = "step.skipped"

@@ -13,8 +13,12 @@ package struct StepError: Error, Hashable, Sendable, Codable, CustomStringConver
         case lost
         /// A readiness condition did not come to hold.
         case notReady = "not-ready"
-        /// A value could not be put into a command: a missing secret, an unknown field.
+        /// A value could not be put into a command: an unknown node or field.
         case unresolved
+        /// A secret that a command wants is not there. The run waits for a person who sets it.
+        case missingSecret = "missing-secret"
+        /// Whether it was done cannot be told, and doing it twice may harm. The run waits for a person.
+        case unknown
         /// The host refused something: no space, no permission.
         case refused
         /// Muster ended it because somebody asked.

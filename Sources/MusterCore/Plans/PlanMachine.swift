@@ -335,6 +335,19 @@ package struct PlanMachine: Sendable {
         enqueue(step)
     }
 
+    /// Takes back a start that came to nothing: the step waits as if it had never been started, for the same try.
+    mutating func takeBack(_ step: StepIndex, into turn: inout Turn) {
+        let i = Int(step)
+        precondition(states[i] == .running, "only a running step is taken back, not one that is \(states[i])")
+        turn.emit(.stepReturned, plan: row.id, step: step, node: node(of: step))
+        running -= 1
+        tries[i] -= 1
+        resources[i] = nil
+        if tries[i] == 0 { started[i] = nil }
+        set(step, .pending)
+        if waiting[i] <= 0 { enqueue(step) }
+    }
+
     /// Makes a step that failed, or was ended on request, start again.
     mutating func reopen(_ step: StepIndex) {
         guard states[Int(step)] == .error || states[Int(step)] == .cancelled else { return }

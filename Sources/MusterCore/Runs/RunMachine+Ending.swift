@@ -2,7 +2,7 @@ extension RunMachine {
     /// Nothing of the present part is left to do: pause, go on to the teardown, or stop.
     mutating func endPart(nodes: inout NodeTable, into turn: inout Turn) {
         if plan.row.phase == .teardown {
-            stop(nodes: &nodes, into: &turn)
+            if let reason = pauseReason { pause(reason, into: &turn) } else { stop(nodes: &nodes, into: &turn) }
         } else if plan.row.isCancelling {
             if !spec.verb.bringsUp {
                 cancelPending(into: &turn)
@@ -64,6 +64,10 @@ extension RunMachine {
             let spec = plan.spec(of: step)
             switch spec.action {
             case .attempt:
+                if plan.error(of: step)?.code.wantsPerson == true {
+                    plan.reopen(step)
+                    continue
+                }
                 // An attempt that was ended on request is repeated as another one; its own record stays.
                 guard state == .cancelled, suites[Int(spec.a)].tests[Int(spec.b)].outcome == nil else { continue }
                 guard Int(spec.c) == suites[Int(spec.a)].tests[Int(spec.b)].attempts else { continue }
@@ -124,7 +128,7 @@ extension RunMachine {
         advance(nodes: &nodes, into: &turn)
     }
 
-    private var busySteps: [StepIndex] { busy.values.sorted() }
+    var busySteps: [StepIndex] { busy.values.sorted() }
 
     /// Gives up on the run at once. What still runs is ended; its outcomes are not waited for. Machines stay.
     mutating func halt(_ reason: String?, nodes: inout NodeTable, into turn: inout Turn) {
@@ -218,6 +222,7 @@ extension RunMachine {
             node.createdBy == id && place(of: node).map { groups[$0.group].slots[$0.slot].wasUp } != true
         }
         plan.row.phase = .teardown
+        pauseReason = nil
         plan.rowIsDirty = true
         plan.gateIsOpen = true
         guard !mine.isEmpty else { return }

@@ -8,6 +8,10 @@ extension RunMachine {
         into turn: inout Turn
     ) {
         let spec = plan.spec(of: step)
+        if lost == nil, let error = outcome.error, error.code.wantsPerson {
+            stopForPerson(step, error, in: &context, into: &turn)
+            return
+        }
         switch spec.action {
         case .noop, .barrier: plan.finish(step, .success, into: &turn)
         case .provision, .ready: provisioned(step, outcome, lost: lost, in: &context, into: &turn)
@@ -126,7 +130,7 @@ extension RunMachine {
     }
 
     /// Puts a node back among the free ones of its group, when it is still good.
-    private mutating func giveBack(_ node: NodeID?, in context: inout RunContext, into turn: inout Turn) {
+    mutating func giveBack(_ node: NodeID?, in context: inout RunContext, into turn: inout Turn) {
         guard let node, let row = context.nodes[node], let (group, slot) = place(of: row) else { return }
         if row.state == .ready {
             if groups[group].pool >= 0 { plan.addNode(node, toPool: groups[group].pool) }

@@ -117,8 +117,10 @@ extension RunMachine {
     /// A failure that the lab wants a person for, when there is one.
     private func pausingFailure() -> String? {
         for step in 0..<StepIndex(plan.count) where plan.state(of: step) == .error {
-            let step = step
             let stepSpec = plan.spec(of: step)
+            if let error = plan.error(of: step), error.code.wantsPerson {
+                return "\(label(of: step)): \(error.message)"
+            }
             guard stepSpec.action == .provision || stepSpec.action == .ready else { continue }
             let group = spec.groups[Int(stepSpec.a)]
             let own = stepSpec.action == .provision ? group.steps[Int(stepSpec.b)].onFailure : nil
@@ -126,15 +128,5 @@ extension RunMachine {
             return "\(label(of: step)) failed: \(plan.error(of: step)?.message ?? "")"
         }
         return nil
-    }
-
-    /// Performs again what may have been started before the crash: the drivers find what is true.
-    mutating func settle(into turn: inout Turn) {
-        for step in 0..<StepIndex(plan.count) where plan.state(of: step) == .running {
-            let act = plan.act(of: step, isInDoubt: true)
-            turn.directives.append(.perform(act))
-            let isEnding = plan.row.isCancelling && plan.row.phase == .main && act.spec.action.isEndedByCancel
-            if isEnding || act.node.map({ lost[$0] != nil }) == true { turn.directives.append(.interrupt(act)) }
-        }
     }
 }

@@ -127,6 +127,8 @@ extension StepError.Code: StoredAsNumber {
         case .refused: 7
         case .cancelled: 8
         case .file: 9
+        case .missingSecret: 10
+        case .unknown: 11
         }
     }
 }
@@ -191,6 +193,7 @@ extension EventRow.Kind: StoredAsNumber {
         case .nodeGone: 22
         case .nodeReplaced: 23
         case .attemptEnded: 24
+        case .stepReturned: 25
         }
     }
 }

@@ -57,7 +57,12 @@ package struct DirectorHarness {
     /// How many acts may be under way at once, by plan, as seen.
     package private(set) var worksMax = 0
 
+    /// What a driver says of an act in doubt; nil for the truth.
+    package var statusScript: ((Act) -> ActStatus?)?
     private var ownViolations: [String] = []
+    /// What was ever begun.
+    private var begun: Set<Operation> = []
+    private var isSettled = true
     private var endings: [Operation: Ending] = [:]
     private var lostNodes: [NodeID: String] = [:]
     private var lastRequest: Int64 = 0
@@ -74,13 +79,19 @@ package struct DirectorHarness {
     /// One turn: all that arrived is decided, the rows are stored, and the directives begin.
     package mutating func turn(_ events: [Director.Event]) {
         var turn = Turn(now: now, epoch: 1)
+        if !isSettled {
+            isSettled = true
+            director.settle(into: &turn)
+        }
         for event in events { director.handle(event, into: &turn) }
         director.handle(.woke, into: &turn)
         director.close(&turn)
         rows.apply(turn)
+        var inquired: [Act] = []
         for directive in turn.directives {
             switch directive {
             case .perform(let act): begin(act)
+            case .inquire(let act): inquired.append(act)
             case .interrupt(let act):
                 for i in works.indices where Operation(works[i].act) == Operation(act) { works[i].isInterrupted = true }
             case .watch: break
@@ -88,10 +99,19 @@ package struct DirectorHarness {
         }
         turns += 1
         worksMax = max(worksMax, works.count)
+        let answers = inquired.map { Director.Event.actFound($0, status(of: $0)) }
+        if !answers.isEmpty { self.turn(answers) }
         afterTurn?(&self)
     }
 
+    /// What is true of an act in doubt: one that was begun goes on, whoever began it.
+    private func status(of act: Act) -> ActStatus {
+        if let reason = statusScript?(act) { return reason }
+        return begun.contains(Operation(act)) ? .running : .neverStarted
+    }
+
     private mutating func begin(_ act: Act) {
+        let isNew = begun.insert(Operation(act)).inserted
         let spec = rows.specs[act.step.plan]
         let name = act.node.flatMap { rows.nodes[$0]?.name }
         let creator = act.node.flatMap { rows.nodes[$0]?.createdBy }.flatMap { rows.specs[$0] }
@@ -101,7 +121,7 @@ package struct DirectorHarness {
             if !act.isInDoubt { ownViolations.append("\(label) is performed twice at once") }
             return
         }
-        if !act.isInDoubt {
+        if isNew {
             story.append("▶ \(label)" + (act.spec.pool >= 0 ? " on \(name?.description ?? "nothing")" : ""))
         }
         if act.spec.pool >= 0 && act.node == nil { ownViolations.append("\(label) got no node from its pool") }
@@ -219,6 +239,9 @@ package struct DirectorHarness {
         }
     }
 
+    /// Lets operations end as the script says now, also those whose end it has said before.
+    package mutating func forgetEndings() { endings = [:] }
+
     // MARK: Restart
 
     /// The conductor is killed and another one starts: what is not in the rows is forgotten. Acts go on under their
@@ -228,11 +251,12 @@ package struct DirectorHarness {
         let hook = afterTurn
         afterTurn = nil
         director = Director(rows.snapshot(), host: "here", seed: seed &+ UInt64(turns))
+        isSettled = false
         // As the conductor does, what was lost meanwhile is told before anything else.
         let lost = director.watchedNodes.compactMap { node in
             lostNodes[node.id].map { Director.Event.nodeLost(node.id, reason: $0) }
         }
-        if !lost.isEmpty { turn(lost) }
+        turn(lost)
         afterTurn = hook
     }
 

@@ -114,7 +114,7 @@ struct TerminalStage {
 
     private mutating func take(_ directive: Directive) {
         switch directive {
-        case .watch: break
+        case .watch, .inquire: break
         case .perform(let act):
             let (length, outcome) = script(director.run(act.step.plan)?.label(of: act.step.index) ?? "", act.number)
             pending.append((now + length, act, outcome))

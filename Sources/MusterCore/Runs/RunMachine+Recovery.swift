@@ -1,0 +1,131 @@
+extension RunMachine {
+    /// Asks what is true of every act that may have been begun by a conductor that is gone.
+    ///
+    /// Acts that leave no record on their node are safe to repeat: those wait to be started again.
+    mutating func settle(in context: inout RunContext, into turn: inout Turn) {
+        for step in busySteps where plan.state(of: step) == .running {
+            inquire(step, in: &context, into: &turn)
+        }
+        // Steps without a node.
+        guard plan.running > busy.count else { return }
+        for step in 0..<StepIndex(plan.count) where plan.state(of: step) == .running && plan.node(of: step) == nil {
+            inquire(step, in: &context, into: &turn)
+        }
+    }
+
+    private mutating func inquire(_ step: StepIndex, in context: inout RunContext, into turn: inout Turn) {
+        if isRecorded(step) {
+            turn.directives.append(.inquire(plan.act(of: step, isInDoubt: true)))
+        } else {
+            takeBack(step, in: &context, into: &turn)
+        }
+    }
+
+    /// What the driver says of an act in doubt. An answer about a step that has ended since is a benign race.
+    mutating func actFound(_ act: Act, _ status: ActStatus, in context: inout RunContext, into turn: inout Turn) {
+        let step = act.step.index
+        guard step < plan.count, plan.state(of: step) == .running, plan.tries(of: step) == act.number else { return }
+        switch status {
+        case .ended(let outcome): actEnded(act, outcome, in: &context, into: &turn)
+        case .running:
+            let act = plan.act(of: step, isInDoubt: true)
+            turn.directives.append(.perform(act))
+            let isEnding = plan.row.isCancelling && plan.row.phase == .main && act.spec.action.isEndedByCancel
+            if isEnding || act.node.map({ lost[$0] != nil }) == true { turn.directives.append(.interrupt(act)) }
+        case .neverStarted:
+            takeBack(step, in: &context, into: &turn)
+            advance(nodes: &context.nodes, into: &turn)
+        case .unknown(let reason):
+            switch recovery(of: step) {
+            case .reconcile, .idempotent:
+                takeBack(step, in: &context, into: &turn)
+                advance(nodes: &context.nodes, into: &turn)
+            case .infra: actEnded(act, .failed(StepError(.lost, reason)), in: &context, into: &turn)
+            case .never:
+                let message = "nobody can tell whether it was done, and it is not repeated by itself (\(reason))"
+                actEnded(act, .failed(StepError(.unknown, message)), in: &context, into: &turn)
+            }
+        }
+    }
+
+    /// A step that was taken for running waits again; the node it had from its pool is free.
+    private mutating func takeBack(_ step: StepIndex, in context: inout RunContext, into turn: inout Turn) {
+        let node = plan.node(of: step)
+        if let node {
+            if busy[node] == step { busy[node] = nil }
+            lost[node] = nil
+        }
+        let isPooled = plan.spec(of: step).pool >= 0
+        plan.takeBack(step, into: &turn)
+        if isPooled { giveBack(node, in: &context, into: &turn) }
+    }
+
+    /// Whether its operation leaves a record on its node, so that a driver can tell what came of it.
+    private func isRecorded(_ step: StepIndex) -> Bool {
+        switch plan.spec(of: step).action {
+        case .provision:
+            switch provisionKind(step) {
+            case .process, .run: true
+            case .files, nil: false
+            }
+        case .undo, .before, .after, .attempt, .exec: true
+        case .barrier, .noop, .ready, .destroy: false
+        }
+    }
+
+    /// What becomes of an act of which nobody can tell whether it was done.
+    func recovery(of step: StepIndex) -> ActRecovery {
+        switch plan.spec(of: step).action {
+        case .provision:
+            switch provisionKind(step) {
+            case .process: .reconcile
+            case .files, nil: .idempotent
+            case .run: .never
+            }
+        case .destroy: .reconcile
+        case .barrier, .noop, .ready: .idempotent
+        case .undo, .before, .after, .exec: .never
+        case .attempt: .infra
+        }
+    }
+
+    private func provisionKind(_ step: StepIndex) -> ProvisionStep.Kind? {
+        let spec = plan.spec(of: step)
+        guard self.spec.groups.indices.contains(Int(spec.a)) else { return nil }
+        let steps = self.spec.groups[Int(spec.a)].steps
+        return steps.indices.contains(Int(spec.b)) ? steps[Int(spec.b)].kind : nil
+    }
+
+    /// Nothing new starts, and when what runs has ended the run pauses: only a person can mend this.
+    mutating func stopForPerson(
+        _ step: StepIndex,
+        _ error: StepError,
+        in context: inout RunContext,
+        into turn: inout Turn
+    ) {
+        let node = plan.node(of: step)
+        let spec = plan.spec(of: step)
+        if plan.row.isCancelling, plan.row.phase == .main {
+            plan.finish(step, .cancelled, error: error, into: &turn)
+        } else {
+            plan.finish(step, .error, error: error, into: &turn)
+            pauseReason = "\(label(of: step)): \(error.message)"
+            plan.gateIsOpen = false
+            if let node, spec.action.isBringingUp, context.nodes[node]?.state != .lost {
+                context.nodes.move(node, to: .failed, reason: error.message, plan: id, into: &turn)
+            }
+        }
+        if spec.pool >= 0 { giveBack(node, in: &context, into: &turn) }
+    }
+}
+
+extension StepError.Code {
+    /// Whether nothing but a person can make the step succeed.
+    package var wantsPerson: Bool {
+        switch self {
+        case .missingSecret, .unknown: true
+        case .exited, .signalled, .timedOut, .notStarted, .lost, .notReady, .unresolved, .refused, .cancelled, .file:
+            false
+        }
+    }
+}
