@@ -238,6 +238,7 @@ private struct MemoryRows {
             guard let row = plans[id] else { continue }
             guard let spec = specs[id] else {
                 snapshot.broken[id] = "its request is missing"
+                snapshot.brokenRows[id] = row
                 continue
             }
             let plan = Snapshot.Plan(
@@ -249,6 +250,7 @@ private struct MemoryRows {
             )
             if let problem = PlanValidation.problem(in: plan) {
                 snapshot.broken[id] = problem
+                snapshot.brokenRows[id] = row
             } else {
                 snapshot.plans.append(plan)
             }
@@ -260,7 +262,9 @@ private struct MemoryRows {
             } else {
                 let message = "node \(node.name) (\(node.id.rawValue)): its request is missing"
                 for plan in [node.createdBy, node.heldBy].compactMap(\.self) {
-                    snapshot.plans.removeAll { $0.row.id == plan }
+                    if let place = snapshot.plans.firstIndex(where: { $0.row.id == plan }) {
+                        snapshot.brokenRows[plan] = snapshot.plans.remove(at: place).row
+                    }
                     if snapshot.broken[plan] == nil { snapshot.broken[plan] = message }
                 }
             }

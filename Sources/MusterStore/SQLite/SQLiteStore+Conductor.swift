@@ -67,8 +67,10 @@ private struct SnapshotLoading {
         let attempts = try PreparedStatement(connection, ReaderSQL.attempts)
         while try plans.step() {
             let id = PlanID(plans.int(0))
+            var readable: PlanRow?
             do {
                 let row = try plans.plan()
+                readable = row
                 let plan = Snapshot.Plan(
                     row: row,
                     spec: try spec(of: id),
@@ -81,6 +83,7 @@ private struct SnapshotLoading {
                 snapshot.plans.append(plan)
             } catch let error as BrokenRow {
                 snapshot.broken[id] = error.message
+                snapshot.brokenRows[id] = readable
             } catch let error as StoreError {
                 throw error
             } catch {
@@ -111,7 +114,9 @@ private struct SnapshotLoading {
     }
 
     private mutating func leaveAlone(_ plan: PlanID, _ message: String) {
-        snapshot.plans.removeAll { $0.row.id == plan }
+        if let place = snapshot.plans.firstIndex(where: { $0.row.id == plan }) {
+            snapshot.brokenRows[plan] = snapshot.plans.remove(at: place).row
+        }
         if snapshot.broken[plan] == nil { snapshot.broken[plan] = message }
     }
 
