@@ -56,6 +56,10 @@ package final class MemoryStore: Store {
         try withRows { $0.submit(request) }
     }
 
+    package func withdraw(request id: Int64) throws(StoreError) -> Bool {
+        try withRows { $0.withdraw(id) }
+    }
+
     package func requests(after id: Int64) throws(StoreError) -> [RequestRow] {
         try withRows { $0.inbox.filter { $0.id > id } }
     }
@@ -136,6 +140,12 @@ private struct MemoryRows {
         return lastRequest
     }
 
+    mutating func withdraw(_ request: Int64) -> Bool {
+        guard let place = inbox.firstIndex(where: { $0.id == request }) else { return false }
+        inbox.remove(at: place)
+        return true
+    }
+
     // MARK: Writing
 
     func check(_ turn: Turn) throws(StoreError) {
@@ -159,6 +169,10 @@ private struct MemoryRows {
             } else if !isThere {
                 throw StoreError.missing(step)
             }
+        }
+        if !turn.requestsDone.isEmpty {
+            var open = Set(inbox.map(\.id))
+            for request in turn.requestsDone where open.remove(request) == nil { throw StoreError.withdrawn(request) }
         }
         var last = Int64(events.count)
         for event in turn.events {

@@ -24,6 +24,10 @@ extension SQLiteStore {
         return try write { writer throws(StoreError) in try writer.submit(text, at: now) }
     }
 
+    package func withdraw(request id: Int64) throws(StoreError) -> Bool {
+        try write { writer throws(StoreError) in try writer.withdraw(id) }
+    }
+
     package func load() throws(StoreError) -> Snapshot {
         try read { connection throws(StoreError) in
             var loading = SnapshotLoading(connection)
