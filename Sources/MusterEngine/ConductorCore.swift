@@ -82,8 +82,15 @@ package struct ConductorCore {
     }
 
     private mutating func readRequests(into turn: inout Turn) throws(StoreError) {
+        var tokens: Set<String> = []
         for row in try store.requests(after: lastRequest) {
             lastRequest = row.id
+            // One token is one run, however often it is asked for. That it was answered in an earlier turn, the store
+            // says by refusing this one; `recover` looks it up then.
+            if case .submit(let token, _) = row.request, !tokens.insert(token).inserted {
+                turn.requestsDone.append(row.id)
+                continue
+            }
             switch row.request {
             case .resume(let id), .cancel(let id): wanted.insert(id)
             case .submit, .halt: break
@@ -110,8 +117,16 @@ package struct ConductorCore {
             director.handle(.requested(RequestRow(id: 0, request: .resume(id))), into: &turn)
         }
         turn.requestsDone.removeAll()
+        var tokens: Set<String> = []
         for row in try store.requests(after: 0) {
             lastRequest = row.id
+            if case .submit(let token, _) = row.request {
+                let isKnown = try store.plan(request: token) != nil
+                if isKnown || !tokens.insert(token).inserted {
+                    turn.requestsDone.append(row.id)
+                    continue
+                }
+            }
             director.handle(.requested(row), into: &turn)
         }
         director.close(&turn)

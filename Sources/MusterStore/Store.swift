@@ -30,6 +30,12 @@ package protocol Store: AnyObject, Sendable {
     /// Puts a request into the conductor's inbox, durably; returns its number.
     func submit(_ request: Request, at now: Timestamp) throws(StoreError) -> Int64
 
+    /// Takes a request back that no turn has answered. False when it was answered already, or taken back.
+    ///
+    /// A turn that answers a request which was taken back meanwhile is refused whole: of two who race for it, exactly
+    /// one gets it.
+    func withdraw(request id: Int64) throws(StoreError) -> Bool
+
     /// Requests with a higher number than `id` that no turn has answered, in order.
     func requests(after id: Int64) throws(StoreError) -> [RequestRow]
 

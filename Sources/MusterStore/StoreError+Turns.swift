@@ -27,6 +27,10 @@ extension StoreError {
         StoreError(.failed, "the request \(plan.request) already made another run; nothing was written")
     }
 
+    static func withdrawn(_ request: Int64) -> StoreError {
+        StoreError(.failed, "request \(request) was taken back, or answered before; nothing was written")
+    }
+
     static func twice(_ what: String) -> StoreError {
         StoreError(.failed, "\(what) is in the store already; nothing was written")
     }

@@ -1,6 +1,6 @@
 package import MusterCore
 package import MusterStore
-import Synchronization
+package import Synchronization
 
 /// A store whose commits fail as a script or chance says; everything else goes through.
 ///
@@ -38,6 +38,8 @@ package final class FaultyStore: Store {
     }
 
     package let base: any Store
+    /// Called at the beginning of each commit: what others do just then.
+    package let beforeCommit = Mutex<(@Sendable () -> Void)?>(nil)
     private let state: Mutex<State>
 
     /// - Parameter script: what happens to the n-th commit, from 1; the others succeed.
@@ -60,6 +62,7 @@ package final class FaultyStore: Store {
     package var commits: Int { state.withLock { $0.commits } }
 
     package func commit(_ turn: borrowing Turn) throws(StoreError) {
+        beforeCommit.withLock { $0 }?()
         let fault = state.withLock { state -> Fault? in
             state.commits += 1
             let fault = state.source.fault(ofCommit: state.commits)
@@ -88,6 +91,7 @@ package final class FaultyStore: Store {
     package func submit(_ request: Request, at now: Timestamp) throws(StoreError) -> Int64 {
         try base.submit(request, at: now)
     }
+    package func withdraw(request id: Int64) throws(StoreError) -> Bool { try base.withdraw(request: id) }
     package func requests(after id: Int64) throws(StoreError) -> [RequestRow] { try base.requests(after: id) }
     package func plans(lab: String?, limit: Int) throws(StoreError) -> [PlanRow] {
         try base.plans(lab: lab, limit: limit)

@@ -36,6 +36,28 @@ extension StoreConformance {
             try demand(second > first, "request \(second) came after \(first)")
             try equal(store.requests(after: first).map(\.id), [second], "the second request")
         },
+        Check("a request is taken back or answered, never both") { subject in
+            let store = try subject.make()
+            let client = try subject.join(store)
+            var writer = try Writer(store)
+            let first = try client.submit(.cancel(PlanID(1)), at: Sample.at)
+            let second = try client.submit(.halt(PlanID(2)), at: Sample.at)
+            try demand(client.withdraw(request: first), "the first was not taken back")
+            try demand(!store.withdraw(request: first), "the first was taken back twice")
+            try equal(store.requests(after: 0).map(\.id), [second], "the inbox")
+            // The conductor has read both before.
+            try refused(nil, "an answer to what was taken back") { () throws(StoreError) in
+                try writer.commit {
+                    $0.plans = [Sample.plan(1)]
+                    $0.requestsDone = [second, first]
+                }
+            }
+            try equal(store.plan(PlanID(1)), nil, "the plan of that turn")
+            try equal(store.requests(after: 0).map(\.id), [second], "the inbox after it")
+            try writer.commit { $0.requestsDone = [second] }
+            try demand(!client.withdraw(request: second), "what was answered was taken back")
+            try demand(!client.withdraw(request: 4711), "what never was, was taken back")
+        },
         Check("a fenced turn answers no request") { subject in
             let store = try subject.make()
             var old = try Writer(store)

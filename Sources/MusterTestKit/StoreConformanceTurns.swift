@@ -174,6 +174,16 @@ extension StoreConformance {
             try equal(snapshot.plans.map(\.row.id.rawValue), [1], "the plans that are whole")
             try equal(snapshot.broken.keys.map(\.rawValue).sorted(), [2, 3, 4, 5, 6, 7, 8, 9], "those that are not")
             for (plan, message) in snapshot.broken { try demand(!message.isEmpty, "no word about \(plan)") }
+            try equal(
+                snapshot.brokenRows.values.sorted { $0.id < $1.id },
+                (2...8).map { Sample.plan($0) },
+                "the rows by which they can be given up on"
+            )
+            for number in 1...8 as ClosedRange<Int64> where number != 1 {
+                try demand(store.flaw(of: Sample.plan(number)) != nil, "a reader finds no flaw in plan \(number)")
+            }
+            try equal(store.flaw(of: Sample.plan(1)), nil, "the flaw of a sound plan")
+            try equal(store.flaw(of: Sample.plan(9, state: .stopped)), nil, "the flaw of one that has stopped")
             try equal(snapshot.nodes.map(\.id.rawValue), [1, 3], "nodes whose makers' requests are there")
         },
     ]

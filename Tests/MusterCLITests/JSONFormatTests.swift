@@ -19,6 +19,12 @@ import Testing
         }
     }
 
+    @Test func everyCodeOfARefusalIsDocumented() {
+        for code in Refusal.Reason.codes {
+            #expect(Self.page.contains("| `\(code)` |"), "docs/formats/json.md does not name \(code)")
+        }
+    }
+
     @Test func everyVerbIsDocumented() {
         let verbs = MusterCommand.configuration.groupedSubcommands.flatMap(\.subcommands)
         #expect(verbs.count >= 17)
@@ -38,6 +44,9 @@ import Testing
             epoch: 1,
             createdAt: Timestamp(rawValue: 0)
         )
+        let broken = try JSONEncoder().encode(JSONShape.Run(row, isConducted: false, flaw: "step 0 is missing"))
+        #expect(String(decoding: broken, as: UTF8.self).contains("\"broken\":\"step 0 is missing\""))
+        #expect(Self.page.contains("`broken`"))
         let data = try JSONEncoder().encode(JSONShape.Run(row, isConducted: false))
         let fields = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
         for key in fields.keys { #expect(Self.page.contains(key), "docs/formats/json.md does not name \(key)") }

@@ -115,6 +115,53 @@ private func attempts(_ store: any Store, _ row: PlanRow) throws -> [String] {
         }
     }
 
+    /// One token is one run: asked for in one turn, in a later one, and again after the run has ended.
+    @Test func whatIsAskedForTwiceIsDoneOnce() async throws {
+        let bench = try Bench(script: outcomes)
+        let store = MemoryStore()
+        let core = { () throws -> ConductorCore in
+            try ConductorCore(
+                store: store,
+                identity: ConductorCore.Identity(host: "here", pid: 1, seed: 7),
+                time: HostTime()
+            )
+        }
+        var first = try core()
+        for _ in 0..<2 { _ = try store.submit(.submit(token: "t", spec: lab()), at: Timestamp(rawValue: 1)) }
+        #expect(try first.takeTurn([.requestsArrived]).isEmpty == false)
+        #expect(try store.requests(after: 0) == [])
+        _ = try store.submit(.submit(token: "t", spec: lab()), at: Timestamp(rawValue: 1))
+        _ = try first.takeTurn([.requestsArrived])
+        #expect(try store.requests(after: 0) == [])
+        #expect(try store.plans(lab: nil, limit: 9).count == 1)
+        let row = try #require(try store.plan(request: "t"))
+        _ = try store.submit(.resume(row.id), at: Timestamp(rawValue: 2))
+        #expect(try await bench.finish("t", store, with: bench.conductor(store)).state == .stopped)
+        _ = try store.submit(.submit(token: "t", spec: lab()), at: Timestamp(rawValue: 3))
+        var last = try core()
+        #expect(try last.takeTurn([.requestsArrived]).isEmpty)
+        #expect(try store.requests(after: 0) == [])
+        #expect(try store.plans(lab: nil, limit: 9).count == 1)
+    }
+
+    /// A request that is taken back just when the conductor has read it is not done, and what came with it is.
+    @Test func aRequestThatIsTakenBackIsNotDone() throws {
+        let base = MemoryStore()
+        let store = FaultyStore(base, script: [:])
+        var core = try ConductorCore(
+            store: store,
+            identity: ConductorCore.Identity(host: "here", pid: 1, seed: 7),
+            time: HostTime()
+        )
+        let taken = try store.submit(.submit(token: "a", spec: lab()), at: Timestamp(rawValue: 1))
+        _ = try store.submit(.submit(token: "b", spec: lab()), at: Timestamp(rawValue: 1))
+        store.beforeCommit.withLock { $0 = { _ = try? base.withdraw(request: taken) } }
+        #expect(try core.takeTurn([.requestsArrived]).isEmpty == false)
+        #expect(try store.plan(request: "a") == nil)
+        #expect(try store.plan(request: "b")?.state == .running)
+        #expect(try store.requests(after: 0) == [])
+    }
+
     @Test func aFullDiskEndsTheConductorAndLosesNothing() async throws {
         let bench = try Bench(script: outcomes)
         let path = bench.folder + "/muster.db"

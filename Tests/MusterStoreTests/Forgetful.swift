@@ -11,6 +11,7 @@ final class Forgetful: Store {
     func load() throws(StoreError) -> Snapshot { try base.load() }
     func commit(_ turn: borrowing Turn) throws(StoreError) {}
     func submit(_ request: Request, at now: Timestamp) throws(StoreError) -> Int64 { 1 }
+    func withdraw(request id: Int64) throws(StoreError) -> Bool { false }
     func requests(after id: Int64) throws(StoreError) -> [RequestRow] { [] }
     func plans(lab: String?, limit: Int) throws(StoreError) -> [PlanRow] { [] }
     func plan(_ id: PlanID) throws(StoreError) -> PlanRow? { nil }

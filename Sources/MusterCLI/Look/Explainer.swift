@@ -60,11 +60,18 @@ struct Explainer {
     // MARK: Runs
 
     private func run(_ row: PlanRow) throws -> Explanation {
+        let flaw = try lookup.read { () throws(StoreError) in try store.flaw(of: row) }
         var answer = Explanation(
             thing: RunName(row.id).description,
-            state: row.stateText(isConducted: isConducted),
+            state: row.stateText(isConducted: isConducted, flaw: flaw),
             since: (row.endedAt ?? row.startedAt ?? row.createdAt).rfc3339
         )
+        if let flaw {
+            let text = "\(flaw); nothing can go on with it"
+            answer.because.append(.init(thing: answer.thing, state: answer.state, text: text))
+            answer.youCan = ["muster halt \(RunName(row.id))", "muster down"]
+            return answer
+        }
         if let reason = row.reason {
             answer.because.append(.init(thing: answer.thing, state: answer.state, text: reason))
         }
@@ -175,7 +182,9 @@ struct RunRecord {
     let steps: [StepRow]
     let timers: [TimerRow]
 
+    /// nil when it is not there, or its rows are broken: `why` of the run itself says what is wrong with them.
     init?(_ row: PlanRow, store: any Store, lookup: RunLookup) throws {
+        guard try lookup.read({ () throws(StoreError) in try store.flaw(of: row) }) == nil else { return nil }
         guard let spec = try lookup.read({ () throws(StoreError) in try store.spec(of: row.id) }) else { return nil }
         self.row = row
         self.spec = spec

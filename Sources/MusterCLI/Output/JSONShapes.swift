@@ -12,26 +12,29 @@ enum JSONShape {
         var result: String
         var phase: String
         var interrupted: Bool
+        /// What is wrong with its rows.
+        var broken: String?
         var reason: String?
         var createdAt: String
         var startedAt: String?
         var endedAt: String?
 
         enum CodingKeys: String, CodingKey {
-            case run, verb, lab, state, result, phase, interrupted, reason
+            case run, verb, lab, state, result, phase, interrupted, broken, reason
             case createdAt = "created_at"
             case startedAt = "started_at"
             case endedAt = "ended_at"
         }
 
-        init(_ row: PlanRow, isConducted: Bool) {
+        init(_ row: PlanRow, isConducted: Bool, flaw: String? = nil) {
+            broken = flaw
             run = RunName(row.id).description
             verb = row.verb.rawValue
             lab = row.lab
             state = row.state.rawValue
             result = row.result.rawValue
             phase = row.phase.rawValue
-            interrupted = row.isInterrupted(isConducted: isConducted)
+            interrupted = flaw == nil && row.isInterrupted(isConducted: isConducted)
             reason = row.reason
             createdAt = row.createdAt.rfc3339
             startedAt = row.startedAt?.rfc3339
@@ -115,7 +118,8 @@ extension PlanRow {
     func isInterrupted(isConducted: Bool) -> Bool { (state == .running || state == .pending) && !isConducted }
 
     /// Its state in a word for people.
-    func stateText(isConducted: Bool) -> String {
+    func stateText(isConducted: Bool, flaw: String? = nil) -> String {
+        if flaw != nil { return "broken" }
         if isInterrupted(isConducted: isConducted) { return "interrupted" }
         return state == .stopped ? result.rawValue : state.rawValue
     }

@@ -25,24 +25,32 @@ struct Runs: AsyncParsableCommand {
             try session.store.plans(lab: nil, limit: limit)
         }
         let isConducted = StateLock.isHeld(session.state)
+        var flaws: [PlanID: String] = [:]
+        for row in rows {
+            flaws[row.id] = try RunLookup(store: session.store).read { () throws(StoreError) in
+                try session.store.flaw(of: row)
+            }
+        }
         if options.json {
-            Output.json(
-                JSONShape.List(name: "runs", elements: rows.map { JSONShape.Run($0, isConducted: isConducted) })
-            )
-            return
+            let runs = rows.map { JSONShape.Run($0, isConducted: isConducted, flaw: flaws[$0.id]) }
+            return Output.json(JSONShape.List(name: "runs", elements: runs))
         }
         guard !rows.isEmpty else { return Output.line("no runs yet: muster up, muster test") }
         var table = TextTable(header: ["RUN", "VERB", "LAB", "STATE", "STARTED", "TOOK", "NOTE"])
         for row in rows {
             let took = row.endedAt.map { ($0 - (row.startedAt ?? row.createdAt)).shortText } ?? ""
             table.add([
-                RunName(row.id).description, row.verb.rawValue, row.lab, row.stateText(isConducted: isConducted),
-                String(row.createdAt.rfc3339.prefix(19)) + "Z", took, printable(row.reason ?? ""),
+                RunName(row.id).description, row.verb.rawValue, row.lab,
+                row.stateText(isConducted: isConducted, flaw: flaws[row.id]),
+                String(row.createdAt.rfc3339.prefix(19)) + "Z", took, printable(flaws[row.id] ?? row.reason ?? ""),
             ])
         }
         Output.lines(table.lines)
-        if let row = rows.first(where: { $0.isInterrupted(isConducted: isConducted) }) {
+        if let row = rows.first(where: { $0.isInterrupted(isConducted: isConducted) && flaws[$0.id] == nil }) {
             Output.line("interrupted; next: muster resume \(RunName(row.id))")
+        }
+        if let row = rows.first(where: { flaws[$0.id] != nil }) {
+            Output.line("broken; nothing can go on with it; to end it: muster halt \(RunName(row.id))")
         }
     }
 }

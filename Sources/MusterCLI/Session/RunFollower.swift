@@ -22,15 +22,18 @@ actor RunFollower {
     /// How a watched thing stands after a look at the store.
     enum Look: Sendable { case goesOn, isOver }
 
-    /// Puts a request into the store and wakes who conducts.
-    func ask(_ request: Request) throws {
+    /// Puts a request into the store and wakes who conducts; returns the request's number.
+    @discardableResult
+    func ask(_ request: Request) throws -> Int64 {
+        let number: Int64
         do {
-            _ = try session.store.submit(request, at: HostTime().now())
+            number = try session.store.submit(request, at: HostTime().now())
         } catch {
             throw CLIError(error.message, exitCode: error.code.exitCode)
         }
         conductor?.poke()
         link?.poke()
+        return number
     }
 
     /// Looks at the store after every wake-up until `look` says that it is over, or the task is cancelled.

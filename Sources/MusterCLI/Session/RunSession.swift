@@ -72,7 +72,8 @@ struct RunSession {
             run: run,
             after: begin
         )
-        if let request { try await follower.ask(request) }
+        try watch.examine()
+        if let request { watch.await(try await follower.ask(request)) }
         // Both only wait for others; cancelled when the run is over, and the program ends after that.
         let listening = Task {
             var endings = 0

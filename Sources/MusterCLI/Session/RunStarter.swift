@@ -32,7 +32,8 @@ struct RunStarter {
                 "going on with run \(RunName(unfinished.id)); to begin another: muster \(spec.verb.rawValue) --new"
             )
         }
-        if let stored = try lookup.read({ () throws(StoreError) in try session.store.spec(of: unfinished.id) }),
+        // One that cannot be read is refused with the reason when it is asked to go on.
+        if let stored = try? session.store.spec(of: unfinished.id),
             stored.groups != spec.groups || stored.suites.map(\.tests.count) != spec.suites.map(\.tests.count)
                 || stored.files != spec.files
         {

@@ -10,6 +10,12 @@ final class RunWatch: Sendable {
     private struct State {
         var token: String?
         var run: PlanID?
+        /// The number of the request that asked, while its answer has not been seen.
+        var unanswered: Int64?
+        /// What is wrong with the run's rows: then only its own row is looked at.
+        var flaw: String?
+        /// The newest event when it was asked.
+        let begin: Int64
         var position: Int64
         var spec: RunSpec?
         var view: (any RunView)?
@@ -38,7 +44,7 @@ final class RunWatch: Sendable {
         self.session = session
         self.options = options
         self.results = results.map(Paths.absolute)
-        state = Mutex(State(token: token, run: run, position: position))
+        state = Mutex(State(token: token, run: run, begin: position, position: position))
     }
 
     var run: PlanID? { state.withLock { $0.run } }
@@ -49,23 +55,61 @@ final class RunWatch: Sendable {
 
     // MARK: Looking
 
-    /// Reads what is new and shows it; true when the run is over, paused or was refused.
-    func look() throws -> Bool {
+    /// Has the answer to this request looked for.
+    func await(_ request: Int64) { state.withLock { $0.unanswered = request } }
+
+    /// Learns whether the run can be gone on with at all. Called before it is asked to end, while that can still be
+    /// told.
+    func examine() throws {
         try state.withLock { state in
-            if state.run == nil { try findRun(&state) }
-            guard let id = state.run else { return false }
-            return try look(at: id, &state)
+            guard let id = state.run, let row = try read({ () throws(StoreError) in try session.store.plan(id) }) else {
+                return
+            }
+            state.flaw = try read { () throws(StoreError) in try session.store.flaw(of: row) }
         }
     }
 
-    private func findRun(_ state: inout State) throws {
+    /// Reads what is new and shows it; true when the run is over, or paused. Throws when the request was refused.
+    func look() throws -> Bool {
+        try state.withLock { state in
+            let isWaiting = try isUnanswered(&state)
+            if state.run == nil { try findRun(&state, isWaiting: isWaiting) }
+            guard let id = state.run else { return false }
+            guard let row = try look(at: id, &state) else { return false }
+            if row.state.isFinal { return true }
+            if let number = state.unanswered, !isWaiting {
+                // Answered: by what the run does from here on, or by a refusal.
+                try throwRefusal(of: Refusal.token(of: number), after: state.begin)
+                state.unanswered = nil
+            }
+            return row.state == .paused && !isWaiting
+        }
+    }
+
+    /// Whether the request still lies in the inbox. Asked before its answer is looked for: what has left the inbox has
+    /// been answered in the same commit.
+    private func isUnanswered(_ state: inout State) throws -> Bool {
+        guard let number = state.unanswered else { return false }
+        return try read { () throws(StoreError) in try session.store.requests(after: number - 1) }
+            .contains { $0.id == number }
+    }
+
+    private func findRun(_ state: inout State, isWaiting: Bool) throws {
         guard let token = state.token else { return }
         if let row = try read({ () throws(StoreError) in try session.store.plan(request: token) }) {
             state.run = row.id
+            state.unanswered = nil
             return
         }
         // The answer to this request is either a plan or a refusal; both stand in the store.
-        var after = state.position
+        try throwRefusal(of: token, after: state.begin)
+        if state.unanswered != nil, !isWaiting {
+            throw CLIError("the request was dropped before anybody began it; nothing was started: ask again")
+        }
+    }
+
+    private func throwRefusal(of token: String, after begin: Int64) throws {
+        var after = begin
         while true {
             let events = try read { () throws(StoreError) in
                 try session.store.events(after: after, plan: nil, limit: 1000)
@@ -82,17 +126,19 @@ final class RunWatch: Sendable {
         }
     }
 
-    private func look(at id: PlanID, _ state: inout State) throws -> Bool {
+    /// The run's row as it is now; nil when it is not there yet.
+    private func look(at id: PlanID, _ state: inout State) throws -> PlanRow? {
         let store = session.store
+        if state.flaw != nil { return try read { () throws(StoreError) in try store.plan(id) } }
         if state.spec == nil {
-            guard var spec = try read({ () throws(StoreError) in try store.spec(of: id) }) else { return false }
+            guard var spec = try read({ () throws(StoreError) in try store.spec(of: id) }) else { return nil }
             if let results { spec.resultsDirectory = results }
             state.spec = spec
             state.view = RunViews.make(spec: spec, options: options)
         }
         guard let spec = state.spec,
             let row = try read({ () throws(StoreError) in try store.plan(id) })
-        else { return false }
+        else { return nil }
         let events = try newEvents(of: id, &state)
         let rows = RunRows(
             plan: row,
@@ -106,7 +152,7 @@ final class RunWatch: Sendable {
         try keepResults(rows, spec, &state)
         try showOutputs(rows, spec, &state)
         state.view?.update(rows, now: state.time.now())
-        return row.state.isFinal || row.state == .paused
+        return row
     }
 
     private func newEvents(of id: PlanID, _ state: inout State) throws -> [EventRow] {
@@ -198,6 +244,7 @@ final class RunWatch: Sendable {
     /// Says how it ended and ends the program with that exit code.
     func conclude() throws {
         let (id, spec, interrupted, view) = state.withLock { ($0.run, $0.spec, $0.isInterrupted, $0.view) }
+        if let id, let flaw = state.withLock({ $0.flaw }) { try concludeBroken(id, flaw) }
         guard let id, let spec, let row = try read({ () throws(StoreError) in try session.store.plan(id) }) else {
             return
         }
@@ -232,6 +279,17 @@ final class RunWatch: Sendable {
             )
         }
         throw RunEnd(exitCode: exitCode)
+    }
+
+    /// A run whose rows are broken has no report; it can only be said that it was given up on.
+    private func concludeBroken(_ id: PlanID, _ flaw: String) throws {
+        if options.json, let row = try read({ () throws(StoreError) in try session.store.plan(id) }) {
+            Output.json(RunResultShape(row: row, exitCode: ExitCodes.passed, report: nil, results: nil))
+        } else {
+            Output.line("run \(RunName(id)) is halted; it was broken: \(printable(flaw))")
+            Output.line("its machines stay: muster status, muster down")
+        }
+        throw RunEnd(exitCode: ExitCodes.passed)
     }
 
     /// The command's own status; the highest of several; 125 when Muster itself failed.

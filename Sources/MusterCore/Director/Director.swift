@@ -29,6 +29,8 @@ package struct Director: Sendable {
     private let host: String
     /// Plans whose rows are broken, with what is wrong: they are left alone, and their users are told.
     package private(set) var broken: [PlanID: String]
+    /// Rows of unfinished plans that are not its own to decide: broken ones, and those of other hosts.
+    private var rowsAside: [PlanID: PlanRow]
 
     /// - Parameter seed: for the jitter of retries.
     package init(_ snapshot: Snapshot, host: String, seed: UInt64) {
@@ -41,9 +43,15 @@ package struct Director: Sendable {
             specs: snapshot.specs
         )
         broken = snapshot.broken
-        for stored in snapshot.plans.sorted(by: { $0.row.id < $1.row.id }) where stored.row.host == host {
+        rowsAside = snapshot.brokenRows
+        for stored in snapshot.plans.sorted(by: { $0.row.id < $1.row.id }) {
+            guard stored.row.host == host else {
+                rowsAside[stored.row.id] = stored.row
+                continue
+            }
             if let flaw = stored.flaw {
                 broken[stored.row.id] = flaw
+                rowsAside[stored.row.id] = stored.row
                 continue
             }
             runs[stored.row.id] = RunMachine(restoring: stored, nodes: context.nodes)
@@ -77,7 +85,7 @@ package struct Director: Sendable {
         switch event {
         case .requested(let row):
             turn.requestsDone.append(row.id)
-            answer(row.request, into: &turn)
+            answer(row, into: &turn)
         case .submitted(let submission):
             submit(submission.token, submission.spec, steps: submission.steps, into: &turn)
         case .actEnded(let act, let outcome):
@@ -142,18 +150,59 @@ package struct Director: Sendable {
 
     // MARK: Requests
 
-    private mutating func answer(_ request: Request, into turn: inout Turn) {
-        switch request {
+    private mutating func answer(_ row: RequestRow, into turn: inout Turn) {
+        switch row.request {
         case .submit(let token, let spec): submit(token, spec, into: &turn)
         case .resume(let id):
+            if runs[id] == nil { return refuse(row, of: id, into: &turn) }
             resume(id, into: &turn)
         case .cancel(let id):
+            if runs[id] == nil { return refuse(row, of: id, into: &turn) }
             cancel(id, into: &turn)
         case .halt(let id):
+            if broken[id] != nil, let aside = rowsAside[id], aside.host == host {
+                return giveUp(aside, into: &turn)
+            }
+            if runs[id] == nil { return refuse(row, of: id, into: &turn) }
             touched.insert(id)
             runs[id]?.halt(nil, nodes: &context.nodes, into: &turn)
             queue.removeAll { $0 == id }
         }
+    }
+
+    /// Says why nothing is done about a run that is not among its own. Silence would leave the client waiting.
+    private func refuse(_ row: RequestRow, of id: PlanID, into turn: inout Turn) {
+        let reason: Refusal.Reason =
+            if let aside = rowsAside[id], aside.host != host {
+                .otherHost(id, host: aside.host)
+            } else if let flaw = broken[id] {
+                .broken(id, flaw: flaw)
+            } else {
+                .ended(id)
+            }
+        turn.emit(.requestRefused, plan: id, detail: Refusal(token: Refusal.token(of: row.id), reason: reason).text)
+    }
+
+    /// Ends a run whose rows cannot be gone on with: by its own row alone, as its steps cannot be believed. Its
+    /// machines stay, and may be taken down.
+    private mutating func giveUp(_ row: PlanRow, into turn: inout Turn) {
+        let flaw = broken.removeValue(forKey: row.id) ?? ""
+        rowsAside[row.id] = nil
+        var row = row
+        row.state = .stopped
+        row.result = .cancelled
+        row.reason = "halted; it was broken: \(flaw)"
+        row.endedAt = turn.now
+        turn.plans.append(row)
+        for node in context.nodes.of(lab: row.lab) {
+            if node.createdBy == row.id, node.state == .creating || node.state == .starting {
+                let reason = "its run was broken and is halted"
+                context.nodes.move(node.id, to: .failed, reason: reason, plan: row.id, into: &turn)
+            }
+            if node.heldBy == row.id { context.nodes.change(node.id) { $0.heldBy = nil } }
+        }
+        turn.emit(.planHalted, plan: row.id, detail: flaw)
+        turn.emit(.planStopped, plan: row.id, detail: row.result.rawValue)
     }
 
     private mutating func resume(_ id: PlanID, into turn: inout Turn) {
@@ -342,58 +391,5 @@ extension RunSpec {
             }
         }
         return found
-    }
-}
-
-/// Why a request was not taken, as its event carries it.
-package struct Refusal: Hashable, Sendable {
-    package enum Reason: Hashable, Sendable {
-        case inUse(by: PlanID, verb: Verb, groups: [String])
-        case needed(group: String, by: String)
-        case noNode(NodeName, state: NodeState?)
-
-        /// A stable word for programs.
-        package var code: String {
-            switch self {
-            case .inUse: "in-use"
-            case .needed: "needed"
-            case .noNode: "no-node"
-            }
-        }
-
-        package var message: String {
-            switch self {
-            case .inUse(let plan, let verb, let groups):
-                let what = groups.isEmpty ? "the lab" : groups.map { "'\($0)'" }.joined(separator: ", ")
-                return
-                    "\(what) in use by run \(RunName(plan)) (\(verb.rawValue)); wait for it, or: muster cancel \(RunName(plan))"
-            case .needed(let group, let dependent):
-                return "'\(dependent)' is up and needs '\(group)'; take both down: muster down \(group) \(dependent)"
-            case .noNode(let name, nil): return "there is no node \(name); bring it up: muster up \(name.group)"
-            case .noNode(let name, .some(let state)):
-                return "node \(name) is \(state.rawValue), not ready; see: muster why \(name)"
-            }
-        }
-    }
-
-    package var token: String
-    package var code: String
-    package var message: String
-
-    init(token: String, reason: Reason) {
-        self.token = token
-        code = reason.code
-        message = reason.message
-    }
-
-    var text: String { "\(token) \(code) \(message)" }
-
-    /// Reads the detail of a `request.refused` event.
-    package init?(_ text: String) {
-        let parts = text.split(separator: " ", maxSplits: 2)
-        guard parts.count == 3 else { return nil }
-        token = String(parts[0])
-        code = String(parts[1])
-        message = String(parts[2])
     }
 }

@@ -65,6 +65,8 @@ package struct Snapshot: Sendable {
     package var lastEvent: Int64 = 0
     /// Plans whose rows are broken, with what is wrong: they are left alone, and their users are told.
     package var broken: [PlanID: String] = [:]
+    /// The rows of those among `broken` whose own row can be read: with it they can still be given up on.
+    package var brokenRows: [PlanID: PlanRow] = [:]
 
     package init() {}
 }

@@ -56,6 +56,10 @@ package final class MemoryStore: Store {
         try withRows { $0.submit(request) }
     }
 
+    package func withdraw(request id: Int64) throws(StoreError) -> Bool {
+        try withRows { $0.withdraw(id) }
+    }
+
     package func requests(after id: Int64) throws(StoreError) -> [RequestRow] {
         try withRows { $0.inbox.filter { $0.id > id } }
     }
@@ -136,6 +140,12 @@ private struct MemoryRows {
         return lastRequest
     }
 
+    mutating func withdraw(_ request: Int64) -> Bool {
+        guard let place = inbox.firstIndex(where: { $0.id == request }) else { return false }
+        inbox.remove(at: place)
+        return true
+    }
+
     // MARK: Writing
 
     func check(_ turn: Turn) throws(StoreError) {
@@ -159,6 +169,10 @@ private struct MemoryRows {
             } else if !isThere {
                 throw StoreError.missing(step)
             }
+        }
+        if !turn.requestsDone.isEmpty {
+            var open = Set(inbox.map(\.id))
+            for request in turn.requestsDone where open.remove(request) == nil { throw StoreError.withdrawn(request) }
         }
         var last = Int64(events.count)
         for event in turn.events {
@@ -238,6 +252,7 @@ private struct MemoryRows {
             guard let row = plans[id] else { continue }
             guard let spec = specs[id] else {
                 snapshot.broken[id] = "its request is missing"
+                snapshot.brokenRows[id] = row
                 continue
             }
             let plan = Snapshot.Plan(
@@ -249,6 +264,7 @@ private struct MemoryRows {
             )
             if let problem = PlanValidation.problem(in: plan) {
                 snapshot.broken[id] = problem
+                snapshot.brokenRows[id] = row
             } else {
                 snapshot.plans.append(plan)
             }
@@ -260,7 +276,9 @@ private struct MemoryRows {
             } else {
                 let message = "node \(node.name) (\(node.id.rawValue)): its request is missing"
                 for plan in [node.createdBy, node.heldBy].compactMap(\.self) {
-                    snapshot.plans.removeAll { $0.row.id == plan }
+                    if let place = snapshot.plans.firstIndex(where: { $0.row.id == plan }) {
+                        snapshot.brokenRows[plan] = snapshot.plans.remove(at: place).row
+                    }
                     if snapshot.broken[plan] == nil { snapshot.broken[plan] = message }
                 }
             }

@@ -25,6 +25,27 @@ enum PlanValidation {
     }
 }
 
+extension Store {
+    /// What is wrong with an unfinished run, so that no conductor goes on with it; nil when a reader finds nothing.
+    ///
+    /// Linear in the run's rows. What broken rows of its machines do to it, only `load()` sees.
+    package func flaw(of row: PlanRow) throws(StoreError) -> String? {
+        guard !row.state.isFinal else { return nil }
+        do throws(StoreError) {
+            // Each is read by itself, while a conductor may go on. Plans only grow, so what belongs to steps is read
+            // before the steps.
+            let timers = try timers(of: row.id)
+            let attempts = try attempts(of: row.id)
+            guard let spec = try spec(of: row.id) else { return "its request is missing" }
+            let steps = try steps(of: row.id)
+            let plan = Snapshot.Plan(row: row, spec: spec, steps: steps, timers: timers, attempts: attempts)
+            return PlanValidation.problem(in: plan) ?? plan.flaw
+        } catch  where error.code == .corrupt {
+            return error.message
+        }
+    }
+}
+
 extension AttemptRow {
     /// How long the test took, where that says something about the test; nil otherwise.
     ///

@@ -24,6 +24,10 @@ extension SQLiteStore {
         return try write { writer throws(StoreError) in try writer.submit(text, at: now) }
     }
 
+    package func withdraw(request id: Int64) throws(StoreError) -> Bool {
+        try write { writer throws(StoreError) in try writer.withdraw(id) }
+    }
+
     package func load() throws(StoreError) -> Snapshot {
         try read { connection throws(StoreError) in
             var loading = SnapshotLoading(connection)
@@ -67,8 +71,10 @@ private struct SnapshotLoading {
         let attempts = try PreparedStatement(connection, ReaderSQL.attempts)
         while try plans.step() {
             let id = PlanID(plans.int(0))
+            var readable: PlanRow?
             do {
                 let row = try plans.plan()
+                readable = row
                 let plan = Snapshot.Plan(
                     row: row,
                     spec: try spec(of: id),
@@ -81,6 +87,7 @@ private struct SnapshotLoading {
                 snapshot.plans.append(plan)
             } catch let error as BrokenRow {
                 snapshot.broken[id] = error.message
+                snapshot.brokenRows[id] = readable
             } catch let error as StoreError {
                 throw error
             } catch {
@@ -111,7 +118,9 @@ private struct SnapshotLoading {
     }
 
     private mutating func leaveAlone(_ plan: PlanID, _ message: String) {
-        snapshot.plans.removeAll { $0.row.id == plan }
+        if let place = snapshot.plans.firstIndex(where: { $0.row.id == plan }) {
+            snapshot.brokenRows[plan] = snapshot.plans.remove(at: place).row
+        }
         if snapshot.broken[plan] == nil { snapshot.broken[plan] = message }
     }
 

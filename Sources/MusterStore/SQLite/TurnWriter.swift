@@ -70,6 +70,14 @@ final class TurnWriter {
         }
     }
 
+    func withdraw(_ request: Int64) throws(StoreError) -> Bool {
+        try transaction { () throws(StoreError) in
+            removeRequest.bind(1, request)
+            try run(removeRequest)
+            return connection.changes > 0
+        }
+    }
+
     /// - Parameter specs: those of `turn.newSpecs`, encoded.
     func write(_ turn: Turn, specs: [(PlanID, String)], facts: [String]) throws(StoreError) {
         try transaction { () throws(StoreError) in
@@ -98,6 +106,7 @@ final class TurnWriter {
             for request in turn.requestsDone {
                 removeRequest.bind(1, request)
                 try run(removeRequest)
+                if connection.changes == 0 { throw StoreError.withdrawn(request) }
             }
         }
     }
