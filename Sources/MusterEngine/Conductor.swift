@@ -106,14 +106,17 @@ package final class Conductor: Sendable {
         while true {
             let items = inbox.take(timeout: core.timeToNextTimer())
             do {
+                let timesFenced = core.timesFenced
                 let directives = try core.takeTurn(items)
+                if core.timesFenced != timesFenced { performer.abandon() }
+                performer.mayAct(until: core.actsUntil)
                 performer.perform(directives, with: core.director, epoch: core.epoch)
             } catch {
                 logger.error("the conductor ends: \(error)")
                 failure.withLock { $0 = error }
                 return
             }
-            announce(core.director.position)
+            announce(core.position)
             for case .stop in items { return }
         }
     }

@@ -38,6 +38,8 @@ package final class Performer: Sendable {
     /// The ending of operations: bounded by their grace, and not given up when the conductor ends.
     private let endings = Mutex<[Task<Void, Never>]>([])
     private let watches = Mutex<[Task<Void, Never>]>([])
+    /// Until when acts may leave, by the conductor's clock.
+    private let actsUntil = Atomic<Int64>(.max)
 
     package init(
         driver: any Driver,
@@ -68,6 +70,19 @@ package final class Performer: Sendable {
         }
     }
 
+    /// Acts that would begin later than this are dropped: another conductor may be acting. nil lets all begin.
+    package func mayAct(until end: Timestamp?) { actsUntil.store(end?.rawValue ?? .max, ordering: .relaxed) }
+
+    /// Forgets what is under way: it belongs to another conductor now. What runs on nodes goes on.
+    package func abandon() {
+        let tasks = underWay.withLock { acts in
+            defer { acts = [:] }
+            return acts.values.compactMap(\.task)
+        }
+        for task in tasks { task.cancel() }
+        endings.withLock { $0 += tasks }
+    }
+
     /// Stops waiting for what is under way, and waits until nobody waits any more. What runs on nodes goes on.
     package func stop() async {
         let tasks = underWay.withLock { $0.values.compactMap(\.task) } + watches.withLock { $0 }
@@ -94,6 +109,7 @@ package final class Performer: Sendable {
         }
         // One task an act, tracked in `underWay` and awaited in `stop()`.
         let task = Task { [self] in
+            guard time.now().rawValue < actsUntil.load(ordering: .relaxed) else { return drop(key, act) }
             let outcome = await carryOut(job)
             if let outcome { finish(key, act, outcome) }
         }
@@ -123,17 +139,24 @@ package final class Performer: Sendable {
         // As above.
         let task = Task { [self] in
             guard let status = await creates ? inquiry.creation() : inquiry.command() else { return }
-            underWay.withLock { $0[key] = nil }
-            inbox.put(.actFound(act, status))
+            let isOurs = underWay.withLock { $0.removeValue(forKey: key) != nil }
+            if isOurs { inbox.put(.actFound(act, status)) }
         }
         underWay.withLock { $0[key]?.task = task }
     }
 
     private static let nodeIsGone = StepError(.lost, "its node is not there any more")
 
+    /// The lease has ended before it could begin. Should it be renewed after all, the act is decided again.
+    private func drop(_ key: Key, _ act: Act) {
+        let isOurs = underWay.withLock { $0.removeValue(forKey: key) != nil }
+        if isOurs { inbox.put(.actFound(act, .neverStarted)) }
+    }
+
     private func finish(_ key: Key, _ act: Act, _ outcome: ActOutcome) {
-        underWay.withLock { $0[key] = nil }
-        inbox.put(.actEnded(act, outcome))
+        // One that was abandoned meanwhile says nothing.
+        let isOurs = underWay.withLock { $0.removeValue(forKey: key) != nil }
+        if isOurs { inbox.put(.actEnded(act, outcome)) }
     }
 
     private func interrupt(_ act: Act, with director: borrowing Director, epoch: Epoch) {

@@ -10,20 +10,56 @@ package protocol Store: AnyObject, Sendable {
 
     // MARK: The conductor
 
-    /// Begins a new term and returns its epoch, one higher than any before. Commits of older epochs are refused from
-    /// here on.
+    /// Begins the term of a conductor that has the state to itself, and returns its epoch, higher than any before.
+    /// Commits of all others are refused from here on.
     func register(host: String, pid: Int32, now: Timestamp) throws(StoreError) -> Epoch
 
     /// Everything a conductor decides with: unfinished plans whole, nodes that are not gone, counters. One consistent
     /// snapshot.
-    func load() throws(StoreError) -> Snapshot
+    ///
+    /// - Parameters:
+    ///   - labs: whose plans and nodes; nil for all.
+    ///   - conductor: whose events are counted.
+    func load(_ labs: Set<String>?, for conductor: ConductorID) throws(StoreError) -> Snapshot
 
     /// Writes all of a turn, or nothing of it. Durable when it returns.
     ///
     /// - Throws: `.fenced` when `turn.epoch` is not the newest; nothing was written. Any other error leaves open
     ///   whether it
     ///   was written: the caller drops what it knows and loads again.
-    func commit(_ turn: borrowing Turn) throws(StoreError)
+    /// - Returns: the position of its newest event; nil when it has none.
+    @discardableResult
+    func commit(_ turn: borrowing Turn) throws(StoreError) -> Int64?
+
+    // MARK: Several conductors
+
+    /// Begins a term as one of several conductors. It owns no lab yet.
+    ///
+    /// - Parameter lease: how long it counts as alive after each renewal, by the store's own clock. Every turn renews
+    ///   it.
+    func join(host: String, pid: Int32, lease: Duration) throws(StoreError) -> Term
+
+    /// Declares lost the conductors whose leases ended more than `margin` ago: their epochs rise, so that no turn of
+    /// theirs lands, and what they held is free. Renews the caller's lease.
+    ///
+    /// - Throws: `.fenced` when the caller itself was declared lost.
+    func declareLost(by term: Term, margin: Duration) throws(StoreError) -> [ConductorID]
+
+    /// Takes up to `limit` labs that nobody alive holds, of those with unfinished plans, nodes that are not gone, or
+    /// requests in the inbox, by name; their unfinished plans get the taker's epoch. Where a former holder's epoch was
+    /// not lower, the taker's rises above it. A lab with unfinished plans of another host is left to conductors there.
+    ///
+    /// - Throws: `.fenced` when the caller was declared lost.
+    /// - Returns: all labs that the caller holds now, also from before.
+    func claim(by term: Term, limit: Int) throws(StoreError) -> Claim
+
+    /// Sets numbers aside for plans and nodes that this conductor will make.
+    ///
+    /// - Throws: `.fenced` when the caller was declared lost.
+    func reserve(plans: Int64, nodes: Int64, by term: Term) throws(StoreError) -> NumberBlock
+
+    /// Ends a term at once: what it held is free. A term that is over already is left alone.
+    func leave(_ term: Term) throws(StoreError)
 
     // MARK: Clients
 
@@ -60,6 +96,11 @@ package protocol Store: AnyObject, Sendable {
     func position() throws(StoreError) -> Int64
     /// The newest duration of each test of a suite of a lab that ran to an outcome, by test name.
     func durations(lab: String, suite: String) throws(StoreError) -> [String: Duration]
+}
+
+extension Store {
+    /// What the conductor of a state that has one at a time begins with.
+    package func load() throws(StoreError) -> Snapshot { try load(nil, for: .sole) }
 }
 
 /// Why a store did not do what it was asked.

@@ -18,7 +18,7 @@ extension StoreError {
     }
 
     static func gap(event position: Int64, last: Int64) -> StoreError {
-        StoreError(.failed, "event \(position) does not follow \(last), the newest one; nothing was written")
+        StoreError(.failed, "event \(position) does not follow \(last), the newest of its term; nothing was written")
     }
 }
 

@@ -61,7 +61,8 @@ package final class FaultyStore: Store {
     /// Commits asked for, failed or not.
     package var commits: Int { state.withLock { $0.commits } }
 
-    package func commit(_ turn: borrowing Turn) throws(StoreError) {
+    @discardableResult
+    package func commit(_ turn: borrowing Turn) throws(StoreError) -> Int64? {
         beforeCommit.withLock { $0 }?()
         let fault = state.withLock { state -> Fault? in
             state.commits += 1
@@ -70,7 +71,7 @@ package final class FaultyStore: Store {
             return fault
         }
         switch fault {
-        case nil: try base.commit(turn)
+        case nil: return try base.commit(turn)
         case .beforeCommit: throw StoreError(.failed, "a fault of the test, before the commit")
         case .afterCommit:
             try base.commit(turn)
@@ -87,7 +88,22 @@ package final class FaultyStore: Store {
     package func register(host: String, pid: Int32, now: Timestamp) throws(StoreError) -> Epoch {
         try base.register(host: host, pid: pid, now: now)
     }
-    package func load() throws(StoreError) -> Snapshot { try base.load() }
+    package func load(_ labs: Set<String>?, for conductor: ConductorID) throws(StoreError) -> Snapshot {
+        try base.load(labs, for: conductor)
+    }
+    package func join(host: String, pid: Int32, lease: Duration) throws(StoreError) -> Term {
+        try base.join(host: host, pid: pid, lease: lease)
+    }
+    package func declareLost(by term: Term, margin: Duration) throws(StoreError) -> [ConductorID] {
+        try base.declareLost(by: term, margin: margin)
+    }
+    package func claim(by term: Term, limit: Int) throws(StoreError) -> Claim {
+        try base.claim(by: term, limit: limit)
+    }
+    package func reserve(plans: Int64, nodes: Int64, by term: Term) throws(StoreError) -> NumberBlock {
+        try base.reserve(plans: plans, nodes: nodes, by: term)
+    }
+    package func leave(_ term: Term) throws(StoreError) { try base.leave(term) }
     package func submit(_ request: Request, at now: Timestamp) throws(StoreError) -> Int64 {
         try base.submit(request, at: now)
     }

@@ -4,18 +4,20 @@ package import MusterStore
 package enum StoreConformance {
     /// How the suite gets at one state of the store under test.
     package struct Subject: Sendable {
-        /// Makes a new, empty state.
-        package var make: @Sendable () throws -> any Store
+        /// Makes a new, empty state with this clock.
+        package var makeWithClock: @Sendable (Clock) throws -> any Store
         /// Another object on the same state, as another process would have it; the first one lives on.
         package var join: @Sendable (any Store) throws -> any Store
 
         package init(
-            make: @escaping @Sendable () throws -> any Store,
+            make: @escaping @Sendable (Clock) throws -> any Store,
             join: @escaping @Sendable (any Store) throws -> any Store
         ) {
-            self.make = make
+            makeWithClock = make
             self.join = join
         }
+
+        func make(_ clock: Clock = Clock()) throws -> any Store { try makeWithClock(clock) }
     }
 
     /// One demand on a store.
@@ -39,7 +41,8 @@ package enum StoreConformance {
         package let description: String
     }
 
-    package static let checks: [Check] = rowChecks + turnChecks + clientChecks + readerChecks + faultChecks
+    package static let checks: [Check] =
+        rowChecks + turnChecks + clientChecks + readerChecks + claimChecks + faultChecks
 
     // MARK: Demands
 

@@ -123,7 +123,15 @@ extension StoreConformance {
     private static func add(_ kind: EventRow.Kind, step: StepIndex? = nil, after last: Int64, to turn: inout Turn) {
         let position = last + Int64(turn.events.count) + 1
         turn.events.append(
-            EventRow(position: position, epoch: turn.epoch, at: turn.now, kind: kind, plan: PlanID(1), step: step)
+            EventRow(
+                position: position,
+                epoch: turn.epoch,
+                number: position,
+                at: turn.now,
+                kind: kind,
+                plan: PlanID(1),
+                step: step
+            )
         )
     }
 

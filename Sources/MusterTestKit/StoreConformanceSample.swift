@@ -5,28 +5,48 @@ extension StoreConformance {
     /// A conductor that only writes: it numbers its events and remembers its epoch.
     struct Writer {
         let store: any Store
-        let epoch: Epoch
+        var term: Term
+        /// The position of the newest event, as far as nobody else writes.
         var lastEvent: Int64
+        /// Events of the term so far.
+        var written: Int64 = 0
         var now = Timestamp(rawValue: 1_700_000_000_000_000)
 
         init(_ store: any Store, host: String = "host") throws {
             self.store = store
-            epoch = try store.register(host: host, pid: 4711, now: now)
+            term = Term(conductor: .sole, epoch: try store.register(host: host, pid: 4711, now: now))
             lastEvent = try store.position()
         }
 
+        /// One of several.
+        init(joining store: any Store, host: String = "host", lease: Duration = .seconds(5)) throws {
+            self.store = store
+            term = try store.join(host: host, pid: 4711, lease: lease)
+            lastEvent = try store.position()
+        }
+
+        var epoch: Epoch { term.epoch }
+
         mutating func commit(_ fill: (inout Turn) -> Void) throws(StoreError) {
             now = now + .milliseconds(1)
-            var turn = Turn(now: now, epoch: epoch)
+            var turn = Turn(now: now, term: term)
             fill(&turn)
-            try store.commit(turn)
-            lastEvent += Int64(turn.events.count)
+            let newest = try store.commit(turn)
+            lastEvent = newest ?? lastEvent
+            written += Int64(turn.events.count)
         }
 
         /// Events of these kinds, one after the other.
         func events(_ kinds: [EventRow.Kind], plan: PlanID? = nil) -> [EventRow] {
             kinds.enumerated().map { place, kind in
-                EventRow(position: lastEvent + 1 + Int64(place), epoch: epoch, at: now, kind: kind, plan: plan)
+                EventRow(
+                    position: lastEvent + 1 + Int64(place),
+                    epoch: epoch,
+                    number: written + 1 + Int64(place),
+                    at: now,
+                    kind: kind,
+                    plan: plan
+                )
             }
         }
     }

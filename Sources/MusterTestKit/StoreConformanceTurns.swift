@@ -52,9 +52,9 @@ extension StoreConformance {
             var unknown = Sample.step(1, 5, state: .success)
             unknown.isNew = false
             var gap = writer.events([.planStarted])
-            gap[0].position += 1
+            gap[0].number += 1
             var again = writer.events([.planStarted])
-            again[0].position -= 1
+            again[0].number -= 1
             let refusals: [(String, (inout Turn) -> Void)] = [
                 ("a change of a step that is not there", { $0.steps.append(unknown) }),
                 ("a step that is there already", { $0.steps.append(Sample.step(1, 0)) }),

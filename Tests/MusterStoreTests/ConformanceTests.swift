@@ -8,7 +8,7 @@ import Testing
     func memory(_ check: StoreConformance.Check) throws {
         try check.run(
             on: StoreConformance.Subject(
-                make: { MemoryStore() },
+                make: { clock in MemoryStore { clock.now } },
                 join: { store in MemoryStore(sharing: try #require(store as? MemoryStore)) }
             )
         )
@@ -19,8 +19,14 @@ import Testing
         let folder = TemporaryFolder()
         try check.run(
             on: StoreConformance.Subject(
-                make: { try SQLiteStore(path: folder.file("\(UUID().uuidString)/muster.db")) },
-                join: { store in try SQLiteStore(path: try #require(store as? SQLiteStore).path) }
+                make: { clock in
+                    let options = SQLiteStore.Options { clock.now }
+                    return try SQLiteStore(path: folder.file("\(UUID().uuidString)/muster.db"), options: options)
+                },
+                join: { store in
+                    let first = try #require(store as? SQLiteStore)
+                    return try SQLiteStore(path: first.path, options: SQLiteStore.Options(clock: first.clock))
+                }
             )
         )
     }
@@ -30,7 +36,7 @@ import Testing
     func wrapped(_ check: StoreConformance.Check) throws {
         try check.run(
             on: StoreConformance.Subject(
-                make: { FaultyStore(MemoryStore(), script: [:]) },
+                make: { clock in FaultyStore(MemoryStore { clock.now }, script: [:]) },
                 join: { store in
                     let base = try #require((store as? FaultyStore)?.base as? MemoryStore)
                     return FaultyStore(MemoryStore(sharing: base), script: [:])
@@ -41,7 +47,7 @@ import Testing
 
     @Test func theSuiteTellsAStoreThatLosesWhatItWasGiven() throws {
         // Each commit seems to succeed and writes nothing.
-        let subject = StoreConformance.Subject(make: { Forgetful() }, join: { $0 })
+        let subject = StoreConformance.Subject(make: { _ in Forgetful() }, join: { $0 })
         let passed = StoreConformance.checks.filter { (try? $0.run(on: subject)) != nil }.map(\.name)
         #expect(passed == ["epochs rise, and the state keeps its name", "a new store loads empty"])
     }

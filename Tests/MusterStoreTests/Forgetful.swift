@@ -8,8 +8,19 @@ final class Forgetful: Store {
     func register(host: String, pid: Int32, now: Timestamp) throws(StoreError) -> Epoch {
         try base.register(host: host, pid: pid, now: now)
     }
-    func load() throws(StoreError) -> Snapshot { try base.load() }
-    func commit(_ turn: borrowing Turn) throws(StoreError) {}
+    func load(_ labs: Set<String>?, for conductor: ConductorID) throws(StoreError) -> Snapshot {
+        try base.load(labs, for: conductor)
+    }
+    func join(host: String, pid: Int32, lease: Duration) throws(StoreError) -> Term {
+        try base.join(host: host, pid: pid, lease: lease)
+    }
+    func declareLost(by term: Term, margin: Duration) throws(StoreError) -> [ConductorID] { [] }
+    func claim(by term: Term, limit: Int) throws(StoreError) -> Claim { Claim(term: term, labs: []) }
+    func reserve(plans: Int64, nodes: Int64, by term: Term) throws(StoreError) -> NumberBlock {
+        NumberBlock(plans: nil, nodes: nil)
+    }
+    func leave(_ term: Term) throws(StoreError) {}
+    func commit(_ turn: borrowing Turn) throws(StoreError) -> Int64? { nil }
     func submit(_ request: Request, at now: Timestamp) throws(StoreError) -> Int64 { 1 }
     func withdraw(request id: Int64) throws(StoreError) -> Bool { false }
     func requests(after id: Int64) throws(StoreError) -> [RequestRow] { [] }

@@ -33,7 +33,7 @@ import Testing
         let before = folder.content()
         let error = try #require(storeError { try open(access) })
         #expect(error.code == .newer)
-        for part in [folder.file(), "99", "up to 1", "--state"] { #expect(error.message.contains(part), "\(part)") }
+        for part in [folder.file(), "99", "up to 2", "--state"] { #expect(error.message.contains(part), "\(part)") }
         #expect(folder.content() == before)
     }
 
@@ -144,7 +144,7 @@ import Testing
 
     @Test func aRequestThatCannotBeReadStaysWhereItIs() throws {
         try makeState()
-        try change("INSERT INTO inbox VALUES (1, 0, '{\"dance\":{}}'), (2, 0, 'x')")
+        try change("INSERT INTO inbox (id, at, request) VALUES (1, 0, '{\"dance\":{}}'), (2, 0, 'x')")
         let store = try SQLiteStore(path: folder.file())
         let id = try store.submit(.cancel(PlanID(1)), at: Timestamp(rawValue: 0))
         #expect(try store.requests(after: 0).map(\.id) == [id])

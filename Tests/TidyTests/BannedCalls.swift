@@ -123,6 +123,11 @@ struct Ban: Sendable {
             "it is where time comes from"
         ),
         Allowance(
+            "Sources/MusterStore/StoreClock.swift",
+            ["clock_gettime("],
+            "a store's own clock, by which leases of all its conductors end, as a server has one"
+        ),
+        Allowance(
             "Sources/MusterEngine/CrashPoint.swift",
             ["ProcessInfo"],
             "in debug builds only, a crash point must be known before anything can pass it down"

@@ -24,26 +24,34 @@ package struct Director: Sendable {
     /// Runs that wait for others to let go of their machines, in the order they came.
     private var queue: [PlanID] = []
     private var touched: Set<PlanID> = []
-    private var lastPlan: Int64
+    private var planNumbers: NumberRange
+    /// Events of the present term so far.
     private var lastEvent: Int64
     private let host: String
     /// Plans whose rows are broken, with what is wrong: they are left alone, and their users are told.
-    package private(set) var broken: [PlanID: String]
+    package private(set) var broken: [PlanID: String] = [:]
     /// Rows of unfinished plans that are not its own to decide: broken ones, and those of other hosts.
-    private var rowsAside: [PlanID: PlanRow]
+    private var rowsAside: [PlanID: PlanRow] = [:]
 
     /// - Parameter seed: for the jitter of retries.
     package init(_ snapshot: Snapshot, host: String, seed: UInt64) {
         self.host = host
-        lastPlan = snapshot.lastPlan
+        planNumbers = NumberRange(after: snapshot.lastPlan)
         lastEvent = snapshot.lastEvent
         context = RunContext(
-            nodes: NodeTable(rows: snapshot.nodes, lastNumber: snapshot.lastNode),
+            nodes: NodeTable(lastNumber: snapshot.lastNode),
             chance: SeededChance(seed: seed),
-            specs: snapshot.specs
+            specs: [:]
         )
-        broken = snapshot.broken
-        rowsAside = snapshot.brokenRows
+        adopt(snapshot)
+    }
+
+    /// Takes in plans and nodes that were somebody else's, or nobody's, before. `settle` comes next.
+    package mutating func adopt(_ snapshot: Snapshot) {
+        context.nodes.add(snapshot.nodes)
+        context.specs.merge(snapshot.specs) { $1 }
+        broken.merge(snapshot.broken) { $1 }
+        rowsAside.merge(snapshot.brokenRows) { $1 }
         for stored in snapshot.plans.sorted(by: { $0.row.id < $1.row.id }) {
             guard stored.row.host == host else {
                 rowsAside[stored.row.id] = stored.row
@@ -63,9 +71,7 @@ package struct Director: Sendable {
 
     // MARK: Looking
 
-    /// The position of the newest event it knows.
-    package var position: Int64 { lastEvent }
-
+    package var runIDs: [PlanID] { runs.keys.sorted() }
     package func run(_ id: PlanID) -> RunMachine? { runs[id] }
     package func node(_ id: NodeID) -> NodeRow? { context.nodes[id] }
     package func node(lab: String, _ name: NodeName) -> NodeRow? { context.nodes.current(lab: lab, name) }
@@ -107,9 +113,36 @@ package struct Director: Sendable {
         fireTimers(into: &turn)
     }
 
-    /// Asks what is true of all that may have been begun before this Director was made: first after it was loaded.
-    package mutating func settle(into turn: inout Turn) {
-        for id in runs.keys.sorted() {
+    /// The events of a new term are numbered from 1.
+    package mutating func beginTerm() { lastEvent = 0 }
+
+    /// Makes new plans and nodes under these numbers from now on.
+    package mutating func use(_ block: NumberBlock) {
+        planNumbers = NumberRange(block.plans)
+        context.nodes.numbers = NumberRange(block.nodes)
+    }
+
+    /// How many numbers a turn with these requests and this many other events may want, when there are too few left;
+    /// nil when there are enough.
+    ///
+    /// A request makes at most one plan and its nodes; any event may replace a node in each place of each run.
+    package func numbersWanted(for requests: [RequestRow], events: Int) -> (plans: Int64, nodes: Int64)? {
+        var plans: Int64 = 0
+        var nodes = Int64(events)
+        for case .submit(_, let spec) in requests.map(\.request) {
+            plans += 1
+            nodes += spec.placeCount
+        }
+        for run in runs.values { nodes += run.spec.placeCount }
+        if plans <= planNumbers.left, nodes <= context.nodes.numbers.left { return nil }
+        return (plans, nodes)
+    }
+
+    /// Asks what is true of all that may have been begun before it was taken in.
+    ///
+    /// - Parameter labs: whose plans were taken in just now; nil for all.
+    package mutating func settle(_ labs: Set<String>? = nil, into turn: inout Turn) {
+        for id in runs.keys.sorted() where runs[id].map({ labs?.contains($0.spec.lab) ?? true }) == true {
             touched.insert(id)
             runs[id]?.settle(in: &context, into: &turn)
         }
@@ -144,7 +177,7 @@ package struct Director: Sendable {
         for step in turn.timersCleared { timers.clear(step) }
         for index in turn.events.indices {
             lastEvent += 1
-            turn.events[index].position = lastEvent
+            turn.events[index].number = lastEvent
         }
     }
 
@@ -205,6 +238,9 @@ package struct Director: Sendable {
         turn.emit(.planStopped, plan: row.id, detail: row.result.rawValue)
     }
 
+    /// Goes on with a run as if somebody had asked for it.
+    package mutating func goOn(with id: PlanID, into turn: inout Turn) { resume(id, into: &turn) }
+
     private mutating func resume(_ id: PlanID, into turn: inout Turn) {
         guard let run = runs[id] else { return }
         touched.insert(id)
@@ -241,8 +277,7 @@ package struct Director: Sendable {
             turn.emit(.requestRefused, detail: Refusal(token: token, reason: refusal).text)
             return
         }
-        lastPlan += 1
-        let id = PlanID(lastPlan)
+        let id = PlanID(planNumbers.take())
         let row = PlanRow(
             id: id,
             request: token,
@@ -380,6 +415,9 @@ package struct PlanSubmission: Sendable {
 }
 
 extension RunSpec {
+    /// How many nodes there may be of it at once.
+    fileprivate var placeCount: Int64 { groups.reduce(0) { $0 + ($1.hasNodes ? Int64($1.count) : 0) } }
+
     /// The groups that a group needs, also through groups without machines, which only pass on what they wait for.
     fileprivate func machinesNeeded(by name: String) -> [String] {
         var found: [String] = []

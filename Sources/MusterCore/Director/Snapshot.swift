@@ -62,6 +62,7 @@ package struct Snapshot: Sendable {
     /// The highest numbers in use, 0 when there is none.
     package var lastPlan: Int64 = 0
     package var lastNode: Int64 = 0
+    /// How many events were written in the loading conductor's term.
     package var lastEvent: Int64 = 0
     /// Plans whose rows are broken, with what is wrong: they are left alone, and their users are told.
     package var broken: [PlanID: String] = [:]

@@ -4,6 +4,7 @@
 package struct Turn: Sendable {
     package let now: Timestamp
     package let epoch: Epoch
+    package let conductor: ConductorID
     package var plans: [PlanRow] = []
     /// The request of each plan that this turn creates.
     package var newSpecs: [PlanID: RunSpec] = [:]
@@ -17,10 +18,13 @@ package struct Turn: Sendable {
     package var requestsDone: [Int64] = []
     package var directives: [Directive] = []
 
-    package init(now: Timestamp, epoch: Epoch) {
+    package init(now: Timestamp, epoch: Epoch, conductor: ConductorID = .sole) {
         self.now = now
         self.epoch = epoch
+        self.conductor = conductor
     }
+
+    package init(now: Timestamp, term: Term) { self.init(now: now, epoch: term.epoch, conductor: term.conductor) }
 
     /// Whether there is anything to commit.
     package var hasChanges: Bool {

@@ -311,8 +311,11 @@ package struct EventRow: Hashable, Sendable {
         case attemptEnded = "attempt.ended"
     }
 
+    /// Its place in the stream: given by the store when it is written, 0 before.
     package var position: Int64
     package var epoch: Epoch
+    /// Its number within its epoch, from 1 without gaps.
+    package var number: Int64
     package var at: Timestamp
     package var kind: Kind
     package var plan: PlanID?
@@ -324,6 +327,7 @@ package struct EventRow: Hashable, Sendable {
     package init(
         position: Int64,
         epoch: Epoch,
+        number: Int64 = 0,
         at: Timestamp,
         kind: Kind,
         plan: PlanID? = nil,
@@ -333,6 +337,7 @@ package struct EventRow: Hashable, Sendable {
     ) {
         self.position = position
         self.epoch = epoch
+        self.number = number
         self.at = at
         self.kind = kind
         self.plan = plan
@@ -356,8 +361,11 @@ package enum Request: Hashable, Sendable, Codable {
 package struct RequestRow: Hashable, Sendable {
     package var id: Int64
     package var request: Request
-    package init(id: Int64, request: Request) {
+    /// The lab whose owner answers it; nil when it concerns a plan that does not exist, which anybody may say.
+    package var lab: String?
+    package init(id: Int64, request: Request, lab: String? = nil) {
         self.id = id
         self.request = request
+        self.lab = lab
     }
 }

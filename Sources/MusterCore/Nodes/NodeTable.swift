@@ -3,7 +3,8 @@ package struct NodeTable: Sendable {
     private var rows: [NodeID: NodeRow] = [:]
     private var current: [Key: NodeID] = [:]
     private var dirty: Set<NodeID> = []
-    private var lastNumber: Int64 = 0
+    /// The numbers that new nodes may have.
+    var numbers: NumberRange
 
     private struct Key: Hashable, Sendable {
         let lab: String
@@ -11,7 +12,12 @@ package struct NodeTable: Sendable {
     }
 
     package init(rows stored: [NodeRow] = [], lastNumber: Int64 = 0) {
-        self.lastNumber = lastNumber
+        numbers = NumberRange(after: lastNumber)
+        add(stored)
+    }
+
+    /// Takes in stored nodes that were somebody else's before.
+    mutating func add(_ stored: [NodeRow]) {
         for row in stored.sorted(by: { $0.id < $1.id }) {
             rows[row.id] = row
             current[Key(lab: row.lab, name: row.name)] = row.id
@@ -40,8 +46,7 @@ package struct NodeTable: Sendable {
         replacements: Int32,
         into turn: inout Turn
     ) -> NodeID {
-        lastNumber += 1
-        let id = NodeID(lastNumber)
+        let id = NodeID(numbers.take())
         rows[id] = NodeRow(
             id: id,
             lab: lab,

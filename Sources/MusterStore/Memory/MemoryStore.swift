@@ -7,13 +7,19 @@ import Synchronization
 package final class MemoryStore: Store {
     package let stateName: String
     private let shared: Shared
+    private let clock: @Sendable () -> Timestamp
 
     private final class Shared: Sendable {
         let rows = Mutex(MemoryRows())
     }
 
-    package init(stateName: String = "memory") {
+    /// - Parameter clock: the store's own, by which leases end.
+    package init(
+        stateName: String = "memory",
+        clock: @escaping @Sendable () -> Timestamp = { StoreClock.now() }
+    ) {
         self.stateName = stateName
+        self.clock = clock
         shared = Shared()
     }
 
@@ -21,6 +27,7 @@ package final class MemoryStore: Store {
     package init(sharing other: MemoryStore) {
         stateName = other.stateName
         shared = other.shared
+        clock = other.clock
     }
 
     private func withRows<Value: Sendable>(
@@ -34,21 +41,58 @@ package final class MemoryStore: Store {
     // MARK: The conductor
 
     package func register(host: String, pid: Int32, now: Timestamp) throws(StoreError) -> Epoch {
-        try withRows { $0.register() }
+        let now = clock()
+        return try withRows { $0.conductors.register(host: host, now: now) }
     }
 
-    package func load() throws(StoreError) -> Snapshot {
-        try withRows { $0.snapshot() }
+    package func load(_ labs: Set<String>?, for conductor: ConductorID) throws(StoreError) -> Snapshot {
+        try withRows { $0.snapshot(of: labs, for: conductor) }
     }
 
-    package func commit(_ turn: borrowing Turn) throws(StoreError) {
+    @discardableResult
+    package func commit(_ turn: borrowing Turn) throws(StoreError) -> Int64? {
         let turn = copy turn
-        try withRows { rows throws(StoreError) in
+        let now = clock()
+        return try withRows { rows throws(StoreError) in
             // All or nothing, as a transaction: what can be refused is looked at before the first row is written.
             try rows.check(turn)
-            rows.write(turn)
+            rows.write(turn, now: now)
+            return turn.events.isEmpty ? nil : Int64(rows.events.count)
         }
     }
+
+    // MARK: Several conductors
+
+    package func join(host: String, pid: Int32, lease: Duration) throws(StoreError) -> Term {
+        let now = clock()
+        return try withRows { $0.conductors.join(host: host, lease: lease, now: now) }
+    }
+
+    package func declareLost(by term: Term, margin: Duration) throws(StoreError) -> [ConductorID] {
+        let now = clock()
+        return try withRows { rows throws(StoreError) in
+            try rows.conductors.declareLost(by: term, margin: margin, now: now)
+        }
+    }
+
+    package func claim(by term: Term, limit: Int) throws(StoreError) -> Claim {
+        let now = clock()
+        return try withRows { rows throws(StoreError) in try rows.claim(by: term, limit: limit, now: now) }
+    }
+
+    package func reserve(plans: Int64, nodes: Int64, by term: Term) throws(StoreError) -> NumberBlock {
+        try withRows { rows throws(StoreError) in
+            try rows.conductors.reserve(
+                plans: plans,
+                nodes: nodes,
+                by: term,
+                lastPlan: rows.plans.keys.max()?.rawValue ?? 0,
+                lastNode: rows.nodes.keys.max()?.rawValue ?? 0
+            )
+        }
+    }
+
+    package func leave(_ term: Term) throws(StoreError) { try withRows { $0.conductors.leave(term) } }
 
     // MARK: Clients
 
@@ -115,7 +159,7 @@ private struct MemoryRows {
     struct Suite: Hashable { var lab: String, name: String }
     struct TestDuration { var length: Duration, endedAt: Timestamp }
 
-    private var epoch: Epoch = 0
+    var conductors = MemoryConductors()
     private(set) var plans: [PlanID: PlanRow] = [:]
     private(set) var byRequest: [String: PlanID] = [:]
     private(set) var specs: [PlanID: RunSpec] = [:]
@@ -129,15 +173,29 @@ private struct MemoryRows {
     private(set) var inbox: [RequestRow] = []
     private var lastRequest: Int64 = 0
 
-    mutating func register() -> Epoch {
-        epoch += 1
-        return epoch
-    }
-
     mutating func submit(_ request: Request) -> Int64 {
         lastRequest += 1
-        inbox.append(RequestRow(id: lastRequest, request: request))
+        let lab: String? =
+            switch request {
+            case .submit(_, let spec): spec.lab
+            case .cancel(let plan), .halt(let plan), .resume(let plan): plans[plan]?.lab
+            }
+        inbox.append(RequestRow(id: lastRequest, request: request, lab: lab))
         return lastRequest
+    }
+
+    mutating func claim(by term: Term, limit: Int, now: Timestamp) throws(StoreError) -> Claim {
+        var wanted = Set(unfinished.compactMap { plans[$0]?.lab })
+        for node in nodes.values where node.state != .gone { wanted.insert(node.lab) }
+        wanted.formUnion(inbox.compactMap(\.lab))
+        let host = conductors.host(of: term.conductor)
+        for plan in unfinished.compactMap({ plans[$0] }) where plan.host != host { wanted.remove(plan.lab) }
+        let claim = try conductors.claim(by: term, limit: limit, wanted: wanted, now: now)
+        for id in unfinished {
+            guard let lab = plans[id]?.lab, claim.labs.contains(lab) else { continue }
+            plans[id]?.epoch = claim.term.epoch
+        }
+        return claim
     }
 
     mutating func withdraw(_ request: Int64) -> Bool {
@@ -149,7 +207,7 @@ private struct MemoryRows {
     // MARK: Writing
 
     func check(_ turn: Turn) throws(StoreError) {
-        guard epoch == turn.epoch, epoch > 0 else { throw StoreError.fenced(epoch: turn.epoch, path: "memory") }
+        try conductors.require(Term(conductor: turn.conductor, epoch: turn.epoch))
         var requests: [String: PlanID] = [:]
         for plan in turn.plans {
             let known = byRequest[plan.request] ?? requests[plan.request]
@@ -174,14 +232,16 @@ private struct MemoryRows {
             var open = Set(inbox.map(\.id))
             for request in turn.requestsDone where open.remove(request) == nil { throw StoreError.withdrawn(request) }
         }
-        var last = Int64(events.count)
+        var last = conductors.eventCount(of: turn.conductor)
         for event in turn.events {
-            if event.position != last + 1 { throw StoreError.gap(event: event.position, last: last) }
-            last = event.position
+            if event.number != last + 1 { throw StoreError.gap(event: event.number, last: last) }
+            last = event.number
         }
     }
 
-    mutating func write(_ turn: Turn) {
+    mutating func write(_ turn: Turn, now: Timestamp) {
+        let term = Term(conductor: turn.conductor, epoch: turn.epoch)
+        conductors.renew(term, events: turn.events.count, now: now)
         for plan in turn.plans { write(plan) }
         for (plan, spec) in turn.newSpecs { specs[plan] = spec }
         for step in turn.steps { write(step) }
@@ -189,7 +249,10 @@ private struct MemoryRows {
         for timer in turn.timersSet { timers[timer.step.plan, default: [:]][timer.step.index] = timer }
         for step in turn.timersCleared { timers[step.plan]?[step.index] = nil }
         for attempt in turn.attempts { write(attempt) }
-        events += turn.events
+        for var event in turn.events {
+            event.position = Int64(events.count) + 1
+            events.append(event)
+        }
         if !turn.requestsDone.isEmpty {
             let done = Set(turn.requestsDone)
             inbox.removeAll { done.contains($0.id) }
@@ -243,12 +306,13 @@ private struct MemoryRows {
         }
     }
 
-    func snapshot() -> Snapshot {
+    func snapshot(of labs: Set<String>?, for conductor: ConductorID) -> Snapshot {
+        func isWanted(_ lab: String?) -> Bool { labs.map { labs in lab.map(labs.contains) == true } ?? true }
         var snapshot = Snapshot()
         snapshot.lastPlan = plans.keys.max()?.rawValue ?? 0
         snapshot.lastNode = nodes.keys.max()?.rawValue ?? 0
-        snapshot.lastEvent = Int64(events.count)
-        for id in unfinished.sorted() {
+        snapshot.lastEvent = conductors.eventCount(of: conductor)
+        for id in unfinished.sorted() where isWanted(plans[id]?.lab) {
             guard let row = plans[id] else { continue }
             guard let spec = specs[id] else {
                 snapshot.broken[id] = "its request is missing"
@@ -269,7 +333,7 @@ private struct MemoryRows {
                 snapshot.plans.append(plan)
             }
         }
-        for node in nodes({ $0.state != .gone }) {
+        for node in nodes({ $0.state != .gone && isWanted($0.lab) }) {
             if let spec = specs[node.createdBy] {
                 snapshot.specs[node.createdBy] = spec
                 snapshot.nodes.append(node)

@@ -19,6 +19,8 @@ struct Connection {
 
     /// Rows that the newest statement changed.
     var changes: Int32 { sqlite3_changes(handle) }
+    /// The number of the row that was inserted last.
+    var lastRow: Int64 { sqlite3_last_insert_rowid(handle) }
     var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
 }
 

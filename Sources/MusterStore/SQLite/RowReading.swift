@@ -27,6 +27,9 @@ extension PreparedStatement {
         id, request, verb, lab, host, epoch, created_at, state, result, phase, is_cancelling, reason, started_at,
         ended_at
         """
+    /// Where the lab stands in `planColumns` and `nodeColumns`.
+    static let planLabColumn: Int32 = 3
+    static let nodeLabColumn: Int32 = 1
 
     func plan() throws(BrokenRow) -> PlanRow {
         var plan = PlanRow(
@@ -155,7 +158,7 @@ extension PreparedStatement {
         }
     }
 
-    static let eventColumns = "position, epoch, at, kind, plan, step, node, detail"
+    static let eventColumns = "position, epoch, at, kind, plan, step, node, detail, n"
 
     func event() throws(BrokenRow) -> EventRow {
         var event = EventRow(position: int(0), epoch: int(1), at: time(2), kind: try value(3, "kind"))
@@ -163,6 +166,7 @@ extension PreparedStatement {
         if optionalInt(5) != nil { event.step = try small(5, "step") as StepIndex }
         event.node = optionalInt(6).map(NodeID.init(_:))
         event.detail = optionalText(7)
+        event.number = int(8)
         return event
     }
 

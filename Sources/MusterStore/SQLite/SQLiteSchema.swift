@@ -78,7 +78,25 @@ enum SQLiteSchema {
         CREATE TABLE inbox (
             id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, request TEXT NOT NULL
         ) STRICT;
+        """,
         """
+        -- Several conductors: each has a lease (NULL for the one that has the state to itself) and numbers its events.
+        ALTER TABLE conductors ADD COLUMN lease INTEGER;
+        ALTER TABLE conductors ADD COLUMN events INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE conductors DROP COLUMN events_before;
+
+        -- One row: the highest numbers given out.
+        CREATE TABLE numbers (
+            id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL, plan INTEGER NOT NULL, node INTEGER NOT NULL
+        ) STRICT;
+        INSERT INTO numbers (id, epoch, plan, node) SELECT 1, coalesce(max(epoch), 0), 0, 0 FROM conductors;
+
+        -- Who decides the plans and nodes of a lab; no conductor when it is free. The epoch outlives its holder.
+        CREATE TABLE claims (lab TEXT PRIMARY KEY, conductor INTEGER, epoch INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+        -- Whose owner answers it.
+        ALTER TABLE inbox ADD COLUMN lab TEXT;
+        """,
     ]
 
     /// The schema of the database and the state's name; nil for a database without any table.

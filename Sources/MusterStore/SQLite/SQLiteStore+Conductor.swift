@@ -2,10 +2,12 @@ package import MusterCore
 
 extension SQLiteStore {
     package func register(host: String, pid: Int32, now: Timestamp) throws(StoreError) -> Epoch {
-        try write { writer throws(StoreError) in try writer.register(host: host, pid: pid, now: now) }
+        let now = clock()
+        return try write { writer throws(StoreError) in try writer.register(host: host, pid: pid, now: now) }
     }
 
-    package func commit(_ turn: borrowing Turn) throws(StoreError) {
+    @discardableResult
+    package func commit(_ turn: borrowing Turn) throws(StoreError) -> Int64? {
         let turn = copy turn
         // Encoded before the transaction begins: others wait while it is open.
         var specs: [(PlanID, String)] = []
@@ -16,22 +18,64 @@ extension SQLiteStore {
         for node in turn.nodes {
             facts.append(node.facts.isEmpty ? "{}" : try StoredJSON.encode(node.facts, "the facts of \(node.name)"))
         }
-        try write { writer throws(StoreError) in try writer.write(turn, specs: specs, facts: facts) }
+        let now = clock()
+        return try write { writer throws(StoreError) in
+            try writer.write(turn, specs: specs, facts: facts, now: now)
+        }
     }
+
+    // MARK: Several conductors
+
+    package func join(host: String, pid: Int32, lease: Duration) throws(StoreError) -> Term {
+        let now = clock()
+        return try write { writer throws(StoreError) in
+            try writer.join(host: host, pid: pid, lease: lease, now: now)
+        }
+    }
+
+    package func declareLost(by term: Term, margin: Duration) throws(StoreError) -> [ConductorID] {
+        let now = clock()
+        return try write { writer throws(StoreError) in
+            try writer.declareLost(by: term, margin: margin, now: now)
+        }
+    }
+
+    package func claim(by term: Term, limit: Int) throws(StoreError) -> Claim {
+        let now = clock()
+        return try write { writer throws(StoreError) in try writer.claim(by: term, limit: limit, now: now) }
+    }
+
+    package func reserve(plans: Int64, nodes: Int64, by term: Term) throws(StoreError) -> NumberBlock {
+        let now = clock()
+        return try write { writer throws(StoreError) in
+            try writer.reserve(plans: plans, nodes: nodes, by: term, now: now)
+        }
+    }
+
+    package func leave(_ term: Term) throws(StoreError) {
+        try write { writer throws(StoreError) in try writer.leave(term) }
+    }
+
+    // MARK: Clients
 
     package func submit(_ request: Request, at now: Timestamp) throws(StoreError) -> Int64 {
         let text = try StoredJSON.encode(request, "the request")
-        return try write { writer throws(StoreError) in try writer.submit(text, at: now) }
+        let (lab, plan): (String?, PlanID?) =
+            switch request {
+            case .submit(_, let spec): (spec.lab, nil)
+            case .cancel(let plan), .halt(let plan), .resume(let plan): (nil, plan)
+            }
+        return try write { writer throws(StoreError) in try writer.submit(text, at: now, lab: lab, plan: plan) }
     }
 
     package func withdraw(request id: Int64) throws(StoreError) -> Bool {
         try write { writer throws(StoreError) in try writer.withdraw(id) }
     }
 
-    package func load() throws(StoreError) -> Snapshot {
+    package func load(_ labs: Set<String>?, for conductor: ConductorID) throws(StoreError) -> Snapshot {
         try read { connection throws(StoreError) in
-            var loading = SnapshotLoading(connection)
-            return try loading.load()
+            var loading = SnapshotLoading(connection, labs: labs)
+            return try loading.load(for: conductor)
         }
     }
 }
@@ -41,15 +85,22 @@ private struct SnapshotLoading {
     private let connection: Connection
     private var snapshot = Snapshot()
     private var specs: [PlanID: RunSpec] = [:]
+    /// nil for all.
+    private let labs: Set<String>?
 
-    init(_ connection: Connection) {
+    init(_ connection: Connection, labs: Set<String>?) {
         self.connection = connection
+        self.labs = labs
     }
 
-    mutating func load() throws(StoreError) -> Snapshot {
+    private func isWanted(_ lab: String) -> Bool { labs?.contains(lab) ?? true }
+
+    mutating func load(for conductor: ConductorID) throws(StoreError) -> Snapshot {
         snapshot.lastPlan = try number("SELECT coalesce(max(id), 0) FROM plans")
         snapshot.lastNode = try number("SELECT coalesce(max(id), 0) FROM nodes")
-        snapshot.lastEvent = try number("SELECT coalesce(max(position), 0) FROM events")
+        snapshot.lastEvent = try number(
+            "SELECT coalesce(max(events), 0) FROM conductors WHERE id = \(conductor.rawValue)"
+        )
         try loadPlans()
         try loadNodes()
         return snapshot
@@ -71,6 +122,7 @@ private struct SnapshotLoading {
         let attempts = try PreparedStatement(connection, ReaderSQL.attempts)
         while try plans.step() {
             let id = PlanID(plans.int(0))
+            guard isWanted(plans.text(PreparedStatement.planLabColumn)) else { continue }
             var readable: PlanRow?
             do {
                 let row = try plans.plan()
@@ -100,6 +152,7 @@ private struct SnapshotLoading {
         let nodes = try PreparedStatement(connection, ReaderSQL.nodesPresent)
         while try nodes.step() {
             let creator = PlanID(nodes.int(6))
+            guard isWanted(nodes.text(PreparedStatement.nodeLabColumn)) else { continue }
             do {
                 let node = try nodes.node()
                 snapshot.specs[creator] = try spec(of: creator)

@@ -14,13 +14,14 @@ enum ReaderSQL {
 extension SQLiteStore {
     package func requests(after id: Int64) throws(StoreError) -> [RequestRow] {
         try read { connection throws(StoreError) in
-            let statement = try PreparedStatement(connection, "SELECT id, request FROM inbox WHERE id > ?1 ORDER BY id")
+            let sql = "SELECT id, request, lab FROM inbox WHERE id > ?1 ORDER BY id"
+            let statement = try PreparedStatement(connection, sql)
             statement.bind(1, id)
             var rows: [RequestRow] = []
             while try statement.step() {
                 // One that cannot be read is left where it is: it asks for nothing that this version could do.
                 guard let request = try? StoredJSON.decode(Request.self, from: statement.text(1)) else { continue }
-                rows.append(RequestRow(id: statement.int(0), request: request))
+                rows.append(RequestRow(id: statement.int(0), request: request, lab: statement.optionalText(2)))
             }
             return rows
         }

@@ -1,7 +1,7 @@
 import Foundation
 import GRDB
 import GRDBSQLite
-import MusterCore
+package import MusterCore
 import Synchronization
 
 /// The truth in one SQLite file: WAL, `synchronous=FULL`, one writer, readers beside it, any number of processes.
@@ -24,19 +24,23 @@ package final class SQLiteStore: Store {
         package var pagesMax: Int64?
         /// The name of a state that is made; nil draws one by chance.
         package var stateName: String?
+        /// The store's own clock, by which leases end.
+        package var clock: @Sendable () -> Timestamp
 
         package init(
             access: Access = .writing,
             busyTimeout: Duration = .seconds(5),
             readersMax: Int = 4,
             pagesMax: Int64? = nil,
-            stateName: String? = nil
+            stateName: String? = nil,
+            clock: @escaping @Sendable () -> Timestamp = { StoreClock.now() }
         ) {
             self.access = access
             self.busyTimeout = busyTimeout
             self.readersMax = readersMax
             self.pagesMax = pagesMax
             self.stateName = stateName
+            self.clock = clock
         }
     }
 
@@ -44,6 +48,7 @@ package final class SQLiteStore: Store {
     package let stateName: String
 
     let errors: SQLiteErrors
+    package let clock: @Sendable () -> Timestamp
     let counting = Counting()
     private let pool: DatabasePool?
     private let reader: any DatabaseReader
@@ -95,6 +100,7 @@ package final class SQLiteStore: Store {
         }
         self.path = path
         self.errors = errors
+        clock = options.clock
         stateName = found.state
         pool = nil
         self.reader = reader
@@ -129,6 +135,7 @@ package final class SQLiteStore: Store {
         let (stateName, turnWriter) = try opened.get()
         self.path = path
         self.errors = errors
+        clock = options.clock
         self.stateName = stateName
         self.pool = pool
         self.turnWriter = turnWriter

@@ -1,14 +1,8 @@
 /// The statements of a turn. Each row that a turn writes is one of them.
 enum TurnSQL {
-    static let renew = "UPDATE conductors SET renewed_at = ?2 WHERE id = 1 AND epoch = ?1 RETURNING events_before"
-
-    static let register = """
-        INSERT INTO conductors (id, epoch, host, pid, state, registered_at, renewed_at, events_before)
-        VALUES (1, 1, ?1, ?2, 0, ?3, ?3, (SELECT coalesce(max(position), 0) FROM events))
-        ON CONFLICT (id) DO UPDATE SET epoch = epoch + 1, host = excluded.host, pid = excluded.pid,
-            state = excluded.state, registered_at = excluded.registered_at, renewed_at = excluded.renewed_at,
-            events_before = excluded.events_before
-        RETURNING epoch
+    static let renew = """
+        UPDATE conductors SET renewed_at = ?3, events = events + ?4 WHERE id = ?1 AND epoch = ?2 AND state = 0
+        RETURNING events
         """
 
     static let putPlan = """
@@ -70,12 +64,15 @@ enum TurnSQL {
             WHERE excluded.ended_at >= durations.ended_at
         """
 
+    /// Positions follow one another: one writer at a time gives each the next.
     static let addEvent = """
-        INSERT INTO events (position, epoch, n, at, kind, plan, step, node, detail)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+        INSERT INTO events (epoch, n, at, kind, plan, step, node, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
         """
 
     static let lastEvent = "SELECT coalesce(max(position), 0) FROM events"
-    static let addRequest = "INSERT INTO inbox (at, request) VALUES (?1, ?2) RETURNING id"
+    static let addRequest = """
+        INSERT INTO inbox (at, request, lab) VALUES (?1, ?2, coalesce(?3, (SELECT lab FROM plans WHERE id = ?4)))
+        RETURNING id
+        """
     static let removeRequest = "DELETE FROM inbox WHERE id = ?1"
 }

@@ -5,13 +5,12 @@ import MusterCore
 ///
 /// It belongs to the writer's connection: used only inside `writeWithoutTransaction`, which serializes.
 final class TurnWriter {
-    private let connection: Connection
+    let connection: Connection
     private var statements = 0
 
     private let begin: PreparedStatement
     private let commit: PreparedStatement
     private let renew: PreparedStatement
-    private let register: PreparedStatement
     private let putPlan: PreparedStatement
     private let addSpec: PreparedStatement
     private let addStep: PreparedStatement
@@ -22,7 +21,6 @@ final class TurnWriter {
     private let putAttempt: PreparedStatement
     private let putDuration: PreparedStatement
     private let addEvent: PreparedStatement
-    private let lastEvent: PreparedStatement
     private let addRequest: PreparedStatement
     private let removeRequest: PreparedStatement
 
@@ -35,7 +33,6 @@ final class TurnWriter {
         begin = try prepare("BEGIN IMMEDIATE")
         commit = try prepare("COMMIT")
         renew = try prepare(TurnSQL.renew)
-        register = try prepare(TurnSQL.register)
         putPlan = try prepare(TurnSQL.putPlan)
         addSpec = try prepare(TurnSQL.addSpec)
         addStep = try prepare(TurnSQL.addStep)
@@ -46,26 +43,21 @@ final class TurnWriter {
         putAttempt = try prepare(TurnSQL.putAttempt)
         putDuration = try prepare(TurnSQL.putDuration)
         addEvent = try prepare(TurnSQL.addEvent)
-        lastEvent = try prepare(TurnSQL.lastEvent)
         addRequest = try prepare(TurnSQL.addRequest)
         removeRequest = try prepare(TurnSQL.removeRequest)
     }
 
     // MARK: Transactions
 
-    func register(host: String, pid: Int32, now: Timestamp) throws(StoreError) -> Epoch {
-        try transaction { () throws(StoreError) in
-            register.bind(1, host)
-            register.bind(2, pid)
-            register.bind(3, now.rawValue)
-            return try only(register)
-        }
-    }
-
-    func submit(_ request: String, at now: Timestamp) throws(StoreError) -> Int64 {
+    /// - Parameters:
+    ///   - lab: of a new run.
+    ///   - plan: that it concerns otherwise.
+    func submit(_ request: String, at now: Timestamp, lab: String?, plan: PlanID?) throws(StoreError) -> Int64 {
         try transaction { () throws(StoreError) in
             addRequest.bind(1, now.rawValue)
             addRequest.bind(2, request)
+            addRequest.bind(3, lab)
+            addRequest.bind(4, plan?.rawValue)
             return try only(addRequest)
         }
     }
@@ -78,10 +70,21 @@ final class TurnWriter {
         }
     }
 
-    /// - Parameter specs: those of `turn.newSpecs`, encoded.
-    func write(_ turn: Turn, specs: [(PlanID, String)], facts: [String]) throws(StoreError) {
+    /// - Parameters:
+    ///   - specs: those of `turn.newSpecs`, encoded.
+    ///   - facts: those of `turn.nodes`, encoded.
+    ///   - now: by the store's clock.
+    /// - Returns: the position of the newest event; nil when there is none.
+    func write(
+        _ turn: Turn,
+        specs: [(PlanID, String)],
+        facts: [String],
+        now: Timestamp
+    ) throws(StoreError) -> Int64? {
         try transaction { () throws(StoreError) in
-            let eventsBefore = try assertEpoch(turn)
+            // Before any row: the term of this turn must still hold.
+            let term = Term(conductor: turn.conductor, epoch: turn.epoch)
+            let events = try renew(term, events: turn.events.count, now: now)
             for plan in turn.plans { try write(plan) }
             for (plan, spec) in specs {
                 addSpec.bind(1, plan.rawValue)
@@ -102,16 +105,17 @@ final class TurnWriter {
                 try run(clearTimer)
             }
             for attempt in turn.attempts { try write(attempt) }
-            try write(turn.events, epoch: turn.epoch, eventsBefore: eventsBefore)
+            let position = try write(turn.events, before: events - Int64(turn.events.count))
             for request in turn.requestsDone {
                 removeRequest.bind(1, request)
                 try run(removeRequest)
                 if connection.changes == 0 { throw StoreError.withdrawn(request) }
             }
+            return position
         }
     }
 
-    private func transaction<Value>(_ body: () throws(StoreError) -> Value) throws(StoreError) -> Value {
+    func transaction<Value>(_ body: () throws(StoreError) -> Value) throws(StoreError) -> Value {
         statements = 0
         try begin.run()
         do {
@@ -124,6 +128,8 @@ final class TurnWriter {
             throw error
         }
     }
+
+    func noteStatement() { statements += 1 }
 
     private func run(_ statement: PreparedStatement) throws(StoreError) {
         statements += 1
@@ -141,15 +147,17 @@ final class TurnWriter {
 
     // MARK: Rows
 
-    /// Before any row: the term of this turn must still be the newest.
-    private func assertEpoch(_ turn: Turn) throws(StoreError) -> Int64 {
+    /// Renews the lease of a term that must still hold; returns how many events it has with these.
+    func renew(_ term: Term, events: Int, now: Timestamp) throws(StoreError) -> Int64 {
         statements += 1
-        renew.bind(1, turn.epoch)
-        renew.bind(2, turn.now.rawValue)
-        guard try renew.step() else { throw StoreError.fenced(epoch: turn.epoch, path: connection.errors.path) }
-        let eventsBefore = renew.int(0)
+        renew.bind(1, term.conductor.rawValue)
+        renew.bind(2, term.epoch)
+        renew.bind(3, now.rawValue)
+        renew.bind(4, Int64(events))
+        guard try renew.step() else { throw StoreError.fenced(epoch: term.epoch, path: connection.errors.path) }
+        let count = renew.int(0)
         try renew.run()
-        return eventsBefore
+        return count
     }
 
     private func write(_ plan: PlanRow) throws(StoreError) {
@@ -245,26 +253,23 @@ final class TurnWriter {
         try run(putDuration)
     }
 
-    private func write(_ events: [EventRow], epoch: Epoch, eventsBefore: Int64) throws(StoreError) {
-        guard let first = events.first else { return }
-        statements += 1
-        _ = try lastEvent.step()
-        var last = lastEvent.int(0)
-        lastEvent.reset()
-        if first.position != last + 1 { throw StoreError.gap(event: first.position, last: last) }
+    /// - Parameter before: how many events of the term there are already.
+    private func write(_ events: [EventRow], before: Int64) throws(StoreError) -> Int64? {
+        if events.isEmpty { return nil }
+        var last = before
         for event in events {
-            if event.position != last + 1 { throw StoreError.gap(event: event.position, last: last) }
-            last = event.position
-            addEvent.bind(1, event.position)
-            addEvent.bind(2, event.epoch)
-            addEvent.bind(3, event.position - eventsBefore)
-            addEvent.bind(4, event.at.rawValue)
-            addEvent.bind(5, event.kind.number)
-            addEvent.bind(6, event.plan?.rawValue)
-            addEvent.bind(7, event.step)
-            addEvent.bind(8, event.node?.rawValue)
-            addEvent.bind(9, event.detail)
+            if event.number != last + 1 { throw StoreError.gap(event: event.number, last: last) }
+            last = event.number
+            addEvent.bind(1, event.epoch)
+            addEvent.bind(2, event.number)
+            addEvent.bind(3, event.at.rawValue)
+            addEvent.bind(4, event.kind.number)
+            addEvent.bind(5, event.plan?.rawValue)
+            addEvent.bind(6, event.step)
+            addEvent.bind(7, event.node?.rawValue)
+            addEvent.bind(8, event.detail)
             try run(addEvent)
         }
+        return connection.lastRow
     }
 }

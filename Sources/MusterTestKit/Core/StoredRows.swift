@@ -34,9 +34,10 @@ package struct StoredRows: Sendable {
         for timer in turn.timersSet { timers[timer.step] = timer }
         for step in turn.timersCleared { timers[step] = nil }
         for row in turn.attempts { apply(row) }
-        for event in turn.events {
-            let last = events.count
-            expect(event.position == Int64(last) + 1, "event \(event.position) comes after \(last)")
+        for var event in turn.events {
+            event.position = Int64(events.count) + 1
+            let last = events.last.map { $0.epoch == event.epoch ? $0.number : 0 } ?? 0
+            expect(event.number == last + 1, "event \(event.number) comes after \(last)")
             events.append(event)
         }
         for plan in Set(turn.steps.map(\.plan)) { checkNodesAreSharedByNobody(plan) }

@@ -1,0 +1,89 @@
+import MusterCore
+import MusterStore
+
+/// How several conductors share one state: leases that are renewed, labs that are claimed, others that are lost.
+///
+/// A conductor is fenced whole: its turns land only while the store knows its term. It trusts its lease from the moment
+/// at which a renewal began, by its own clock, for the lease less a margin; others wait the margin longer.
+extension ConductorCore {
+    package func owns(_ lab: String) -> Bool { labs?.contains(lab) ?? true }
+
+    /// Whether acts may leave now. Past that, whoever else has taken over may be acting.
+    package func mayAct() -> Bool { actsUntil.map { time.now() < $0 } ?? true }
+
+    mutating func renewed(at begun: Timestamp) {
+        guard let lease = identity.lease else { return }
+        actsUntil = begun + (lease.length - lease.margin)
+    }
+
+    /// Renews the lease, declares lost who has not renewed theirs, and takes what nobody holds; when that is due.
+    mutating func takeCare() throws(StoreError) {
+        guard let lease = identity.lease, let due = careDueAt, time.now() >= due else { return }
+        let begun = time.now()
+        careDueAt = begun + lease.care
+        _ = try store.declareLost(by: term, margin: lease.margin)
+        try takeLabs()
+        renewed(at: begun)
+    }
+
+    /// Takes the labs of requests that came, when nobody answers for them yet.
+    mutating func takeLabsOfRequests() throws(StoreError) {
+        guard identity.lease != nil else { return }
+        let rows = try store.requests(after: lastRequest)
+        if rows.contains(where: { $0.lab.map(owns) == false }) { try takeLabs() }
+    }
+
+    /// Takes labs that nobody holds, and loads them.
+    private mutating func takeLabs() throws(StoreError) {
+        let claim = try store.claim(by: term, limit: identity.labsAtOnce)
+        if claim.term != term {
+            term = claim.term
+            director.beginTerm()
+        }
+        let taken = Set(claim.labs).subtracting(labs ?? [])
+        guard !taken.isEmpty else { return }
+        director.adopt(try store.load(taken, for: term.conductor))
+        labs?.formUnion(taken)
+        adopted.formUnion(taken)
+        // Requests for them may have been passed over.
+        lastRequest = 0
+        hasRequests = true
+    }
+
+    /// What was taken is settled, and goes on without a person.
+    mutating func goOnWithAdopted(into turn: inout Turn) {
+        guard !adopted.isEmpty else { return }
+        director.settle(adopted, into: &turn)
+        let plans = director.runIDs.filter { director.run($0).map { adopted.contains($0.spec.lab) } == true }
+        wanted.formUnion(plans)
+        goOn(with: Set(plans), into: &turn)
+        for node in director.watchedNodes where adopted.contains(node.lab) { turn.directives.append(.watch(node.id)) }
+        adopted = []
+    }
+
+    /// Sets numbers aside before a turn that could need more than there are.
+    mutating func ensureNumbers(for requests: [RequestRow], events: Int) throws(StoreError) {
+        guard identity.lease != nil, let wanted = director.numbersWanted(for: requests, events: events) else { return }
+        let (plans, nodes) = (wanted.plans + Self.numbersAhead, wanted.nodes + Self.numbersAhead)
+        director.use(try store.reserve(plans: plans, nodes: nodes, by: term))
+    }
+
+    private static let numbersAhead: Int64 = 64
+
+    /// Another conductor has declared this one lost: nothing it decided lands, and all it knew may be another's now.
+    mutating func beginAnew(after error: StoreError) throws(StoreError) -> [Directive] {
+        guard let lease = identity.lease else { throw error }
+        timesFenced += 1
+        forgetEverything()
+        wanted = []
+        labs = []
+        adopted = []
+        let begun = time.now()
+        term = try store.join(host: identity.host, pid: identity.pid, lease: lease.length)
+        director.beginTerm()
+        director.use(NumberBlock(plans: nil, nodes: nil))
+        renewed(at: begun)
+        careDueAt = begun
+        return []
+    }
+}
