@@ -101,7 +101,7 @@ struct RunSession {
                     watch.say(
                         "ending run \(RunName(id)): running tests get \(Defaults.grace.shortText); again to stop at once"
                     )
-                    try? await follower.ask(.cancel(id))
+                    _ = try? await follower.ask(.cancel(id))
                 }
             }
         }

@@ -40,6 +40,8 @@ final class Running: Sendable {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
         posix_spawn_file_actions_adddup2(&actions, ends[1], 2)
+        // What another test writes just now must not be open in here: a script that is open for writing does not start.
+        for descriptor in 3..<512 as Range<Int32> { posix_spawn_file_actions_addclose(&actions, descriptor) }
         var variables = ProcessInfo.processInfo.environment
         variables["MUSTER_STATE"] = nil
         variables["NO_COLOR"] = "1"
