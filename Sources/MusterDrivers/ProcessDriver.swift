@@ -177,7 +177,7 @@ package final class ProcessDriver: Driver {
                 if let exit = OperationRecord.exit(of: operation, in: node.directory) { return exit }
                 throw stepError(error, node)
             case .refused(.malformed, let reason): throw StepError(.unknown, "\(node.name): \(reason)")
-            case .broken, .silent, .refused, .cancelled: throw stepError(error, node)
+            case .broken, .silent, .refused, .unreachable, .cancelled: throw stepError(error, node)
             }
         }
     }
