@@ -7,10 +7,10 @@ import Synchronization
 /// Where other commands reach the conductor of a state: a socket beside the database that only its owner may open.
 ///
 /// It carries no data, only wake-ups. The conductor writes the newest position, eight bytes, little-endian, after each
-/// turn that stored something; a client writes any byte after it has put a request into the store, and gets the position
-/// after the turn that has read it. A slow client gets the newest position when it reads again, and slows nobody: a turn
-/// leaves one number behind and at most one task, however many clients there are, and to a client that does not read
-/// nothing is written any more.
+/// turn that stored something; a client writes any byte after it has put a request into the store, and gets the
+/// position after the turn that has read it. A slow client gets the newest position when it reads again, and slows
+/// nobody: a turn leaves one number behind and at most one task, however many clients there are, and to a client that
+/// does not read nothing is written any more.
 package final class ConductorSocket: Sendable {
     private let channel: any Channel
     private let clients: Clients

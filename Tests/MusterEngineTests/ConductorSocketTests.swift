@@ -57,7 +57,8 @@ import Testing
             for await position in link.wakeUps where position == count { break }
             let grown = memory() - before
             print("announced \(count) positions to 16 deaf clients: \(each) each, \(grown) KiB more memory")
-            #expect(grown < 16 << 10)
+            // Kept whole they would take 256 MiB; other tests run in this process meanwhile.
+            #expect(grown < 100 << 10)
             #expect(each < .microseconds(20))
             await link.close()
             await socket.close()
