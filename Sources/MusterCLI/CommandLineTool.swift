@@ -6,6 +6,7 @@ package enum CommandLineTool {
     package static func main(_ arguments: [String] = Array(CommandLine.arguments.dropFirst())) async -> Never {
         // Output that nobody reads any more ends the writing, not the work.
         signal(SIGPIPE, SIG_IGN)
+        _ = OpenFiles.usersLimit
         do {
             var command = try MusterCommand.parseAsRoot(Exec.separate(arguments))
             if var asynchronous = command as? any AsyncParsableCommand {

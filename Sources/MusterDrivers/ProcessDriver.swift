@@ -2,9 +2,7 @@ package import Logging
 package import MusterCore
 import MusterSupervision
 import NIOCore
-import Subprocess
 import Synchronization
-import SystemPackage
 
 /// Nodes that are processes of this host, each with an address of its own and a supervisor that outlives Muster.
 ///
@@ -16,14 +14,18 @@ package final class ProcessDriver: Driver {
     private let supervisor: String
     private let events: @Sendable (DriverEvent) -> Void
     private let logger: Logger
+    private let openFilesLimit: UInt64?
     private let links = Mutex<[String: SupervisorLink]>([:])
 
+    /// - Parameter openFilesLimit: how many files commands on nodes may open; nil for as many as this process.
     package init(
         supervisor: String,
+        openFilesLimit: UInt64? = nil,
         events: @escaping @Sendable (DriverEvent) -> Void,
         logger: Logger
     ) {
         self.supervisor = supervisor
+        self.openFilesLimit = openFilesLimit
         self.events = events
         self.logger = logger
     }
@@ -71,21 +73,8 @@ package final class ProcessDriver: Driver {
     }
 
     private func launch(_ node: NodeHandle, _ operation: OperationID) async throws(LinkFailure) {
-        let message: String
-        do {
-            let result = try await Subprocess.run(
-                .path(FilePath(supervisor)),
-                arguments: ["launch", node.directory, operation.description],
-                output: .string(limit: 4096),
-                error: .string(limit: 65_536)
-            )
-            if result.terminationStatus.isSuccess { return }
-            message = result.standardError.split(separator: "\n").joined(separator: "; ")
-        } catch {
-            if Task.isCancelled { throw .cancelled }
-            message = "\(supervisor) cannot be started: \(error)"
-        }
-        throw .refused(.system, message)
+        let limit = openFilesLimit.map { ["\($0)"] } ?? []
+        try await Launcher.run(supervisor, ["launch", node.directory, operation.description] + limit)
     }
 
     package func destroy(_ node: NodeHandle) async throws(StepError) {
@@ -103,7 +92,7 @@ package final class ProcessDriver: Driver {
             case .broken(let reason), .silent(let reason):
                 logger.warning("\(node.name): its supervisor does not end by itself (\(reason)) and is killed")
                 await Leftovers.sweep(directory: node.directory)
-            case .cancelled, .refused: throw stepError(error, node)
+            case .cancelled, .refused, .unreachable: throw stepError(error, node)
             }
         }
         links.withLock { _ = $0.removeValue(forKey: node.directory) }
@@ -144,7 +133,7 @@ package final class ProcessDriver: Driver {
                 throw stepError(error, node)
             case .refused(.malformed, let reason):
                 throw StepError(.lost, "\(node.name): how it ended is not known: \(reason)")
-            case .broken, .silent, .refused, .cancelled: throw stepError(error, node)
+            case .broken, .silent, .refused, .unreachable, .cancelled: throw stepError(error, node)
             }
         }
     }
@@ -188,7 +177,7 @@ package final class ProcessDriver: Driver {
                 if let exit = OperationRecord.exit(of: operation, in: node.directory) { return exit }
                 throw stepError(error, node)
             case .refused(.malformed, let reason): throw StepError(.unknown, "\(node.name): \(reason)")
-            case .broken, .silent, .refused, .cancelled: throw stepError(error, node)
+            case .broken, .silent, .refused, .unreachable, .cancelled: throw stepError(error, node)
             }
         }
     }
@@ -322,7 +311,7 @@ package final class ProcessDriver: Driver {
         case .gone: StepError(.lost, "\(node.name): \(Self.lossOfSupervisor(node.directory))")
         case .broken(let reason), .silent(let reason):
             StepError(.lost, "\(node.name): its supervisor does not answer: \(reason)")
-        case .refused(_, let message): StepError(.refused, "\(node.name): \(message)")
+        case .refused(_, let message), .unreachable(let message): StepError(.refused, "\(node.name): \(message)")
         case .cancelled: StepError(.cancelled, "\(node.name): nobody waits for it any more; it goes on")
         }
     }

@@ -10,11 +10,36 @@ enum LinkFailure: Error, Sendable {
     case gone
     /// The connection broke.
     case broken(String)
+    /// This host cannot get there: it is out of descriptors, or the folder cannot be opened. It says nothing of the
+    /// supervisor, which may be well.
+    case unreachable(String)
     /// No answer came in time.
     case silent(String)
     case refused(SupervisorReply.Refusal, String)
     /// Nobody waits for the answer any more.
     case cancelled
+
+    /// What it means that a node's folder or socket could not be opened, by the system's code.
+    static func opening(_ code: Int32) -> LinkFailure {
+        switch code {
+        case ENOENT, ENOTDIR, ECONNREFUSED: .gone
+        case EMFILE:
+            .unreachable(
+                "this process may open no more files (\(Self.openFilesLimit)); raise the limit where muster is started: ulimit -n"
+            )
+        case ENFILE:
+            .unreachable("this host has no open files left for any process; end some, or raise fs.file-max (ulimit -n)")
+        case EACCES, EPERM, EIO, ELOOP, ENAMETOOLONG, ENOMEM:
+            .unreachable("the node's folder cannot be opened: \(String(cString: strerror(code)))")
+        default: .broken("it cannot be reached: \(String(cString: strerror(code)))")
+        }
+    }
+
+    private static var openFilesLimit: String {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return "its limit is reached" }
+        return "its limit is \(limit.rlim_cur)"
+    }
 }
 
 /// One connection to one supervisor: requests with numbers out, answers in any order back.
@@ -47,8 +72,11 @@ final class SupervisorConnection: ChannelInboundHandler, Sendable {
     ) -> EventLoopFuture<SupervisorConnection> {
         let connection = SupervisorConnection(lost: lost)
         // Through the open folder, since the path of a socket may have 107 bytes only.
-        guard let folder = Descriptor(folder: directory) else {
-            return loop.makeFailedFuture(LinkFailure.gone)
+        let folder: Descriptor
+        do throws(LinkFailure) {
+            folder = try Descriptor(folder: directory)
+        } catch {
+            return loop.makeFailedFuture(error)
         }
         return ClientBootstrap(group: loop)
             .connectTimeout(.seconds(10))
@@ -75,16 +103,15 @@ final class SupervisorConnection: ChannelInboundHandler, Sendable {
     /// What the supervisor said of itself in its greeting.
     let facts = Mutex<SupervisorFacts?>(nil)
 
-    private static func failure(_ error: any Error) -> LinkFailure {
-        let codes: [Int32]
+    static func failure(_ error: any Error) -> LinkFailure {
+        let code: Int32?
         switch error {
-        case let error as IOError: codes = [error.errnoCode]
+        case let error as IOError: code = error.errnoCode
         case let error as NIOConnectionError:
-            codes = error.connectionErrors.compactMap { ($0.error as? IOError)?.errnoCode }
-        default: codes = []
+            code = error.connectionErrors.lazy.compactMap { ($0.error as? IOError)?.errnoCode }.first
+        default: code = nil
         }
-        if codes.contains(where: { [ECONNREFUSED, ENOENT, ENOTDIR].contains($0) }) { return .gone }
-        return .broken("it cannot be reached: \(error)")
+        return code.map { .opening($0) } ?? .broken("it cannot be reached: \(error)")
     }
 
     var closeFuture: EventLoopFuture<Void>? { state.withLock { $0.channel?.closeFuture } }
@@ -179,10 +206,10 @@ final class SupervisorConnection: ChannelInboundHandler, Sendable {
 private final class Descriptor: Sendable {
     let number: CInt
 
-    init?(folder: String) {
+    init(folder: String) throws(LinkFailure) {
         number = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        if number < 0 { return nil }
+        if number < 0 { throw .opening(errno) }
     }
 
-    deinit { close(number) }
+    deinit { if number >= 0 { close(number) } }
 }

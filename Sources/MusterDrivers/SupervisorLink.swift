@@ -142,12 +142,16 @@ final class SupervisorLink: Sendable {
     /// - Returns: why it is lost already, or nil.
     func watch(_ node: NodeID, epoch: Epoch) async throws(LinkFailure) -> String? {
         state.withLock { $0.watch = .active(node: node, epoch: epoch, isReported: false) }
-        switch try await request(.watch, epoch: epoch) {
-        case .lost(let reason):
-            state.withLock { $0.watch = .active(node: node, epoch: epoch, isReported: true) }
-            return reason
-        default: return nil
+        let answer: SupervisorReply.Body
+        do throws(LinkFailure) {
+            answer = try await request(.watch, epoch: epoch)
+        } catch {
+            if case .unreachable = error { watchLater(in: Self.delayMin) }
+            throw error
         }
+        guard case .lost(let reason) = answer else { return nil }
+        state.withLock { $0.watch = .active(node: node, epoch: epoch, isReported: true) }
+        return reason
     }
 
     /// Watches again after a loss was reported and mended.
@@ -169,10 +173,20 @@ final class SupervisorLink: Sendable {
     /// The connection ended. If the node is watched, either there is a new one, or the node is lost.
     private func ended(_ future: EventLoopFuture<SupervisorConnection>) {
         forget(future)
-        renewWatch(triesLeft: Self.triesMax)
+        renewWatch(triesLeft: Self.triesMax, delay: Self.delayMin)
     }
 
-    private func renewWatch(triesLeft: Int) {
+    private static let delayMin: TimeAmount = .seconds(1)
+    private static let delayMax: TimeAmount = .seconds(60)
+
+    /// Nothing tells when this host has descriptors again, so it is tried again after a while, ever more rarely.
+    private func watchLater(in delay: TimeAmount) {
+        NIOSingletons.posixEventLoopGroup.any().scheduleTask(in: delay) { [weak self] in
+            self?.renewWatch(triesLeft: Self.triesMax, delay: min(delay * 2, Self.delayMax))
+        }
+    }
+
+    private func renewWatch(triesLeft: Int, delay: TimeAmount) {
         guard case .active(_, let epoch, false) = state.withLock({ $0.watch }) else { return }
         let answer = future(epoch: epoch).flatMap { connection in
             connection.request(.watch, epoch: epoch, within: .seconds(30)).future
@@ -187,9 +201,12 @@ final class SupervisorLink: Sendable {
                     Leftovers.sweepNow(directory: directory)
                 }
                 swept.whenComplete { [self] _ in report(loss: ProcessDriver.lossOfSupervisor(directory)) }
+            case .failure(LinkFailure.unreachable): watchLater(in: delay)
+            // It is there, and says no: the watch is a newer conductor's now.
+            case .failure(LinkFailure.refused): break
             case .failure(let error):
                 if triesLeft > 1 {
-                    renewWatch(triesLeft: triesLeft - 1)
+                    renewWatch(triesLeft: triesLeft - 1, delay: delay)
                 } else {
                     report(loss: "its supervisor cannot be reached: \(error)")
                 }

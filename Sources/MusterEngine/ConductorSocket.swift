@@ -1,5 +1,5 @@
 import Foundation
-import MusterCore
+package import MusterCore
 package import NIOCore
 import NIOPosix
 import Synchronization
@@ -7,8 +7,10 @@ import Synchronization
 /// Where other commands reach the conductor of a state: a socket beside the database that only its owner may open.
 ///
 /// It carries no data, only wake-ups. The conductor writes the newest position, eight bytes, little-endian, after each
-/// turn that stored something; a client writes any byte after it has put a request into the store. A slow client gets
-/// the newest position when it reads again, and slows nobody.
+/// turn that stored something; a client writes any byte after it has put a request into the store, and gets the
+/// position after the turn that has read it. A slow client gets the newest position when it reads again, and slows
+/// nobody: a turn leaves one number behind and at most one task, however many clients there are, and to a client that
+/// does not read nothing is written any more.
 package final class ConductorSocket: Sendable {
     private let channel: any Channel
     private let clients: Clients
@@ -24,7 +26,9 @@ package final class ConductorSocket: Sendable {
         group: any EventLoopGroup,
         onPoke: @escaping @Sendable () -> Void
     ) async throws -> ConductorSocket {
-        let clients = Clients()
+        // One loop for all clients: so one task tells all of them.
+        let group = group.next()
+        let clients = Clients(loop: group)
         let folder = try Folder(state.path)
         defer { folder.close() }
         unlink(state.path + "/" + StateDirectory.socketName)
@@ -50,10 +54,15 @@ package final class ConductorSocket: Sendable {
 
     /// The clients that are connected now.
     fileprivate final class Clients: Sendable {
+        private let loop: any EventLoop
         private let channels = Mutex<[ObjectIdentifier: any Channel]>([:])
         private let last = Atomic<Int64>(0)
+        /// Whether a task is under way that tells all clients.
+        private let isTelling = Atomic<Bool>(false)
 
-        var position: Int64 { last.load(ordering: .relaxed) }
+        init(loop: any EventLoop) { self.loop = loop }
+
+        var position: Int64 { last.load(ordering: .sequentiallyConsistent) }
 
         func add(_ channel: any Channel) { channels.withLock { $0[ObjectIdentifier(channel)] = channel } }
         func remove(_ channel: any Channel) {
@@ -61,9 +70,17 @@ package final class ConductorSocket: Sendable {
         }
 
         func announce(_ position: Int64) {
-            last.store(position, ordering: .relaxed)
+            last.store(position, ordering: .sequentiallyConsistent)
+            guard !isTelling.exchange(true, ordering: .sequentiallyConsistent) else { return }
+            loop.execute { self.tell() }
+        }
+
+        private func tell() {
+            // First this: whoever announces from here on sends another task.
+            isTelling.store(false, ordering: .sequentiallyConsistent)
+            let bytes = ByteBuffer(integer: position, endianness: .little)
             for channel in channels.withLock({ Array($0.values) }) where channel.isWritable {
-                channel.writeAndFlush(ByteBuffer(integer: position, endianness: .little), promise: nil)
+                channel.writeAndFlush(bytes, promise: nil)
             }
         }
 
@@ -113,10 +130,22 @@ package final class ConductorLink: Sendable {
     private let channel: any Channel
     /// A position for each wake-up; ends when the conductor is gone.
     package let wakeUps: AsyncStream<Int64>
+    private let heard: Heard
 
-    private init(channel: any Channel, wakeUps: AsyncStream<Int64>) {
+    private init(channel: any Channel, wakeUps: AsyncStream<Int64>, heard: Heard) {
         self.channel = channel
         self.wakeUps = wakeUps
+        self.heard = heard
+    }
+
+    /// When the conductor was last heard of, at least when the connection was made. It answers each poke.
+    package var lastHeard: Timestamp { Timestamp(rawValue: heard.at.load(ordering: .relaxed)) }
+
+    private final class Heard: Sendable {
+        private let time = HostTime()
+        let at: Atomic<Int64>
+        init() { at = Atomic(HostTime().now().rawValue) }
+        func now() { at.store(time.now().rawValue, ordering: .relaxed) }
     }
 
     /// Connects; nil when nobody listens there.
@@ -124,9 +153,10 @@ package final class ConductorLink: Sendable {
         guard let folder = try? Folder(state.path) else { return nil }
         defer { folder.close() }
         let (stream, continuation) = AsyncStream.makeStream(of: Int64.self, bufferingPolicy: .bufferingNewest(1))
+        let heard = Heard()
         let bootstrap = ClientBootstrap(group: group).channelInitializer { channel in
             channel.eventLoop.makeCompletedFuture {
-                try channel.pipeline.syncOperations.addHandler(LinkHandler(continuation))
+                try channel.pipeline.syncOperations.addHandler(LinkHandler(continuation, heard))
             }
         }
         let path = folder.path(StateDirectory.socketName)
@@ -134,7 +164,7 @@ package final class ConductorLink: Sendable {
             continuation.finish()
             return nil
         }
-        return ConductorLink(channel: channel, wakeUps: stream)
+        return ConductorLink(channel: channel, wakeUps: stream, heard: heard)
     }
 
     /// Tells the conductor that a request lies in the store.
@@ -145,11 +175,16 @@ package final class ConductorLink: Sendable {
     private final class LinkHandler: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
         private let continuation: AsyncStream<Int64>.Continuation
+        private let heard: Heard
         private var rest = ByteBuffer()
 
-        init(_ continuation: AsyncStream<Int64>.Continuation) { self.continuation = continuation }
+        init(_ continuation: AsyncStream<Int64>.Continuation, _ heard: Heard) {
+            self.continuation = continuation
+            self.heard = heard
+        }
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            heard.now()
             var bytes = unwrapInboundIn(data)
             rest.writeBuffer(&bytes)
             while let position = rest.readInteger(endianness: .little, as: Int64.self) { continuation.yield(position) }

@@ -185,13 +185,7 @@ package final class Performer: Sendable {
 
     private func watch(_ node: NodeHandle) {
         // Awaited in `stop()`.
-        let task = Task { [driver, inbox] in
-            do throws(StepError) {
-                try await driver.watch(node)
-            } catch {
-                inbox.put(.nodeLost(node.id, reason: error.message))
-            }
-        }
+        let task = Task { await watchNow(node) }
         watches.withLock { $0.append(task) }
     }
 
@@ -200,13 +194,20 @@ package final class Performer: Sendable {
         await withTaskGroup(of: Void.self) { group in
             for node in nodes {
                 let handle = handle(for: node, epoch: epoch)
-                group.addTask { [driver, inbox] in
-                    do throws(StepError) {
-                        try await driver.watch(handle)
-                    } catch {
-                        inbox.put(.nodeLost(handle.id, reason: error.message))
-                    }
-                }
+                group.addTask { await self.watchNow(handle) }
+            }
+        }
+    }
+
+    /// Any other failure than a loss says nothing of the node: its driver goes on trying.
+    private func watchNow(_ node: NodeHandle) async {
+        do throws(StepError) {
+            try await driver.watch(node)
+        } catch {
+            if error.code == .lost {
+                inbox.put(.nodeLost(node.id, reason: error.message))
+            } else if error.code != .cancelled {
+                logger.warning("\(node.name) is not watched: \(error.message)")
             }
         }
     }

@@ -1,15 +1,20 @@
 import Glibc
 import MusterSupervision
 
-/// `muster-supervise launch DIRECTORY OPERATION` prints the address of the node in that folder, and starts its
-/// supervisor where there is none. `serve` is that supervisor, which only `launch` starts.
+/// `muster-supervise launch DIRECTORY OPERATION [FILES]` prints the address of the node in that folder, and starts its
+/// supervisor where there is none. `serve` is that supervisor, which only `launch` starts. FILES is how many files the
+/// node's commands may open.
 @main
 struct Supervise {
     static func main() {
         let arguments = CommandLine.arguments
         switch arguments.count > 1 ? arguments[1] : "" {
-        case "launch" where arguments.count == 4 && SupervisorFiles.isOperation(arguments[3]):
+        case "launch" where (4...5).contains(arguments.count) && SupervisorFiles.isOperation(arguments[3]):
             closeDescriptors(from: 3)
+            // Muster raises its own limit, and commands are to find the one that their user has set: a program may
+            // count on small descriptors (select) or close every one there can be. A limit is inherited, so it is set
+            // here, once, before the supervisor is started, and not for each command: the supervisor itself needs few.
+            if arguments.count == 5, let files = UInt64(arguments[4]) { limitOpenFiles(to: files) }
             do throws(SystemError) {
                 print(try Launch.run(directory: arguments[2], operation: arguments[3]))
             } catch {

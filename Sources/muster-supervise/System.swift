@@ -72,6 +72,14 @@ func becomeSubreaper() throws(SystemError) {
     guard call(36, 1, 0, 0, 0) == 0 else { throw SystemError("orphans cannot be adopted") }  // PR_SET_CHILD_SUBREAPER
 }
 
+/// Sets how many files this process and its descendants may open, up to what the system lets them raise it to.
+func limitOpenFiles(to count: UInt64) {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+    limit.rlim_cur = min(rlim_t(count), limit.rlim_max)
+    setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+}
+
 /// Closes every descriptor from `first` on that this process was given.
 func closeDescriptors(from first: Int32) {
     var open: [Int32] = []

@@ -65,6 +65,8 @@ final class FolderWatch: Sendable {
             var offset = 0
             while offset < count {
                 let event = buffer.advanced(by: offset).assumingMemoryBound(to: inotify_event.self)
+                // More happened than the kernel could note: what it was is unknown.
+                if event.pointee.mask & UInt32(IN_Q_OVERFLOW) != 0 { return }
                 let nameStart = offset + MemoryLayout<inotify_event>.size
                 let name = buffer.advanced(by: nameStart).assumingMemoryBound(to: CChar.self)
                 if event.pointee.len > 0, names.contains(String(cString: name)) { return }

@@ -14,12 +14,9 @@ struct RunSession {
 
     /// Asks for a new run.
     func submit(_ spec: RunSpec) async throws {
-        let token = String(UInt64.random(in: .min ... .max), radix: 36)
+        let token = RequestToken.make()
         try await perform(.submit(token: token, spec: spec), token: token, run: nil)
     }
-
-    /// Follows the run of a request that lies in the store already.
-    func adopt(_ token: String) async throws { try await perform(nil, token: token, run: nil) }
 
     /// Goes on with one.
     func resume(_ id: PlanID) async throws {
@@ -60,9 +57,8 @@ struct RunSession {
 
     // MARK: Following
 
-    private func perform(_ request: Request?, token: String?, run: PlanID?) async throws {
+    private func perform(_ request: Request, token: String?, run: PlanID?) async throws {
         let signals = Signals()
-        let follower = RunFollower(session)
         let begin = try read { () throws(StoreError) in try session.store.position() }
         let watch = RunWatch(
             session: session,
@@ -73,7 +69,9 @@ struct RunSession {
             after: begin
         )
         try watch.examine()
-        if let request { watch.await(try await follower.ask(request)) }
+        let follower = RunFollower(session) { watch.say($0) }
+        let number = try await follower.ask(request)
+        watch.await(number)
         // Both only wait for others; cancelled when the run is over, and the program ends after that.
         let listening = Task {
             var endings = 0
@@ -85,6 +83,15 @@ struct RunSession {
                     Foundation.exit(ExitCodes.interrupted)
                 case .end:
                     endings += 1
+                    if endings == 1, watch.run == nil {
+                        if await follower.withdraw(number) {
+                            watch.close()
+                            Output.note("stopped before it was begun; nothing was started")
+                            Foundation.exit(ExitCodes.interrupted)
+                        }
+                        // It was answered just now: by a run, which is ended as any other.
+                        _ = try? watch.look()
+                    }
                     guard endings == 1, let id = watch.run else {
                         watch.close()
                         Output.note("stopped; nothing is lost; next: muster resume")
@@ -120,6 +127,8 @@ struct RunSession {
             )
         } catch {
             watch.close()
+            // Nobody waits for it any more, so nobody is to begin it.
+            if watch.run == nil { _ = await follower.withdraw(number) }
             await follower.letGo()
             throw error
         }

@@ -4,6 +4,9 @@ import MusterEngine
 import MusterStore
 
 /// Begins a run, or goes on with the one of the same kind that was interrupted.
+///
+/// What a command asked for that ended before anybody began it is no run yet, and is dropped (`RunFollower`): whoever
+/// asks for the same again gets the same, and whoever asks for something else gets that.
 struct RunStarter {
     let session: StateSession
     let options: any VerbOptions
@@ -16,11 +19,8 @@ struct RunStarter {
         let unfinished = try lookup.read { () throws(StoreError) in try session.store.plans(lab: spec.lab, limit: 200) }
             .first { !$0.state.isFinal && $0.verb == spec.verb }
         guard !StateLock.isHeld(session.state) else { return try await runs.submit(spec) }
-        guard let unfinished else {
-            // A command that died between asking and being answered has left its request: it is this one's.
-            if let token = try waitingRequest(like: spec, lookup) { return try await runs.adopt(token) }
-            return try await runs.submit(spec)
-        }
+        if startsNew { try dropWaiting(like: spec, lookup) }
+        guard let unfinished else { return try await runs.submit(spec) }
         if startsNew {
             _ = try lookup.read { () throws(StoreError) in
                 try session.store.submit(.halt(unfinished.id), at: HostTime().now())
@@ -42,12 +42,16 @@ struct RunStarter {
         try await runs.resume(unfinished.id)
     }
 
-    private func waitingRequest(like spec: RunSpec, _ lookup: RunLookup) throws -> String? {
-        for row in try lookup.read({ () throws(StoreError) in try session.store.requests(after: 0) }) {
-            guard case .submit(let token, let asked) = row.request else { continue }
-            if asked.verb == spec.verb, asked.lab == spec.lab { return token }
+    /// A new run is meant to be the only one of its kind: what waits to be begun is not, unless its author still does.
+    private func dropWaiting(like spec: RunSpec, _ lookup: RunLookup) throws {
+        try lookup.read { () throws(StoreError) in
+            for row in try session.store.requests(after: 0) {
+                guard case .submit(let token, let asked) = row.request, asked.verb == spec.verb, asked.lab == spec.lab,
+                    RequestToken.authorIsGone(token) != false
+                else { continue }
+                _ = try session.store.withdraw(request: row.id)
+            }
         }
-        return nil
     }
 }
 

@@ -73,7 +73,14 @@ struct StateSession {
                 ),
                 time: HostTime(),
                 logger: logger,
-                makeDriver: { ProcessDriver(supervisor: supervisor, events: $0, logger: logger) }
+                makeDriver: {
+                    ProcessDriver(
+                        supervisor: supervisor,
+                        openFilesLimit: OpenFiles.usersLimit,
+                        events: $0,
+                        logger: logger
+                    )
+                }
             )
         } catch {
             throw CLIError(error.message, exitCode: error.code.exitCode)

@@ -56,3 +56,76 @@ extension Program {
     static let python: String? = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
         .map { "\($0)/python3" }.first { FileManager.default.isExecutableFile(atPath: $0) }
 }
+
+extension LabFolder {
+    struct Event: Sendable {
+        let position: Int64
+        /// Microseconds since 1970.
+        let at: Int64
+        let kind: String
+        let run: String?
+
+        /// Reads a line of `events --json`.
+        init?(_ line: String) {
+            guard let fields = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
+                let position = (fields["position"] as? String).flatMap({ Int64($0) }),
+                let kind = fields["event"] as? String, let at = (fields["at"] as? String).flatMap({ Self.time($0) })
+            else { return nil }
+            self.position = position
+            self.kind = kind
+            self.at = at
+            run = fields["run"] as? String
+        }
+
+        /// `2026-01-31T12:34:56.123456Z` in microseconds since 1970.
+        private static func time(_ text: String) -> Int64? {
+            let numbers = text.split { !$0.isNumber }.compactMap { Int32($0) }
+            guard numbers.count >= 6 else { return nil }
+            var parts = tm()
+            (parts.tm_year, parts.tm_mon, parts.tm_mday) = (numbers[0] - 1900, numbers[1] - 1, numbers[2])
+            (parts.tm_hour, parts.tm_min, parts.tm_sec) = (numbers[3], numbers[4], numbers[5])
+            let fraction = text.split(separator: ".").last.flatMap { Int64($0.dropLast()) } ?? 0
+            return Int64(timegm(&parts)) * 1_000_000 + fraction
+        }
+    }
+
+    /// Everything that happened in the lab's state.
+    func events() async throws -> [Event] {
+        let end = try await Program.muster(["events", "--since", "0", "--json"], in: path)
+        return end.output.split(separator: "\n").compactMap { Event(String($0)) }
+    }
+
+    /// Waits until a file is there that some test makes.
+    func awaitFile(_ name: String) async throws {
+        let watch = try FileWatch(folder: path)
+        while read(name) == nil { await watch.change() }
+    }
+}
+
+/// Tells when something in a folder has changed.
+private final class FileWatch: Sendable {
+    private let descriptor: Int32
+
+    init(folder: String) throws {
+        descriptor = inotify_init1(Int32(IN_CLOEXEC))
+        try #require(
+            descriptor >= 0 && inotify_add_watch(descriptor, folder, UInt32(IN_CREATE) | UInt32(IN_MOVED_TO)) >= 0
+        )
+    }
+
+    deinit { close(descriptor) }
+
+    /// At the latest after a while, so that a file that never comes fails its test's waiting.
+    func change() async {
+        await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
+            Thread.detachNewThread { [descriptor] in
+                var wait = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+                if poll(&wait, 1, 60_000) > 0 {
+                    var buffer = [UInt8](repeating: 0, count: 4096)
+                    _ = Foundation.read(descriptor, &buffer, buffer.count)
+                }
+                done.resume()
+            }
+        }
+    }
+}
