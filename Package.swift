@@ -50,7 +50,7 @@ let package = Package(
         .target(name: "MusterSupervision", swiftSettings: strict),
         .target(
             name: "MusterDrivers",
-            dependencies: ["MusterCore", "MusterSupervision", logging, nioCore, nioHTTP1, nioPosix, subprocess],
+            dependencies: ["MusterCore", "MusterSupervision", logging, nioCore, nioHTTP1, nioPosix],
             swiftSettings: strict
         ),
         .target(

@@ -28,7 +28,8 @@ extension ConductorCore {
 
     /// Takes the labs of requests that came, when nobody answers for them yet.
     mutating func takeLabsOfRequests() throws(StoreError) {
-        guard identity.lease != nil else { return }
+        // What was taken in this turn comes first: the limit of labs at once is one of each turn.
+        guard identity.lease != nil, adopted.isEmpty else { return }
         let rows = try store.requests(after: lastRequest)
         if rows.contains(where: { $0.lab.map(owns) == false }) { try takeLabs() }
     }
@@ -54,11 +55,15 @@ extension ConductorCore {
     mutating func goOnWithAdopted(into turn: inout Turn) {
         guard !adopted.isEmpty else { return }
         director.settle(adopted, into: &turn)
-        let plans = director.runIDs.filter { director.run($0).map { adopted.contains($0.spec.lab) } == true }
-        wanted.formUnion(plans)
-        goOn(with: Set(plans), into: &turn)
+        wanted.formUnion(adoptedPlans())
+        goOn(with: wanted, into: &turn)
         for node in director.watchedNodes where adopted.contains(node.lab) { turn.directives.append(.watch(node.id)) }
         adopted = []
+    }
+
+    /// The plans of the labs that were just taken.
+    func adoptedPlans() -> [PlanID] {
+        director.runIDs.filter { director.run($0).map { adopted.contains($0.spec.lab) } == true }
     }
 
     /// Sets numbers aside before a turn that could need more than there are.

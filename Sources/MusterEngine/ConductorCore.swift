@@ -76,7 +76,11 @@ package struct ConductorCore {
         }
         position = try store.position()
         director = Director(try store.load(labs, for: term.conductor), host: identity.host, seed: identity.seed)
-        if identity.lease != nil { director.use(NumberBlock(plans: nil, nodes: nil)) }
+        if identity.lease != nil {
+            director.use(NumberBlock(plans: nil, nodes: nil))
+            // It owns nothing yet; what it takes is settled when it is taken.
+            isSettled = true
+        }
     }
 
     package var epoch: Epoch { term.epoch }
@@ -174,6 +178,8 @@ package struct ConductorCore {
         director = Director(try store.load(labs, for: term.conductor), host: identity.host, seed: identity.seed)
         if identity.lease != nil { director.use(NumberBlock(plans: nil, nodes: nil)) }
         lastRequest = 0
+        wanted.formUnion(adoptedPlans())
+        adopted = []
         var turn = Turn(now: time.now(), term: term)
         director.settle(into: &turn)
         isSettled = true

@@ -22,6 +22,8 @@ package final class ScriptedDriver: Driver {
         var waiting: [OperationID: [Int: CheckedContinuation<Void, Never>]] = [:]
         var running: [OperationID: String] = [:]
         var lastWaiter = 0
+        var begun: Set<String> = []
+        var awaitingBeginning: [String: [CheckedContinuation<Void, Never>]] = [:]
     }
     private let state = Mutex(State())
     private let script: Script
@@ -39,6 +41,18 @@ package final class ScriptedDriver: Driver {
     /// A command of this text goes on until it is released.
     package func hold(_ text: String) {
         state.withLock { state in _ = state.held.insert(text) }
+    }
+
+    /// Waits until a command of this text, which is held, runs.
+    package func beginning(ofHeld text: String) async {
+        await withCheckedContinuation { continuation in
+            let hasBegun = state.withLock { state in
+                if state.begun.contains(text) { return true }
+                state.awaitingBeginning[text, default: []].append(continuation)
+                return false
+            }
+            if hasBegun { continuation.resume() }
+        }
     }
 
     package func release(_ text: String) {
@@ -98,6 +112,7 @@ package final class ScriptedDriver: Driver {
             case .shell(let text): text
             case .arguments(let words): words.joined(separator: " ")
             }
+        var waiters: [CheckedContinuation<Void, Never>] = []
         let exit: ProcessExit? = state.withLock { state in
             guard state.nodes[node.id] != nil else { return nil }
             if let exit = state.ended[operation] { return exit }
@@ -107,9 +122,13 @@ package final class ScriptedDriver: Driver {
             state.log.append("run \(text) on \(node.name)")
             let exit = script(text, time)
             state.ended[operation] = exit
-            if state.held.contains(text) { state.running[operation] = text }
+            guard state.held.contains(text) else { return exit }
+            state.running[operation] = text
+            state.begun.insert(text)
+            waiters = state.awaitingBeginning.removeValue(forKey: text) ?? []
             return exit
         }
+        for waiter in waiters { waiter.resume() }
         guard let exit else { throw StepError(.lost, "\(node.name) does not exist") }
         await end(of: operation)
         if Task.isCancelled { throw StepError(.cancelled, "nobody waits for it any more") }

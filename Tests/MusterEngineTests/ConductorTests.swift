@@ -40,13 +40,17 @@ private final class Bench: Sendable {
         )
     }
 
+    /// Waits until this holds; looks after each turn.
+    func until(_ isSo: () throws -> Bool) async throws {
+        let turns = bell.listen()
+        if try isSo() { return }
+        for await _ in turns where try isSo() { return }
+    }
+
     /// Conducts until the plan of this token is over; the conductor's error, when it ends with one.
     func finish(_ token: String, _ store: any Store, with conductor: Conductor) async throws -> PlanRow {
         let running = Task { try await conductor.run(group: MultiThreadedEventLoopGroup.singleton) }
-        for await _ in bell.listen() {
-            guard let row = try store.plan(request: token) else { continue }
-            if row.state.isFinal || row.state == .paused { break }
-        }
+        try await until { try store.plan(request: token).map { $0.state.isFinal || $0.state == .paused } == true }
         conductor.stop()
         try await running.value
         return try #require(try store.plan(request: token))
@@ -186,7 +190,7 @@ private func attempts(_ store: any Store, _ row: PlanRow) throws -> [String] {
         _ = try store.submit(.submit(token: "t", spec: lab()), at: Timestamp(rawValue: 1))
         let first = try bench.conductor(store)
         let running = Task { try await first.run(group: MultiThreadedEventLoopGroup.singleton) }
-        for await _ in bench.bell.listen() where bench.driver.log.count > 2 { break }
+        try await bench.until { bench.driver.log.count > 2 }
         first.stop()
         try await running.value
         let row = try #require(try store.plan(request: "t"))
@@ -209,7 +213,7 @@ private func attempts(_ store: any Store, _ row: PlanRow) throws -> [String] {
         bench.driver.hold(seed)
         let first = try bench.conductor(store, secrets: ["token": "x"])
         let running = Task { try await first.run(group: MultiThreadedEventLoopGroup.singleton) }
-        for await _ in bench.bell.listen() where bench.driver.log.contains("run \(seed) on db/0") { break }
+        await bench.driver.beginning(ofHeld: seed)
         first.stop()
         try await running.value
         let id = try #require(try store.plan(request: "t")).id
@@ -217,12 +221,11 @@ private func attempts(_ store: any Store, _ row: PlanRow) throws -> [String] {
         let second = try bench.conductor(store)
         let next = Task { try await second.run(group: MultiThreadedEventLoopGroup.singleton) }
         // It has found the command running when it waits for its end; then the command ends.
-        for await _ in bench.bell.listen()
-        where try store.events(after: 0, plan: id, limit: 1000)
-            .contains(where: { $0.kind == .planResumed })
-        { break }
+        try await bench.until {
+            try store.events(after: 0, plan: id, limit: 1000).contains { $0.kind == .planResumed }
+        }
         bench.driver.release(seed)
-        for await _ in bench.bell.listen() where try store.plan(id)?.state == .paused { break }
+        try await bench.until { try store.plan(id)?.state == .paused }
         second.stop()
         try await next.value
         let paused = try #require(try store.plan(id))
@@ -230,8 +233,12 @@ private func attempts(_ store: any Store, _ row: PlanRow) throws -> [String] {
         let seeds = try store.steps(of: id).filter { $0.spec.action == .provision && $0.spec.b == 1 }
         #expect(seeds.map(\.state) == [.success])
         _ = try store.submit(.resume(id), at: Timestamp(rawValue: 3))
-        let end = try await bench.finish("t", store, with: bench.conductor(store, secrets: ["token": "x"]))
-        #expect(try attempts(store, end) == expected)
+        let third = try bench.conductor(store, secrets: ["token": "x"])
+        let last = Task { try await third.run(group: MultiThreadedEventLoopGroup.singleton) }
+        try await bench.until { try store.plan(id)?.state.isFinal == true }
+        third.stop()
+        try await last.value
+        #expect(try attempts(store, try #require(try store.plan(id))) == expected)
         #expect(bench.driver.startedTwice == [])
     }
 }

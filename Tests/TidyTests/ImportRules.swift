@@ -16,7 +16,7 @@ enum ImportRules {
         "MusterLab": system.union(["MusterCore", "Yams", "CYaml"]),
         "MusterReport": system.union(["MusterCore"]),
         "MusterDrivers": system.union(nio).union([
-            "MusterCore", "MusterSupervision", "Logging", "Subprocess", "SystemPackage",
+            "MusterCore", "MusterSupervision", "Logging",
         ]),
         "MusterEngine": system.union(nio).union(collections).union([
             "MusterCore", "MusterStore", "MusterDrivers", "Crypto", "Logging", "Metrics", "ServiceLifecycle", "Tracing",

@@ -125,9 +125,10 @@ package struct Director: Sendable {
     /// How many numbers a turn with these requests and this many other events may want, when there are too few left;
     /// nil when there are enough.
     ///
-    /// A request makes at most one plan and its nodes; any event may replace a node in each place of each run.
+    /// A request or another submission makes at most one plan and its nodes; any event may replace the node in each
+    /// place of each run.
     package func numbersWanted(for requests: [RequestRow], events: Int) -> (plans: Int64, nodes: Int64)? {
-        var plans: Int64 = 0
+        var plans = Int64(events)
         var nodes = Int64(events)
         for case .submit(_, let spec) in requests.map(\.request) {
             plans += 1
