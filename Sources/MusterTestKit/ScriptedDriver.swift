@@ -1,5 +1,6 @@
 package import MusterCore
 package import MusterDrivers
+import MusterEngine
 import Synchronization
 
 /// A driver of machines that do not exist. It answers at once, as its script says, remembers operations as a supervisor
@@ -24,6 +25,7 @@ package final class ScriptedDriver: Driver {
         var lastWaiter = 0
     }
     private let state = Mutex(State())
+    private let changed = Bell()
     private let script: Script
 
     package init(script: @escaping Script = { _, _ in ScriptedDriver.exit(0) }) { self.script = script }
@@ -34,6 +36,14 @@ package final class ScriptedDriver: Driver {
 
     /// What was done, in order: `create app/0`, `run ./x on app/0`, `destroy app/0`.
     package var log: [String] { state.withLock { $0.log } }
+
+    /// Waits until the log is as wanted. What a driver does follows the turn that decided it, so the conductor's bell
+    /// does not tell of it.
+    package func logged(_ isWanted: @Sendable ([String]) -> Bool) async {
+        let changes = changed.listen()
+        if isWanted(log) { return }
+        for await _ in changes where isWanted(log) { return }
+    }
     /// Nodes that exist.
     package var nodes: [String] { state.withLock { $0.nodes.values.sorted() } }
     /// A command of this text goes on until it is released.
@@ -85,6 +95,7 @@ package final class ScriptedDriver: Driver {
             if state.nodes[node.id] == nil { state.log.append("create \(node.name)") }
             state.nodes[node.id] = node.name.description
         }
+        changed.ring(0)
         return ["address": "127.64.0.\(node.id.rawValue)"]
     }
 
@@ -110,6 +121,7 @@ package final class ScriptedDriver: Driver {
             if state.held.contains(text) { state.running[operation] = text }
             return exit
         }
+        changed.ring(0)
         guard let exit else { throw StepError(.lost, "\(node.name) does not exist") }
         await end(of: operation)
         if Task.isCancelled { throw StepError(.cancelled, "nobody waits for it any more") }
@@ -149,6 +161,7 @@ package final class ScriptedDriver: Driver {
         state.withLock { state in
             if state.nodes.removeValue(forKey: node.id) != nil { state.log.append("destroy \(node.name)") }
         }
+        changed.ring(0)
     }
 
     package func watch(_ node: NodeHandle) async throws(StepError) {

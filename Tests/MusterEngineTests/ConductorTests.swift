@@ -42,8 +42,10 @@ private final class Bench: Sendable {
 
     /// Conducts until the plan of this token is over; the conductor's error, when it ends with one.
     func finish(_ token: String, _ store: any Store, with conductor: Conductor) async throws -> PlanRow {
+        // From before it begins: what has been rung already is not rung again.
+        let wakeUps = bell.listen()
         let running = Task { try await conductor.run(group: MultiThreadedEventLoopGroup.singleton) }
-        for await _ in bell.listen() {
+        for await _ in wakeUps {
             guard let row = try store.plan(request: token) else { continue }
             if row.state.isFinal || row.state == .paused { break }
         }
@@ -186,7 +188,7 @@ private func attempts(_ store: any Store, _ row: PlanRow) throws -> [String] {
         _ = try store.submit(.submit(token: "t", spec: lab()), at: Timestamp(rawValue: 1))
         let first = try bench.conductor(store)
         let running = Task { try await first.run(group: MultiThreadedEventLoopGroup.singleton) }
-        for await _ in bench.bell.listen() where bench.driver.log.count > 2 { break }
+        await bench.driver.logged { $0.count > 2 }
         first.stop()
         try await running.value
         let row = try #require(try store.plan(request: "t"))
@@ -209,20 +211,21 @@ private func attempts(_ store: any Store, _ row: PlanRow) throws -> [String] {
         bench.driver.hold(seed)
         let first = try bench.conductor(store, secrets: ["token": "x"])
         let running = Task { try await first.run(group: MultiThreadedEventLoopGroup.singleton) }
-        for await _ in bench.bell.listen() where bench.driver.log.contains("run \(seed) on db/0") { break }
+        await bench.driver.logged { $0.contains("run \(seed) on db/0") }
         first.stop()
         try await running.value
         let id = try #require(try store.plan(request: "t")).id
         _ = try store.submit(.resume(id), at: Timestamp(rawValue: 2))
         let second = try bench.conductor(store)
+        let (resumed, pauses) = (bench.bell.listen(), bench.bell.listen())
         let next = Task { try await second.run(group: MultiThreadedEventLoopGroup.singleton) }
         // It has found the command running when it waits for its end; then the command ends.
-        for await _ in bench.bell.listen()
+        for await _ in resumed
         where try store.events(after: 0, plan: id, limit: 1000)
             .contains(where: { $0.kind == .planResumed })
         { break }
         bench.driver.release(seed)
-        for await _ in bench.bell.listen() where try store.plan(id)?.state == .paused { break }
+        for await _ in pauses where try store.plan(id)?.state == .paused { break }
         second.stop()
         try await next.value
         let paused = try #require(try store.plan(id))
