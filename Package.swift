@@ -96,9 +96,13 @@ let package = Package(
             dependencies: ["MusterCore", "MusterSupervision", "MusterDrivers", "MusterTestKit", "muster-supervise"],
             swiftSettings: strict
         ),
+        // Counts allocations and syncs in a test program.
+        .target(name: "CWorkCounter", path: "Tests/CWorkCounter"),
         .testTarget(
             name: "MusterEngineTests",
-            dependencies: ["MusterCore", "MusterStore", "MusterDrivers", "MusterEngine", "MusterTestKit"],
+            dependencies: [
+                "MusterCore", "MusterStore", "MusterDrivers", "MusterEngine", "MusterTestKit", "CWorkCounter",
+            ],
             swiftSettings: strict
         ),
         .testTarget(

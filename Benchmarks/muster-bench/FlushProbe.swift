@@ -51,7 +51,14 @@ enum Usage {
             + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec)
     }
 
-    static var peakMemoryInMegabytes: Double { Double(read().ru_maxrss) / 1024 }
+    /// The most memory that was resident. Not `ru_maxrss`: in that a program begins with what its parent had.
+    static var peakMemoryInMegabytes: Double {
+        guard let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),
+            let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
+            let kilobytes = line.split(separator: " ").dropFirst().first.flatMap({ Double($0) })
+        else { return .nan }
+        return kilobytes / 1024
+    }
 }
 
 /// A folder for one measurement, removed after it.
@@ -66,6 +73,17 @@ struct Scratch {
             withIntermediateDirectories: true,
             attributes: [.posixPermissions: 0o700]
         )
+    }
+
+    /// A new folder of this name in it.
+    func folder(_ name: String) throws -> String {
+        let folder = path + "/" + name
+        try FileManager.default.createDirectory(
+            atPath: folder,
+            withIntermediateDirectories: true,
+            attributes: [.posixPermissions: 0o700]
+        )
+        return folder
     }
 
     func remove() { try? FileManager.default.removeItem(atPath: path) }

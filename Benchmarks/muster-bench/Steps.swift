@@ -1,15 +1,10 @@
 import ArgumentParser
 import Foundation
-import Logging
 import MusterCore
-import MusterDrivers
-import MusterEngine
 import MusterStore
-import NIOPosix
 
 /// Durable steps that do nothing, through the same conductor and the same rows as a real run.
 struct Steps: AsyncParsableCommand {
-    enum Shape: String, ExpressibleByArgument, CaseIterable { case fan, chain, layers, diamond }
     enum StoreKind: String, ExpressibleByArgument, CaseIterable { case memory, sqlite }
 
     static let configuration = CommandConfiguration(
@@ -20,153 +15,87 @@ struct Steps: AsyncParsableCommand {
     @Option(help: "memory or sqlite.") var store = StoreKind.sqlite
     @Option(help: "How many steps may run at once.") var parallel = 1_000_000
     @Option(help: "Where to write.") var folder: String?
+    @Option(help: "Measure a plan of so many steps too, and print how much more one of --count costs a step.")
+    var against: Int?
+    @OptionGroup var rounds: Rounds
     @Flag(help: "Measure the store's own rate too, and print the ratio.") var ratio = false
     @Flag(help: "One JSON object.") var json = false
 
     func validate() throws {
-        guard (1...10_000_000).contains(count) else { throw ValidationError("--count wants 1 to 10,000,000") }
+        for count in [count, against ?? 1] where !(1...10_000_000).contains(count) {
+            throw ValidationError("--count and --against want 1 to 10,000,000")
+        }
         guard parallel > 0 else { throw ValidationError("--parallel wants a number above 0") }
     }
 
     func run() async throws {
         let scratch = try Scratch(in: folder)
         defer { scratch.remove() }
-        let probeBefore = FlushProbe.median(in: scratch.path)
-        let figures = try await measure(in: scratch.path)
-        let limit =
-            ratio && store == .sqlite
-            ? try SQLiteLimit.rate(in: scratch.path, batch: shape == .chain ? 1 : 100, seconds: 1) : nil
-        let probe = max(probeBefore, FlushProbe.median(in: scratch.path))
-        let share = limit.map { figures.rate / $0 }
-        if json {
-            let shareText = share.map { String(format: "%.4f", $0) } ?? "null"
-            print(
-                "{\"format\":1,\"steps_per_s\":\(Int(figures.rate)),\"cpu_us_per_step\":\(String(format: "%.2f", figures.cpu)),"
-                    + "\"commits\":\(figures.commits),\"syncs\":\(figures.commits),"
-                    + "\"peak_rss_mb\":\(Int(Usage.peakMemoryInMegabytes)),\"probe_us\":\(Int(probe)),\"ratio\":\(shareText)}"
-            )
-        } else {
-            print(
-                "\(shape.rawValue) of \(count) on \(store.rawValue): \(Int(figures.rate)) steps/s, "
-                    + "\(String(format: "%.2f", figures.cpu)) µs CPU a step, \(figures.commits) commits, "
-                    + "\(Int(Usage.peakMemoryInMegabytes)) MB at most"
-            )
-            if let limit, let share {
-                print("limit \(Int(limit)) steps/s; ratio \(String(format: "%.1f", share * 100)) %")
+        let measured = try await rounds.measure(in: scratch.path) {
+            let smaller: Figures? =
+                if let against { try await measure(against, in: scratch.folder("smaller")) } else { nil }
+            var figures = try await measure(count, in: scratch.folder("plan"))
+            figures.growth = smaller.map { $0.rate / figures.rate }
+            if ratio && store == .sqlite {
+                figures.limit = try SQLiteLimit.rate(in: scratch.path, batch: shape == .chain ? 1 : 100, seconds: 1)
             }
-            print("flush probe \(Int(probe)) µs" + (probe > 150 ? ": not quiet, do not quote these figures" : ""))
+            return figures
         }
+        let rate = measured.median(\.rate)
+        let cpu = text(measured.median(\.cpu), 2)
+        let commits = Int(measured.median { Double($0.commits) })
+        let statements = text(measured.median(\.statements), 2)
+        let limit = ratio && store == .sqlite ? measured.median { $0.limit ?? .nan } : nil
+        let share = ratio && store == .sqlite ? measured.median { $0.rate / ($0.limit ?? .nan) } : nil
+        let growth = against == nil ? nil : measured.median { $0.growth ?? .nan }
+        let memory = Int(Usage.peakMemoryInMegabytes)
+        if json {
+            print(
+                "{\"format\":1,\"steps_per_s\":\(Int(rate)),\"cpu_us_per_step\":\(cpu),\"commits\":\(commits),"
+                    + "\"syncs\":\(commits),\"statements_per_step\":\(statements),\"peak_rss_mb\":\(memory),"
+                    + "\(measured.json),\"limit_steps_per_s\":\(limit.map { text($0, 0) } ?? "null"),"
+                    + "\"ratio\":\(share.map { text($0, 4) } ?? "null"),"
+                    + "\"cost_growth\":\(growth.map { text($0, 3) } ?? "null")}"
+            )
+            return
+        }
+        print(
+            "\(shape.rawValue) of \(count) on \(store.rawValue): \(Int(rate)) steps/s, \(cpu) µs CPU and "
+                + "\(statements) statements a step, \(commits) commits, \(memory) MB at most"
+        )
+        if let limit, let share { print("limit \(Int(limit)) steps/s; ratio \(text(share * 100)) %") }
+        if let against, let growth { print("a step costs \(text(growth, 2)) times that of a plan of \(against)") }
+        print(measured.note)
     }
 
     private struct Figures {
         var rate: Double
         var cpu: Double
-        var commits: Int64
+        var commits: Int
+        var statements: Double
+        var limit: Double?
+        /// What a step costs, as a multiple of what it costs in the smaller plan.
+        var growth: Double?
     }
 
-    private func measure(in folder: String) async throws -> Figures {
-        let state = StateDirectory(path: folder)
-        let opened: any Store
-        var sqlite: SQLiteStore?
-        switch store {
-        case .memory: opened = MemoryStore()
-        case .sqlite:
-            let made = try SQLiteStore(path: state.database)
-            sqlite = made
-            opened = made
-        }
-        let bell = Bell()
-        let conductor = try Conductor(
-            store: opened,
-            state: state,
-            identity: ConductorCore.Identity(host: "bench", pid: getpid(), seed: 1),
-            bell: bell,
-            surroundings: CommandBuilder.Surroundings(environment: [:], secret: { _ in nil }),
-            time: HostTime(),
-            logger: Logger(label: "bench"),
-            makeDriver: { _ in NoDriver() }
-        )
-        let steps = makeSteps()
-        var spec = RunSpec(verb: .plan, lab: "bench", labDirectory: folder)
-        spec.parallel = parallel
-        let running = Task { try await conductor.run(group: MultiThreadedEventLoopGroup.singleton) }
-        let wakeUps = bell.listen()
-        let cpu = Usage.cpu
-        let commits = sqlite?.counters.commits ?? 0
-        let begin = ContinuousClock.now
-        conductor.submit(PlanSubmission(token: "bench", spec: spec, steps: steps))
-        for await _ in wakeUps {
-            guard let row = try opened.plan(request: "bench"), row.state == .stopped else { continue }
-            guard row.result == .success else { throw ValidationError("the plan ended with \(row.result)") }
-            break
-        }
-        let length = begin.duration(to: .now)
-        let used = Usage.cpu - cpu
-        let made = (sqlite?.counters.commits ?? 0) - commits
-        conductor.stop()
-        try await running.value
-        return Figures(rate: Double(count) / length.inSeconds, cpu: used / Double(count), commits: Int64(made))
-    }
-
-    private func makeSteps() -> [PlanSubmission.Step] {
-        let noop = StepSpec(.noop)
-        func width(_ total: Int) -> Int { max(1, Int(Double(total).squareRoot())) }
-        switch shape {
-        case .fan: return (0..<count).map { _ in PlanSubmission.Step(noop) }
-        case .chain: return (0..<count).map { PlanSubmission.Step(noop, needs: $0 == 0 ? [] : [StepIndex($0 - 1)]) }
-        case .layers:
-            // Each step of a layer needs two of the layer before.
-            let width = width(count)
-            return (0..<count).map { index in
-                guard index >= width else { return PlanSubmission.Step(noop) }
-                let above = index - width
-                let beside = above % width == width - 1 ? above - width + 1 : above + 1
-                return PlanSubmission.Step(
-                    noop,
-                    needs: [StepIndex(above), StepIndex(beside)].filter { $0 >= 0 && $0 < index }
-                )
-            }
-        case .diamond:
-            // One, then many, then one, again and again.
-            let width = width(count)
-            return (0..<count).map { index in
-                let place = index % (width + 1)
-                let top = index - place
-                if place > 0 { return PlanSubmission.Step(noop, needs: [StepIndex(top)]) }
-                return PlanSubmission.Step(noop, needs: top == 0 ? [] : (top - width..<top).map { StepIndex($0) })
-            }
+    private func measure(_ count: Int, in folder: String) async throws -> Figures {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let bench = try Workbench(in: folder, inMemory: store == .memory)
+        return try await bench.conducting {
+            let plan = Workbench.submission("bench", shape.steps(count), parallel: parallel)
+            let before = bench.sqlite?.counters
+            let cpu = Usage.cpu
+            let begin = ContinuousClock.now
+            try await bench.finish(consume plan)
+            let length = begin.duration(to: .now)
+            let used = Usage.cpu - cpu
+            let after = bench.sqlite?.counters
+            return Figures(
+                rate: Double(count) / length.inSeconds,
+                cpu: used / Double(count),
+                commits: (after?.commits ?? 0) - (before?.commits ?? 0),
+                statements: Double((after?.statements ?? 0) - (before?.statements ?? 0)) / Double(count)
+            )
         }
     }
-}
-
-/// For plans without machines.
-private struct NoDriver: Driver {
-    let kind = "none"
-    private static let none = StepError(.lost, "there are no machines here")
-    func create(
-        _ node: NodeHandle,
-        operation: OperationID,
-        server: Command?
-    ) async throws(StepError) -> [String: String] {
-        throw Self.none
-    }
-    func run(_ command: Command, on node: NodeHandle, operation: OperationID) async throws(StepError) -> ProcessExit {
-        throw Self.none
-    }
-    func status(of operation: OperationID, on node: NodeHandle) async throws(StepError) -> OperationStatus {
-        .neverStarted
-    }
-    func attach(to operation: OperationID, on node: NodeHandle) async throws(StepError) -> ProcessExit {
-        throw Self.none
-    }
-    func end(_ operation: OperationID, on node: NodeHandle, grace: Duration) async throws(StepError) {}
-    func put(_ files: [FileContent], on node: NodeHandle) async throws(StepError) { throw Self.none }
-    func probe(_ probe: ReadyCondition.Probe, on node: NodeHandle, within: Duration) async throws(StepError) {
-        throw Self.none
-    }
-    func powerOff(_ node: NodeHandle) async throws(StepError) { throw Self.none }
-    func powerOn(_ node: NodeHandle, operation: OperationID) async throws(StepError) { throw Self.none }
-    func destroy(_ node: NodeHandle) async throws(StepError) {}
-    func watch(_ node: NodeHandle) async throws(StepError) {}
-    func outputPath(of operation: OperationID, on node: NodeHandle) -> String { "" }
 }

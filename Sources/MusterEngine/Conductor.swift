@@ -90,7 +90,7 @@ package final class Conductor: Sendable {
     package func poke() { inbox.put(.requestsArrived) }
 
     /// Begins a plan that this process has built. It is acknowledged by its row: `Store.plan(request:)` after the bell.
-    package func submit(_ plan: PlanSubmission) { inbox.put(.submitted(plan)) }
+    package func submit(_ plan: consuming PlanSubmission) { inbox.put(.submitted(plan)) }
 
     /// Ends after the present turn. What runs on nodes goes on under its supervisors.
     package func stop() { inbox.put(.stop) }
@@ -103,26 +103,41 @@ package final class Conductor: Sendable {
                 return core
             })
         else { return }
+        var announcer = Announcer()
         while true {
             let items = inbox.take(timeout: core.timeToNextTimer())
+            let isLast = items.contains { if case .stop = $0 { true } else { false } }
             do {
                 let timesFenced = core.timesFenced
-                let directives = try core.takeTurn(items)
+                let directives = try core.takeTurn(consume items)
                 if core.timesFenced != timesFenced { performer.abandon() }
                 performer.mayAct(until: core.actsUntil)
                 performer.perform(directives, with: core.director, epoch: core.epoch)
             } catch {
                 logger.error("the conductor ends: \(error)")
                 failure.withLock { $0 = error }
-                return
+                return announce(core.position)
             }
-            announce(core.position)
-            for case .stop in items { return }
+            if announcer.isDue(at: core.now(), isBusy: !isLast && !inbox.isEmpty) { announce(core.position) }
+            if isLast { return }
         }
     }
 
     private func announce(_ position: Int64) {
         bell.ring(position)
         socket.withLock { $0 }?.announce(position)
+    }
+}
+
+/// When followers are told of what is new: at once when the conductor comes to rest, and from time to time while it has
+/// more to do. Each of them that wakes takes processor time and the database's locks, from the conductor too.
+private struct Announcer {
+    private static let pause: Duration = .milliseconds(50)
+    private var next = Timestamp(rawValue: .min)
+
+    mutating func isDue(at now: Timestamp, isBusy: Bool) -> Bool {
+        if isBusy, now < next { return false }
+        next = now + Self.pause
+        return true
     }
 }

@@ -47,6 +47,9 @@ package final class ConductorSocket: Sendable {
     /// Tells every client that the store has something new.
     package func announce(_ position: Int64) { clients.announce(position) }
 
+    /// How often clients were told, and how many of them then each time, since it was opened: for gates.
+    package var work: (tellings: Int, writes: Int) { clients.work.withLock { $0 } }
+
     package func close() async {
         try? await channel.close().get()
         await clients.closeAll()
@@ -59,6 +62,7 @@ package final class ConductorSocket: Sendable {
         private let last = Atomic<Int64>(0)
         /// Whether a task is under way that tells all clients.
         private let isTelling = Atomic<Bool>(false)
+        let work = Mutex((tellings: 0, writes: 0))
 
         init(loop: any EventLoop) { self.loop = loop }
 
@@ -79,8 +83,11 @@ package final class ConductorSocket: Sendable {
             // First this: whoever announces from here on sends another task.
             isTelling.store(false, ordering: .sequentiallyConsistent)
             let bytes = ByteBuffer(integer: position, endianness: .little)
-            for channel in channels.withLock({ Array($0.values) }) where channel.isWritable {
-                channel.writeAndFlush(bytes, promise: nil)
+            let ready = channels.withLock { $0.values.filter(\.isWritable) }
+            for channel in ready { channel.writeAndFlush(bytes, promise: nil) }
+            work.withLock { work in
+                work.tellings += 1
+                work.writes += ready.count
             }
         }
 

@@ -19,6 +19,8 @@ package final class Inbox: Sendable {
     private struct Content {
         var items: [Item] = []
         var isPoked = false
+        /// Whether the conductor's thread waits, and was not woken yet.
+        var isAwaited = false
     }
 
     private let content = Mutex(Content())
@@ -27,26 +29,32 @@ package final class Inbox: Sendable {
     package init() {}
 
     package func put(_ item: Item) {
-        let wasEmpty = content.withLock { content in
+        let wakes = content.withLock { content in
             if case .requestsArrived = item {
                 guard !content.isPoked else { return false }
                 content.isPoked = true
             }
             content.items.append(item)
-            return content.items.count == 1
+            defer { content.isAwaited = false }
+            return content.isAwaited
         }
-        if wasEmpty { arrivals.signal() }
+        if wakes { arrivals.signal() }
     }
 
     package func put(_ event: Director.Event) { put(.event(event)) }
 
+    /// Whether nothing has arrived that was not taken yet.
+    package var isEmpty: Bool { content.withLock { $0.items.isEmpty } }
+
     /// Takes everything, in order of arrival; waits for something to arrive, or until `timeout` has passed.
     package func take(timeout: Duration?) -> [Item] {
-        let taken = takeNow()
+        let taken = takeNow(orAwait: true)
         guard taken.isEmpty else { return taken }
         if let timeout {
             let microseconds = Int(clamping: max(0, timeout.microseconds))
-            _ = arrivals.wait(timeout: .now() + .microseconds(microseconds))
+            if arrivals.wait(timeout: .now() + .microseconds(microseconds)) == .timedOut, !stopAwaiting() {
+                arrivals.wait()  // something came in that moment: its signal is on its way
+            }
         } else {
             arrivals.wait()
         }
@@ -54,12 +62,23 @@ package final class Inbox: Sendable {
     }
 
     /// Takes everything that is here now.
-    package func takeNow() -> [Item] {
+    package func takeNow() -> [Item] { takeNow(orAwait: false) }
+
+    private func takeNow(orAwait: Bool) -> [Item] {
         content.withLock { content in
             let items = content.items
             content.items = []
             content.isPoked = false
+            content.isAwaited = orAwait && items.isEmpty
             return items
+        }
+    }
+
+    /// Whether nobody has signalled for the present wait, nor will.
+    private func stopAwaiting() -> Bool {
+        content.withLock { content in
+            defer { content.isAwaited = false }
+            return content.isAwaited
         }
     }
 }

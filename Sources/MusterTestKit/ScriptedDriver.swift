@@ -1,5 +1,6 @@
 package import MusterCore
 package import MusterDrivers
+import MusterEngine
 import Synchronization
 
 /// A driver of machines that do not exist. It answers at once, as its script says, remembers operations as a supervisor
@@ -22,10 +23,9 @@ package final class ScriptedDriver: Driver {
         var waiting: [OperationID: [Int: CheckedContinuation<Void, Never>]] = [:]
         var running: [OperationID: String] = [:]
         var lastWaiter = 0
-        var begun: Set<String> = []
-        var awaitingBeginning: [String: [CheckedContinuation<Void, Never>]] = [:]
     }
     private let state = Mutex(State())
+    private let changed = Bell()
     private let script: Script
 
     package init(script: @escaping Script = { _, _ in ScriptedDriver.exit(0) }) { self.script = script }
@@ -36,23 +36,19 @@ package final class ScriptedDriver: Driver {
 
     /// What was done, in order: `create app/0`, `run ./x on app/0`, `destroy app/0`.
     package var log: [String] { state.withLock { $0.log } }
+
+    /// Waits until the log is as wanted. What a driver does follows the turn that decided it, so the conductor's bell
+    /// does not tell of it.
+    package func logged(_ isWanted: @Sendable ([String]) -> Bool) async {
+        let changes = changed.listen()
+        if isWanted(log) { return }
+        for await _ in changes where isWanted(log) { return }
+    }
     /// Nodes that exist.
     package var nodes: [String] { state.withLock { $0.nodes.values.sorted() } }
     /// A command of this text goes on until it is released.
     package func hold(_ text: String) {
         state.withLock { state in _ = state.held.insert(text) }
-    }
-
-    /// Waits until a command of this text, which is held, runs.
-    package func beginning(ofHeld text: String) async {
-        await withCheckedContinuation { continuation in
-            let hasBegun = state.withLock { state in
-                if state.begun.contains(text) { return true }
-                state.awaitingBeginning[text, default: []].append(continuation)
-                return false
-            }
-            if hasBegun { continuation.resume() }
-        }
     }
 
     package func release(_ text: String) {
@@ -99,6 +95,7 @@ package final class ScriptedDriver: Driver {
             if state.nodes[node.id] == nil { state.log.append("create \(node.name)") }
             state.nodes[node.id] = node.name.description
         }
+        changed.ring(0)
         return ["address": "127.64.0.\(node.id.rawValue)"]
     }
 
@@ -112,7 +109,6 @@ package final class ScriptedDriver: Driver {
             case .shell(let text): text
             case .arguments(let words): words.joined(separator: " ")
             }
-        var waiters: [CheckedContinuation<Void, Never>] = []
         let exit: ProcessExit? = state.withLock { state in
             guard state.nodes[node.id] != nil else { return nil }
             if let exit = state.ended[operation] { return exit }
@@ -122,13 +118,10 @@ package final class ScriptedDriver: Driver {
             state.log.append("run \(text) on \(node.name)")
             let exit = script(text, time)
             state.ended[operation] = exit
-            guard state.held.contains(text) else { return exit }
-            state.running[operation] = text
-            state.begun.insert(text)
-            waiters = state.awaitingBeginning.removeValue(forKey: text) ?? []
+            if state.held.contains(text) { state.running[operation] = text }
             return exit
         }
-        for waiter in waiters { waiter.resume() }
+        changed.ring(0)
         guard let exit else { throw StepError(.lost, "\(node.name) does not exist") }
         await end(of: operation)
         if Task.isCancelled { throw StepError(.cancelled, "nobody waits for it any more") }
@@ -168,6 +161,7 @@ package final class ScriptedDriver: Driver {
         state.withLock { state in
             if state.nodes.removeValue(forKey: node.id) != nil { state.log.append("destroy \(node.name)") }
         }
+        changed.ring(0)
     }
 
     package func watch(_ node: NodeHandle) async throws(StepError) {

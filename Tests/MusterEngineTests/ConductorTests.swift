@@ -190,7 +190,7 @@ private func attempts(_ store: any Store, _ row: PlanRow) throws -> [String] {
         _ = try store.submit(.submit(token: "t", spec: lab()), at: Timestamp(rawValue: 1))
         let first = try bench.conductor(store)
         let running = Task { try await first.run(group: MultiThreadedEventLoopGroup.singleton) }
-        try await bench.until { bench.driver.log.count > 2 }
+        await bench.driver.logged { $0.count > 2 }
         first.stop()
         try await running.value
         let row = try #require(try store.plan(request: "t"))
@@ -213,7 +213,7 @@ private func attempts(_ store: any Store, _ row: PlanRow) throws -> [String] {
         bench.driver.hold(seed)
         let first = try bench.conductor(store, secrets: ["token": "x"])
         let running = Task { try await first.run(group: MultiThreadedEventLoopGroup.singleton) }
-        await bench.driver.beginning(ofHeld: seed)
+        await bench.driver.logged { $0.contains("run \(seed) on db/0") }
         first.stop()
         try await running.value
         let id = try #require(try store.plan(request: "t")).id

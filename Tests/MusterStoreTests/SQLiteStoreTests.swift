@@ -201,7 +201,7 @@ import Testing
                         NULL,
                         NULL, NULL FROM numbers
                     """,
-                    "INSERT INTO events SELECT value, 1, value, 0, 9, value, NULL, NULL, NULL FROM numbers",
+                    "INSERT INTO events SELECT value, 0, value, 0, 9, value, NULL, NULL, NULL FROM numbers",
                 ] {
                     let numbers = """
                         WITH RECURSIVE numbers (value) AS (
@@ -246,11 +246,83 @@ import Testing
             #expect(try fresh.durations(lab: "shop", suite: "api").isEmpty)
             return (opening, fresh.counters.virtualMachineSteps - opening)
         }
-        let few = try work(finished: 10)
-        let many = try work(finished: 20_000)
+        // Both end at the same place of a block of 256 events, which is looked through whole.
+        let few = try work(finished: 10 + 256)
+        let many = try work(finished: 10 + 78 * 256)
         #expect(few.0 == many.0, "to open")
         #expect(few.1 == many.1, "to load and to look")
         #expect(few.1 > 0)
+    }
+
+    @Test func eventsOfAPlanAreFoundInEveryBlock() throws {
+        let store = try SQLiteStore(path: folder.file())
+        let epoch = try store.register(host: "host", pid: 1, now: Timestamp(rawValue: 0))
+        var position: Int64 = 0
+        func event(of plan: Int64?) -> EventRow {
+            position += 1
+            return EventRow(
+                position: position,
+                epoch: epoch,
+                number: position,
+                at: Timestamp(rawValue: 0),
+                kind: .stepStarted,
+                plan: plan.map(PlanID.init(_:))
+            )
+        }
+        // Plan 1 in every turn, plan 2 in some blocks only, plan 3 once; between them a turn that is not written.
+        for number in 0..<30 as Range<Int64> {
+            var turn = Turn(now: Timestamp(rawValue: number), epoch: epoch)
+            turn.events = (0..<40).map { _ in event(of: 1) } + [event(of: nil)]
+            if number % 10 < 3 { turn.events.append(event(of: 2)) }
+            if number == 17 { turn.events.append(event(of: 3)) }
+            try store.commit(turn)
+            turn.events = [
+                EventRow(position: 0, epoch: epoch, number: position + 2, at: turn.now, kind: .stepStarted)
+            ]
+            #expect(storeError { try store.commit(turn) }?.code == .failed, "a gap")
+        }
+        let all = try store.events(after: 0, plan: nil, limit: .max)
+        #expect(all.count == Int(position))
+        for plan in [1, 2, 3, 4].map(PlanID.init(_:)) {
+            for after in [0, 255, 256, 257, 700, position - 1, position] as [Int64] {
+                let expected = all.filter { $0.plan == plan && $0.position > after }
+                #expect(try store.events(after: after, plan: plan, limit: .max) == expected, "\(plan) after \(after)")
+                #expect(try store.events(after: after, plan: plan, limit: 7) == Array(expected.prefix(7)))
+            }
+        }
+    }
+
+    @Test func aStateWithoutBlocksOfEventsIsBroughtUpToDate() throws {
+        let path = folder.file()
+        do {
+            let store = try SQLiteStore(path: path)
+            try commit(to: store) { turn in
+                turn.events = (1...600).map {
+                    EventRow(
+                        position: $0,
+                        epoch: turn.epoch,
+                        number: $0,
+                        at: turn.now,
+                        kind: .stepStarted,
+                        plan: $0 % 3 == 0 ? nil : PlanID($0 % 3)
+                    )
+                }
+            }
+        }
+        let old = try DatabaseQueue(path: path)
+        try old.write { db in
+            try db.execute(
+                sql: """
+                    DROP TABLE event_blocks;
+                    CREATE INDEX events_by_plan ON events (plan, position) WHERE plan IS NOT NULL;
+                    UPDATE meta SET schema = 2;
+                    """
+            )
+        }
+        try old.close()
+        let store = try SQLiteStore(path: path)
+        #expect(try store.events(after: 0, plan: PlanID(2), limit: .max).count == 200)
+        #expect(try store.events(after: 300, plan: PlanID(1), limit: .max).count == 100)
     }
 
     @Test func eventsAreNumberedWithinTheirEpoch() throws {

@@ -161,8 +161,8 @@ package struct Director: Sendable {
         letQueuedRunsIn(&turn)
         var hasStoppedRuns = false
         for id in touched.sorted() {
-            runs[id]?.plan.fillRows(into: &turn)
-            guard let run = runs[id], run.plan.row.state.isFinal else { continue }
+            // Changed in place: to take a run out of the dictionary, only to look at it, would copy it.
+            guard runs[id]?.fillRows(into: &turn) == .some(true) else { continue }
             runs[id] = nil
             timers.clear(plan: id)
             hasStoppedRuns = true
@@ -294,7 +294,7 @@ package struct Director: Sendable {
         touched.insert(id)
         turn.newSpecs[id] = spec
         turn.emit(.planCreated, plan: id)
-        for step in steps { runs[id]?.plan.append(step.spec, needs: step.needs) }
+        runs[id]?.append(steps)
         if spec.verb == .down {
             cancelRivals(of: id, spec, into: &turn)
             queue.append(id)

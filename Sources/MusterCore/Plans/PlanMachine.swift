@@ -14,22 +14,15 @@ package struct PlanMachine: Sendable {
 
     // The steps, one entry each.
     private(set) var specs: [StepSpec] = []
-    private(set) var states: [StepState] = []
-    private(set) var tries: [Int32] = []
-    private var waiting: [Int32] = []
-    private var resources: [NodeID?] = []
-    private var started: [Timestamp?] = []
-    private var ended: [Timestamp?] = []
-    /// Whether its end was already told to those that start after failure.
-    private var endWasTold: [Bool] = []
-    /// Whether it stands in `ready` or in a pool, so that it stands there once.
-    private var isQueued: [Bool] = []
-    private var isDirty: [Bool] = []
+    private var cells: [StepCell] = []
+    private var resources = CompactOptionals<NodeID>()
+    private var started = CompactOptionals<Timestamp>()
+    private var ended = CompactOptionals<Timestamp>()
     private var graph = StepGraph()
     private var errors: [StepIndex: StepError] = [:]
     /// Skipped steps that do not count where a number of nodes is asked for.
     private var uncounted: Set<StepIndex> = []
-    private var counts: [StepState: Int] = [:]
+    private var counts = StepCounts()
 
     // Scheduling.
     private var ready: Deque<StepIndex> = []
@@ -38,7 +31,7 @@ package struct PlanMachine: Sendable {
     /// Steps whose retry is still to come.
     private var retrying: Set<StepIndex> = []
     /// A closed gate starts nothing: while pausing, cancelling, or held.
-    var gateIsOpen = false
+    package var gateIsOpen = false
 
     // What the next commit writes.
     private var dirty: [StepIndex] = []
@@ -56,19 +49,32 @@ package struct PlanMachine: Sendable {
     }
 
     package var count: Int { specs.count }
-    package func state(of step: StepIndex) -> StepState { states[Int(step)] }
+    package func state(of step: StepIndex) -> StepState { cells[Int(step)].state }
     package func spec(of step: StepIndex) -> StepSpec { specs[Int(step)] }
-    package func tries(of step: StepIndex) -> Int32 { tries[Int(step)] }
+    package func tries(of step: StepIndex) -> Int32 { cells[Int(step)].tries }
     package func error(of step: StepIndex) -> StepError? { errors[step] }
     package func startedAt(_ step: StepIndex) -> Timestamp? { started[Int(step)] }
     /// The node a step concerns: its own, or the one it got.
     package func node(of step: StepIndex) -> NodeID? { specs[Int(step)].node ?? resources[Int(step)] }
-    package func count(of state: StepState) -> Int { counts[state, default: 0] }
+    package func count(of state: StepState) -> Int { counts[state] }
+
+    /// The steps in one state, in order. Costs nothing when there are none, and ends with the last one.
+    package func steps(in state: StepState) -> [StepIndex] {
+        let count = count(of: state)
+        guard count > 0 else { return [] }
+        var found: [StepIndex] = []
+        found.reserveCapacity(count)
+        for step in cells.indices where cells[step].state == state {
+            found.append(StepIndex(step))
+            if found.count == count { break }
+        }
+        return found
+    }
 
     package func act(of step: StepIndex, isInDoubt: Bool = false) -> Act {
         Act(
             step: StepID(plan: row.id, index: step),
-            number: tries[Int(step)],
+            number: cells[Int(step)].tries,
             spec: specs[Int(step)],
             node: node(of: step),
             isInDoubt: isInDoubt
@@ -90,6 +96,18 @@ package struct PlanMachine: Sendable {
 
     // MARK: Growing
 
+    /// Makes room for a plan of this size at once, where its size is known.
+    package mutating func reserve(_ count: Int) {
+        specs.reserveCapacity(count)
+        cells.reserveCapacity(count)
+        resources.reserve(count)
+        started.reserve(count)
+        ended.reserve(count)
+        dirty.reserveCapacity(count)
+        newNeeds.reserveCapacity(count)
+        graph.reserve(steps: count)
+    }
+
     package mutating func makePool() -> Int32 {
         pools.append(NodePool())
         return Int32(pools.count - 1)
@@ -101,33 +119,28 @@ package struct PlanMachine: Sendable {
         let step = add(spec, needs: needs, state: .pending)
         newNeeds.append(needs)
         mark(step)
-        if waiting[Int(step)] <= 0 { enqueue(step) }
+        if cells[Int(step)].waiting <= 0 { enqueue(step) }
         return step
     }
 
     private mutating func add(_ spec: StepSpec, needs: [StepIndex], state: StepState) -> StepIndex {
         let step = StepIndex(specs.count)
         specs.append(spec)
-        states.append(state)
-        tries.append(0)
         resources.append(nil)
         started.append(nil)
         ended.append(nil)
-        endWasTold.append(false)
-        isQueued.append(false)
-        isDirty.append(false)
         graph.addStep()
-        counts[state, default: 0] += 1
+        counts[state] += 1
         var met: Int32 = 0
         for need in needs {
             precondition(need >= 0 && need < step, "a step needs only steps before it")
             graph.addEdge(from: need, to: step)
-            let end = states[Int(need)]
+            let end = cells[Int(need)].state
             let counts = end.satisfiesNeeds && (spec.threshold == nil || !uncounted.contains(need))
             if counts || (spec.startsAfterFailure && end.hasEnded) { met += 1 }
         }
         operations += needs.count + 1
-        waiting.append((spec.threshold ?? Int32(needs.count)) - met)
+        cells.append(StepCell(state: state, waiting: (spec.threshold ?? Int32(needs.count)) - met))
         return step
     }
 
@@ -139,13 +152,13 @@ package struct PlanMachine: Sendable {
     package mutating func restore(_ stored: StepRow, countsForThresholds: Bool = true) {
         let step = add(stored.spec, needs: stored.needs, state: stored.state)
         let i = Int(step)
-        tries[i] = stored.tries
+        cells[i].tries = stored.tries
         resources[i] = stored.resource
         started[i] = stored.startedAt
         ended[i] = stored.endedAt
-        errors[step] = stored.error
+        if let error = stored.error { errors[step] = error }
         if stored.state == .skipped && !countsForThresholds { uncounted.insert(step) }
-        endWasTold[i] = stored.state.hasEnded
+        cells[i].endWasTold = stored.state.hasEnded
         if stored.state == .running { running += 1 }
         storedCount = specs.count
     }
@@ -153,7 +166,8 @@ package struct PlanMachine: Sendable {
     /// Finds again what is ready, after all steps and timers were restored.
     package mutating func restoreReady(timers: some Sequence<StepIndex>) {
         retrying = Set(timers)
-        for i in states.indices where states[i] == .pending && waiting[i] <= 0 && !retrying.contains(StepIndex(i)) {
+        for i in cells.indices
+        where cells[i].state == .pending && cells[i].waiting <= 0 && !retrying.contains(StepIndex(i)) {
             enqueue(StepIndex(i))
         }
     }
@@ -161,8 +175,8 @@ package struct PlanMachine: Sendable {
     // MARK: Rows
 
     mutating func mark(_ step: StepIndex) {
-        guard !isDirty[Int(step)] else { return }
-        isDirty[Int(step)] = true
+        guard !cells[Int(step)].isDirty else { return }
+        cells[Int(step)].isDirty = true
         dirty.append(step)
     }
 
@@ -190,15 +204,15 @@ package struct PlanMachine: Sendable {
                     isNew: isNew,
                     spec: specs[i],
                     needs: isNew ? newNeeds[i - storedCount] : [],
-                    state: states[i],
-                    tries: tries[i],
+                    state: cells[i].state,
+                    tries: cells[i].tries,
                     resource: resources[i],
-                    error: errors[step],
+                    error: errors.isEmpty ? nil : errors[step],
                     startedAt: started[i],
                     endedAt: ended[i]
                 )
             )
-            isDirty[i] = false
+            cells[i].isDirty = false
         }
         dirty.removeAll(keepingCapacity: true)
         newNeeds.removeAll(keepingCapacity: true)
@@ -209,18 +223,18 @@ package struct PlanMachine: Sendable {
 
     private mutating func set(_ step: StepIndex, _ state: StepState) {
         let i = Int(step)
-        counts[states[i], default: 0] -= 1
-        counts[state, default: 0] += 1
-        states[i] = state
+        counts[cells[i].state] -= 1
+        counts[state] += 1
+        cells[i].state = state
         mark(step)
     }
 
     private mutating func enqueue(_ step: StepIndex) {
-        guard !isQueued[Int(step)] else { return }
-        isQueued[Int(step)] = true
-        let spec = specs[Int(step)]
-        if spec.pool >= 0 {
-            pools[Int(spec.pool)].wait(step, priority: spec.priority)
+        guard !cells[Int(step)].isQueued else { return }
+        cells[Int(step)].isQueued = true
+        let pool = specs[Int(step)].pool
+        if pool >= 0 {
+            pools[Int(pool)].wait(step, priority: specs[Int(step)].priority)
         } else {
             ready.append(step)
         }
@@ -234,13 +248,13 @@ package struct PlanMachine: Sendable {
         guard gateIsOpen else { return nil }
         while let step = ready.first, running < slots || specs[Int(step)].action == .barrier || !mayStart(step) {
             ready.removeFirst()
-            isQueued[Int(step)] = false
+            cells[Int(step)].isQueued = false
             if mayStart(step) { return (step, nil) }
         }
         guard running < slots else { return nil }
         for i in pools.indices {
             while let (step, node) = pools[i].take() {
-                isQueued[Int(step)] = false
+                cells[Int(step)].isQueued = false
                 if mayStart(step) { return (step, node) }
                 pools[i].putBack(node)
             }
@@ -249,16 +263,18 @@ package struct PlanMachine: Sendable {
     }
 
     /// A step may have ended, or begun to wait again, while it stood in a queue.
-    private func mayStart(_ step: StepIndex) -> Bool { states[Int(step)] == .pending && waiting[Int(step)] <= 0 }
+    private func mayStart(_ step: StepIndex) -> Bool {
+        cells[Int(step)].state == .pending && cells[Int(step)].waiting <= 0
+    }
 
     /// Starts everything that may start now. A barrier that is reached is given back, to be decided by the caller.
-    mutating func startNext(into turn: inout Turn) -> StepIndex? {
+    package mutating func startNext(into turn: inout Turn) -> StepIndex? {
         while let (step, node) = nextReady() {
             operations += 1
             if specs[Int(step)].action == .barrier { return step }
             let i = Int(step)
             resources[i] = node
-            tries[i] += 1
+            cells[i].tries += 1
             if started[i] == nil { started[i] = turn.now }
             ended[i] = nil
             running += 1
@@ -272,7 +288,7 @@ package struct PlanMachine: Sendable {
     /// Ends a step and lets those that waited for it go on.
     ///
     /// - Parameter countsForThresholds: whether a skipped step counts where a number of nodes is asked for.
-    mutating func finish(
+    package mutating func finish(
         _ step: StepIndex,
         _ state: StepState,
         error: StepError? = nil,
@@ -281,11 +297,11 @@ package struct PlanMachine: Sendable {
     ) {
         precondition(state.hasEnded, "a step finishes in a state that has ended, not \(state)")
         let i = Int(step)
-        guard states[i] != state else { return }
-        if states[i] == .running { running -= 1 }
+        guard cells[i].state != state else { return }
+        if cells[i].state == .running { running -= 1 }
         set(step, state)
         ended[i] = turn.now
-        errors[step] = error
+        setError(error, of: step)
         if state == .skipped && !countsForThresholds { uncounted.insert(step) }
         let kind: EventRow.Kind =
             switch state {
@@ -298,22 +314,26 @@ package struct PlanMachine: Sendable {
         release(step, satisfied: state.satisfiesNeeds, countsForThresholds: state == .success || countsForThresholds)
     }
 
+    /// Most plans have no errors at all: then there is nothing to look up.
+    private mutating func setError(_ error: StepError?, of step: StepIndex) {
+        if error != nil || !errors.isEmpty { errors[step] = error }
+    }
+
     private mutating func release(_ step: StepIndex, satisfied: Bool, countsForThresholds: Bool) {
-        let toldBefore = endWasTold[Int(step)]
-        endWasTold[Int(step)] = true
+        let toldBefore = cells[Int(step)].endWasTold
+        cells[Int(step)].endWasTold = true
         var edge = graph.firstEdge(of: step)
         while let current = edge {
             operations += 1
             edge = graph.edge(after: current)
             let successor = Int(graph.successor(at: current))
-            let spec = specs[successor]
             let counts =
-                if spec.startsAfterFailure { !toldBefore } else {
-                    satisfied && (spec.threshold == nil || countsForThresholds)
+                if specs[successor].startsAfterFailure { !toldBefore } else {
+                    satisfied && (countsForThresholds || specs[successor].threshold == nil)
                 }
             guard counts else { continue }
-            waiting[successor] -= 1
-            if waiting[successor] == 0, states[successor] == .pending { enqueue(StepIndex(successor)) }
+            cells[successor].waiting -= 1
+            if cells[successor].waiting == 0, cells[successor].state == .pending { enqueue(StepIndex(successor)) }
         }
     }
 
@@ -331,41 +351,42 @@ package struct PlanMachine: Sendable {
     mutating func retryIsDue(_ step: StepIndex, into turn: inout Turn) {
         turn.timersCleared.append(StepID(plan: row.id, index: step))
         guard retrying.remove(step) != nil else { return }
-        guard states[Int(step)] == .pending else { return }
+        guard cells[Int(step)].state == .pending else { return }
         enqueue(step)
     }
 
     /// Takes back a start that came to nothing: the step waits as if it had never been started, for the same try.
     mutating func takeBack(_ step: StepIndex, into turn: inout Turn) {
         let i = Int(step)
-        precondition(states[i] == .running, "only a running step is taken back, not one that is \(states[i])")
+        let state = cells[i].state
+        precondition(state == .running, "only a running step is taken back, not one that is \(state)")
         turn.emit(.stepReturned, plan: row.id, step: step, node: node(of: step))
         running -= 1
-        tries[i] -= 1
+        cells[i].tries -= 1
         resources[i] = nil
-        if tries[i] == 0 { started[i] = nil }
+        if cells[i].tries == 0 { started[i] = nil }
         set(step, .pending)
-        if waiting[i] <= 0 { enqueue(step) }
+        if cells[i].waiting <= 0 { enqueue(step) }
     }
 
     /// Makes a step that failed, or was ended on request, start again.
     mutating func reopen(_ step: StepIndex) {
-        guard states[Int(step)] == .error || states[Int(step)] == .cancelled else { return }
+        guard cells[Int(step)].state == .error || cells[Int(step)].state == .cancelled else { return }
         set(step, .pending)
         errors[step] = nil
         ended[Int(step)] = nil
-        if endWasTold[Int(step)] {
+        if cells[Int(step)].endWasTold {
             // Those that start after its end, however it ends, wait for it again.
-            endWasTold[Int(step)] = false
+            cells[Int(step)].endWasTold = false
             var edge = graph.firstEdge(of: step)
             while let current = edge {
                 operations += 1
                 edge = graph.edge(after: current)
                 let successor = Int(graph.successor(at: current))
-                if specs[successor].startsAfterFailure { waiting[successor] += 1 }
+                if specs[successor].startsAfterFailure { cells[successor].waiting += 1 }
             }
         }
-        if waiting[Int(step)] <= 0 { enqueue(step) }
+        if cells[Int(step)].waiting <= 0 { enqueue(step) }
     }
 
     /// Forgets what is ready or waits for a node, and says what it was: those steps stay pending.
@@ -373,7 +394,7 @@ package struct PlanMachine: Sendable {
         var dismissed = Array(ready)
         ready.removeAll()
         for i in pools.indices { dismissed += pools[i].dismissWaiters() }
-        for step in dismissed { isQueued[Int(step)] = false }
+        for step in dismissed { cells[Int(step)].isQueued = false }
         return dismissed.filter { mayStart($0) }
     }
 
@@ -387,7 +408,7 @@ package struct PlanMachine: Sendable {
         let dismissed = retrying.sorted()
         turn.timersCleared += dismissed.map { StepID(plan: row.id, index: $0) }
         retrying.removeAll()
-        for step in dismissed where states[Int(step)] == .pending { enqueue(step) }
+        for step in dismissed where cells[Int(step)].state == .pending { enqueue(step) }
     }
 
     /// Takes back the plan's state changes that are legal; an illegal one is a bug of the caller.

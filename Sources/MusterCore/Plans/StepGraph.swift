@@ -1,43 +1,49 @@
 /// Who waits for whom, as flat arrays that only grow: an edge costs eight bytes and no allocation of its own.
 struct StepGraph: Sendable {
-    private var first: [Int32] = []
-    private var last: [Int32] = []
-    private var next: [Int32] = []
-    private var target: [StepIndex] = []
+    private struct Ends {
+        var first: Int32
+        var last: Int32
+    }
+    private struct Edge {
+        let target: StepIndex
+        var next: Int32
+    }
+
+    private var ends: [Ends] = []
+    private var edges: [Edge] = []
 
     private static let none: Int32 = -1
 
-    var stepCount: Int { first.count }
-    var edgeCount: Int { target.count }
+    var stepCount: Int { ends.count }
+    var edgeCount: Int { edges.count }
 
-    mutating func addStep() {
-        first.append(Self.none)
-        last.append(Self.none)
-    }
+    mutating func reserve(steps: Int) { ends.reserveCapacity(steps) }
+
+    mutating func addStep() { ends.append(Ends(first: Self.none, last: Self.none)) }
 
     /// From now on `successor` waits for `step`.
     mutating func addEdge(from step: StepIndex, to successor: StepIndex) {
-        let edge = Int32(target.count)
-        target.append(successor)
-        next.append(Self.none)
-        if last[Int(step)] == Self.none {
-            first[Int(step)] = edge
+        let edge = Int32(edges.count)
+        edges.append(Edge(target: successor, next: Self.none))
+        let last = ends[Int(step)].last
+        if last == Self.none {
+            ends[Int(step)].first = edge
         } else {
-            next[Int(last[Int(step)])] = edge
+            edges[Int(last)].next = edge
         }
-        last[Int(step)] = edge
+        ends[Int(step)].last = edge
     }
 
     /// The first edge of a step, for `successor(of:)` and `edge(after:)`; nil when nothing waits for it.
     func firstEdge(of step: StepIndex) -> Int32? {
-        let edge = first[Int(step)]
+        let edge = ends[Int(step)].first
         return edge == Self.none ? nil : edge
     }
 
     func edge(after edge: Int32) -> Int32? {
-        let following = next[Int(edge)]
+        let following = edges[Int(edge)].next
         return following == Self.none ? nil : following
     }
 
-    func successor(at edge: Int32) -> StepIndex { target[Int(edge)] }
+    func successor(at edge: Int32) -> StepIndex { edges[Int(edge)].target }
 }

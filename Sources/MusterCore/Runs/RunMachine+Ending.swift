@@ -58,6 +58,7 @@ extension RunMachine {
     }
 
     private mutating func reopen(in context: inout RunContext, into turn: inout Turn) {
+        guard plan.count(of: .error) + plan.count(of: .cancelled) > 0 else { return }
         for step in 0..<StepIndex(plan.count) {
             let state = plan.state(of: step)
             guard state == .error || state == .cancelled else { continue }
@@ -134,7 +135,7 @@ extension RunMachine {
     mutating func halt(_ reason: String?, nodes: inout NodeTable, into turn: inout Turn) {
         // A run that has stopped in this very turn is still known.
         guard !plan.row.state.isFinal else { return }
-        for step in 0..<StepIndex(plan.count) where plan.state(of: step) == .running {
+        for step in plan.steps(in: .running) {
             turn.directives.append(.interrupt(plan.act(of: step)))
             if plan.spec(of: step).action == .attempt { attemptHalted(step, nodes: nodes, into: &turn) }
             plan.finish(step, .cancelled, into: &turn)
@@ -151,7 +152,7 @@ extension RunMachine {
     /// Every step that has not begun is cancelled, also those that wait for something.
     private mutating func cancelPending(into turn: inout Turn) {
         _ = plan.dismissReady()
-        for step in 0..<StepIndex(plan.count) where plan.state(of: step) == .pending {
+        for step in plan.steps(in: .pending) {
             plan.finish(step, .cancelled, into: &turn)
         }
         _ = plan.dismissReady()
@@ -188,7 +189,7 @@ extension RunMachine {
     /// Without any failed step to blame, what still waits asks for more nodes than the lab lets go on with.
     private mutating func endUnreachableGates(into turn: inout Turn) {
         guard plan.count(of: .error) == 0, plan.count(of: .pending) > 0 else { return }
-        for step in 0..<StepIndex(plan.count) where plan.state(of: step) == .pending {
+        for step in plan.steps(in: .pending) {
             let gate = plan.spec(of: step)
             guard gate.action == .barrier, gate.b == 1 else { continue }
             let error = StepError(.notReady, "too few nodes of '\(spec.groups[Int(gate.a)].name)' are ready")
@@ -197,8 +198,8 @@ extension RunMachine {
     }
 
     private func blockingReason(nodes: NodeTable, suite: Int) -> String {
-        for step in 0..<StepIndex(plan.count) {
-            guard plan.state(of: step) == .error, let error = plan.error(of: step) else { continue }
+        for step in plan.steps(in: .error) {
+            guard let error = plan.error(of: step) else { continue }
             switch plan.spec(of: step).action {
             case .provision, .ready: return "\(label(of: step)) failed: \(error.message)"
             case .barrier: return error.message

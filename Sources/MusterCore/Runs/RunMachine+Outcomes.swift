@@ -233,9 +233,9 @@ extension RunMachine {
         isCancelled: Bool = false,
         into turn: inout Turn
     ) {
-        for index in 0..<StepIndex(plan.count) {
+        for index in plan.steps(in: .pending) {
             let spec = plan.spec(of: index)
-            guard spec.action == .attempt, Int(spec.a) == suite, plan.state(of: index) == .pending else { continue }
+            guard spec.action == .attempt, Int(spec.a) == suite else { continue }
             let test = Int(spec.b)
             if !isCancelled { suites[suite].end(test, outcome) }
             let state = suites[suite].tests[test]

@@ -8,7 +8,7 @@ extension RunMachine {
         }
         // Steps without a node.
         guard plan.running > busy.count else { return }
-        for step in 0..<StepIndex(plan.count) where plan.state(of: step) == .running && plan.node(of: step) == nil {
+        for step in plan.steps(in: .running) where plan.node(of: step) == nil {
             inquire(step, in: &context, into: &turn)
         }
     }

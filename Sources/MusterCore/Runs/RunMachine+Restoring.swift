@@ -116,7 +116,7 @@ extension RunMachine {
 
     /// A failure that the lab wants a person for, when there is one.
     private func pausingFailure() -> String? {
-        for step in 0..<StepIndex(plan.count) where plan.state(of: step) == .error {
+        for step in plan.steps(in: .error) {
             let stepSpec = plan.spec(of: step)
             if let error = plan.error(of: step), error.code.wantsPerson {
                 return "\(label(of: step)): \(error.message)"

@@ -87,7 +87,19 @@ package struct RunMachine: Sendable {
         }
     }
 
+    /// Puts what changed into the turn; says whether the run is over.
+    mutating func fillRows(into turn: inout Turn) -> Bool {
+        plan.fillRows(into: &turn)
+        return plan.row.state.isFinal
+    }
+
     // MARK: Going on
+
+    /// Adds steps that a program has built itself.
+    mutating func append(_ steps: [PlanSubmission.Step]) {
+        plan.reserve(plan.count + steps.count)
+        for step in steps { plan.append(step.spec, needs: step.needs) }
+    }
 
     /// Begins a run whose steps were just added.
     mutating func begin(into turn: inout Turn) {

@@ -97,6 +97,15 @@ enum SQLiteSchema {
         -- Whose owner answers it.
         ALTER TABLE inbox ADD COLUMN lab TEXT;
         """,
+        """
+        -- Which blocks of 256 events hold something of a plan: one small row for many events, in place of an index
+        -- entry for each.
+        CREATE TABLE event_blocks (
+            plan INTEGER NOT NULL, block INTEGER NOT NULL, PRIMARY KEY (plan, block)
+        ) STRICT, WITHOUT ROWID;
+        INSERT INTO event_blocks SELECT DISTINCT plan, position >> 8 FROM events WHERE plan IS NOT NULL;
+        DROP INDEX events_by_plan;
+        """,
     ]
 
     /// The schema of the database and the state's name; nil for a database without any table.

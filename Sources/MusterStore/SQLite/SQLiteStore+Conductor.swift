@@ -1,4 +1,5 @@
 package import MusterCore
+import Synchronization
 
 extension SQLiteStore {
     package func register(host: String, pid: Int32, now: Timestamp) throws(StoreError) -> Epoch {
@@ -11,9 +12,7 @@ extension SQLiteStore {
         let turn = copy turn
         // Encoded before the transaction begins: others wait while it is open.
         var specs: [(PlanID, String)] = []
-        for (plan, spec) in turn.newSpecs {
-            specs.append((plan, try StoredJSON.encode(spec, "the request of \(RunName(plan))")))
-        }
+        for (plan, spec) in turn.newSpecs { specs.append((plan, try text(of: spec, plan))) }
         var facts: [String] = []
         for node in turn.nodes {
             facts.append(node.facts.isEmpty ? "{}" : try StoredJSON.encode(node.facts, "the facts of \(node.name)"))
@@ -22,6 +21,14 @@ extension SQLiteStore {
         return try write { writer throws(StoreError) in
             try writer.write(turn, specs: specs, facts: facts, now: now)
         }
+    }
+
+    /// A request as it is stored. A program that starts many plans starts most of them alike: the last is kept.
+    private func text(of spec: RunSpec, _ plan: PlanID) throws(StoreError) -> String {
+        if let last = lastSpec.withLock({ $0 }), last.spec == spec { return last.text }
+        let text = try StoredJSON.encode(spec, "the request of \(RunName(plan))")
+        lastSpec.withLock { $0 = (spec, text) }
+        return text
     }
 
     // MARK: Several conductors
@@ -98,9 +105,7 @@ private struct SnapshotLoading {
     mutating func load(for conductor: ConductorID) throws(StoreError) -> Snapshot {
         snapshot.lastPlan = try number("SELECT coalesce(max(id), 0) FROM plans")
         snapshot.lastNode = try number("SELECT coalesce(max(id), 0) FROM nodes")
-        snapshot.lastEvent = try number(
-            "SELECT coalesce(max(events), 0) FROM conductors WHERE id = \(conductor.rawValue)"
-        )
+        snapshot.lastEvent = try number(TurnSQL.eventsOfTerm(of: conductor))
         try loadPlans()
         try loadNodes()
         return snapshot

@@ -50,6 +50,8 @@ package final class SQLiteStore: Store {
     let errors: SQLiteErrors
     package let clock: @Sendable () -> Timestamp
     let counting = Counting()
+    /// The newest request that was written, with its text.
+    let lastSpec = Mutex<(spec: RunSpec, text: String)?>(nil)
     private let pool: DatabasePool?
     private let reader: any DatabaseReader
     // Used only inside `pool.writeWithoutTransaction`, which lets in one thread at a time.

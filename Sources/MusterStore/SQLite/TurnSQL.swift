@@ -1,5 +1,26 @@
+import MusterCore
+
 /// The statements of a turn. Each row that a turn writes is one of them.
 enum TurnSQL {
+    /// How many events the term of a conductor has that has the state to itself: its events are the newest. Others
+    /// count theirs in their rows.
+    static let eventsOfSoleTerm = """
+        coalesce((SELECT n FROM events
+            WHERE position = (SELECT max(position) FROM events) AND epoch = conductors.epoch), 0)
+        """
+
+    static func eventsOfTerm(of conductor: ConductorID) -> String {
+        let count = conductor == .sole ? eventsOfSoleTerm : "events"
+        return "SELECT \(count) FROM conductors WHERE id = \(conductor.rawValue)"
+    }
+
+    /// The fence of a conductor that has the state to itself, read while the write lock is held: no other can register
+    /// before this turn has ended.
+    static let fenceOfSole = """
+        SELECT \(eventsOfSoleTerm), renewed_at FROM conductors WHERE id = ?1 AND epoch = ?2 AND state = 0
+        """
+    static let renewSole = "UPDATE conductors SET renewed_at = ?2 WHERE id = ?1"
+
     static let renew = """
         UPDATE conductors SET renewed_at = ?3, events = events + ?4 WHERE id = ?1 AND epoch = ?2 AND state = 0
         RETURNING events
@@ -68,6 +89,8 @@ enum TurnSQL {
     static let addEvent = """
         INSERT INTO events (epoch, n, at, kind, plan, step, node, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
         """
+
+    static let addEventBlock = "INSERT INTO event_blocks (plan, block) VALUES (?1, ?2) ON CONFLICT DO NOTHING"
 
     static let lastEvent = "SELECT coalesce(max(position), 0) FROM events"
     static let addRequest = """

@@ -7,10 +7,17 @@ import MusterCore
 final class TurnWriter {
     let connection: Connection
     private var statements = 0
+    private var eventBlocks = EventBlocks()
+
+    /// How old the time may be at which a conductor that has the state to itself was last known to live. Nothing
+    /// depends on it; a row that each turn writes costs each commit a page more.
+    private static let renewalAge: Duration = .milliseconds(100)
 
     private let begin: PreparedStatement
     private let commit: PreparedStatement
     private let renew: PreparedStatement
+    private let fenceOfSole: PreparedStatement
+    private let renewSole: PreparedStatement
     private let putPlan: PreparedStatement
     private let addSpec: PreparedStatement
     private let addStep: PreparedStatement
@@ -21,6 +28,7 @@ final class TurnWriter {
     private let putAttempt: PreparedStatement
     private let putDuration: PreparedStatement
     private let addEvent: PreparedStatement
+    private let addEventBlock: PreparedStatement
     private let addRequest: PreparedStatement
     private let removeRequest: PreparedStatement
 
@@ -33,6 +41,8 @@ final class TurnWriter {
         begin = try prepare("BEGIN IMMEDIATE")
         commit = try prepare("COMMIT")
         renew = try prepare(TurnSQL.renew)
+        fenceOfSole = try prepare(TurnSQL.fenceOfSole)
+        renewSole = try prepare(TurnSQL.renewSole)
         putPlan = try prepare(TurnSQL.putPlan)
         addSpec = try prepare(TurnSQL.addSpec)
         addStep = try prepare(TurnSQL.addStep)
@@ -43,6 +53,7 @@ final class TurnWriter {
         putAttempt = try prepare(TurnSQL.putAttempt)
         putDuration = try prepare(TurnSQL.putDuration)
         addEvent = try prepare(TurnSQL.addEvent)
+        addEventBlock = try prepare(TurnSQL.addEventBlock)
         addRequest = try prepare(TurnSQL.addRequest)
         removeRequest = try prepare(TurnSQL.removeRequest)
     }
@@ -124,6 +135,7 @@ final class TurnWriter {
             connection.counting.addCommit(statements: statements)
             return value
         } catch {
+            eventBlocks = EventBlocks()
             if connection.isInTransaction { try? connection.run("ROLLBACK") }
             throw error
         }
@@ -149,6 +161,7 @@ final class TurnWriter {
 
     /// Renews the lease of a term that must still hold; returns how many events it has with these.
     func renew(_ term: Term, events: Int, now: Timestamp) throws(StoreError) -> Int64 {
+        if term.conductor == .sole { return try renewSole(term, events: events, now: now) }
         statements += 1
         renew.bind(1, term.conductor.rawValue)
         renew.bind(2, term.epoch)
@@ -158,6 +171,21 @@ final class TurnWriter {
         let count = renew.int(0)
         try renew.run()
         return count
+    }
+
+    private func renewSole(_ term: Term, events: Int, now: Timestamp) throws(StoreError) -> Int64 {
+        statements += 1
+        fenceOfSole.bind(1, term.conductor.rawValue)
+        fenceOfSole.bind(2, term.epoch)
+        guard try fenceOfSole.step() else { throw StoreError.fenced(epoch: term.epoch, path: connection.errors.path) }
+        let (count, renewedAt) = (fenceOfSole.int(0), Timestamp(rawValue: fenceOfSole.int(1)))
+        fenceOfSole.reset()
+        if now < renewedAt || now >= renewedAt + Self.renewalAge {
+            renewSole.bind(1, term.conductor.rawValue)
+            renewSole.bind(2, now.rawValue)
+            try run(renewSole)
+        }
+        return count + Int64(events)
     }
 
     private func write(_ plan: PlanRow) throws(StoreError) {
@@ -257,6 +285,7 @@ final class TurnWriter {
     private func write(_ events: [EventRow], before: Int64) throws(StoreError) -> Int64? {
         if events.isEmpty { return nil }
         var last = before
+        var position: Int64 = 0
         for event in events {
             if event.number != last + 1 { throw StoreError.gap(event: event.number, last: last) }
             last = event.number
@@ -269,7 +298,30 @@ final class TurnWriter {
             addEvent.bind(7, event.node?.rawValue)
             addEvent.bind(8, event.detail)
             try run(addEvent)
+            position = connection.lastRow
+            guard let plan = event.plan, let block = eventBlocks.add(position, of: plan) else { continue }
+            addEventBlock.bind(1, plan.rawValue)
+            addEventBlock.bind(2, block)
+            try run(addEventBlock)
         }
-        return connection.lastRow
+        return position
+    }
+}
+
+/// Which blocks of events are known to have their rows in `event_blocks`; forgotten whenever that is in doubt.
+private struct EventBlocks {
+    private var newest: [PlanID: Int64] = [:]
+    private var last: (plan: PlanID, block: Int64)?
+
+    /// So many plans are remembered at most: writing a row that is there changes nothing.
+    private static let plansMax = 10_000
+
+    /// The block that a plan's event lies in, when that is to be written; nil when it is known to be.
+    mutating func add(_ position: Int64, of plan: PlanID) -> Int64? {
+        let block = position >> 8
+        if let last, last == (plan, block) { return nil }
+        last = (plan, block)
+        if newest.count >= Self.plansMax { newest.removeAll(keepingCapacity: true) }
+        return newest.updateValue(block, forKey: plan) == block ? nil : block
     }
 }

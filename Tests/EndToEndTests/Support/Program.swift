@@ -63,9 +63,16 @@ struct Program {
         for (name, value) in environment { variables[Environment.Key(stringLiteral: name)] = value }
         let alarms = Mutex<Task<Void, any Error>?>(nil)
         defer { alarms.withLock { $0?.cancel() } }
+        var words = [path] + arguments
+        if let pidFile {
+            // Scripts of a lab can send signals to the command that runs them. It notes its own number before it
+            // begins: this process may be too busy to do it in time.
+            let note = "printf '%s\\n' $$ > \"$0.new\" && mv \"$0.new\" \"$0\" && exec \"$@\""
+            words = ["/bin/sh", "-c", note, pidFile] + words
+        }
         let outcome = try await Subprocess.run(
-            .path(FilePath(path)),
-            arguments: Arguments(arguments),
+            .path(FilePath(words[0])),
+            arguments: Arguments(Array(words.dropFirst())),
             environment: .inherit.updating(variables),
             workingDirectory: FilePath(directory),
             input: .none,
@@ -73,8 +80,6 @@ struct Program {
             error: .string(limit: 64 << 20)
         ) { execution in
             let pid = execution.processIdentifier.value
-            // Scripts of a lab can send signals to the command that runs them.
-            if let pidFile { try Data("\(pid)\n".utf8).write(to: URL(fileURLWithPath: pidFile)) }
             guard let killAfter else { return }
             // The moment of a crash is part of the case; cancelled when the program has ended before it.
             let task = Task {

@@ -46,7 +46,7 @@ import Testing
             #expect(driver.plan.running <= slots, "seed \(seed): more run than there are slots")
             #expect(driver.plan.running == driver.running.count, "seed \(seed)")
             for state in StepState.allCases {
-                let counted = driver.plan.states.count { $0 == state }
+                let counted = (0..<StepIndex(driver.plan.count)).count { driver.plan.state(of: $0) == state }
                 #expect(driver.plan.count(of: state) == counted, "seed \(seed): \(state)")
             }
         }

@@ -1,0 +1,116 @@
+import Foundation
+import Logging
+import MusterCore
+import MusterDrivers
+import MusterEngine
+import MusterStore
+import NIOPosix
+
+/// A conductor over a state, as a command has one, for plans whose steps do nothing.
+struct Workbench {
+    struct Failure: Error, CustomStringConvertible { let description: String }
+
+    let store: any Store
+    let sqlite: SQLiteStore?
+    let bell = Bell()
+    let conductor: Conductor
+
+    /// Opens the state in `folder`, or one in memory. Requests that are to be found at once are put in by `prepare`.
+    init(in folder: String, inMemory: Bool = false, prepare: (any Store) throws -> Void = { _ in }) throws {
+        let state = StateDirectory(path: folder)
+        if inMemory {
+            sqlite = nil
+            store = MemoryStore()
+        } else {
+            let opened = try SQLiteStore(path: state.database)
+            sqlite = opened
+            store = opened
+        }
+        try prepare(store)
+        conductor = try Conductor(
+            store: store,
+            state: state,
+            identity: ConductorCore.Identity(host: "bench", pid: getpid(), seed: 1),
+            bell: bell,
+            surroundings: CommandBuilder.Surroundings(environment: [:], secret: { _ in nil }),
+            time: HostTime(),
+            logger: Logger(label: "bench"),
+            makeDriver: { _ in NoDriver() }
+        )
+    }
+
+    /// Conducts until `body` is done.
+    func conducting<Value: Sendable>(_ body: () async throws -> Value) async throws -> Value {
+        let conductor = conductor
+        let running = Task { try await conductor.run(group: MultiThreadedEventLoopGroup.singleton) }
+        do {
+            let value = try await body()
+            conductor.stop()
+            try await running.value
+            return value
+        } catch {
+            conductor.stop()
+            _ = await running.result
+            throw error
+        }
+    }
+
+    static func submission(
+        _ token: String,
+        _ steps: [PlanSubmission.Step],
+        parallel: Int = 1_000_000
+    ) -> PlanSubmission {
+        var spec = RunSpec(verb: .plan, lab: "bench", labDirectory: "/bench")
+        spec.parallel = parallel
+        return PlanSubmission(token: token, spec: spec, steps: steps)
+    }
+
+    /// Submits a plan and waits until its end is stored.
+    func finish(_ plan: consuming PlanSubmission) async throws {
+        let wakeUps = bell.listen()
+        let token = plan.token
+        conductor.submit(consume plan)
+        try await awaitEnd(of: token, wakeUps)
+    }
+
+    func awaitEnd(of token: String, _ wakeUps: AsyncStream<Int64>) async throws {
+        for await _ in wakeUps {
+            guard let row = try store.plan(request: token), row.state == .stopped else { continue }
+            guard row.result == .success else { throw Failure(description: "\(token) ended with \(row.result)") }
+            return
+        }
+        throw Failure(description: "the conductor ended before \(token) did")
+    }
+}
+
+/// For plans without machines.
+struct NoDriver: Driver {
+    let kind = "none"
+    private static let none = StepError(.lost, "there are no machines here")
+    func create(
+        _ node: NodeHandle,
+        operation: OperationID,
+        server: Command?
+    ) async throws(StepError) -> [String: String] {
+        throw Self.none
+    }
+    func run(_ command: Command, on node: NodeHandle, operation: OperationID) async throws(StepError) -> ProcessExit {
+        throw Self.none
+    }
+    func status(of operation: OperationID, on node: NodeHandle) async throws(StepError) -> OperationStatus {
+        .neverStarted
+    }
+    func attach(to operation: OperationID, on node: NodeHandle) async throws(StepError) -> ProcessExit {
+        throw Self.none
+    }
+    func end(_ operation: OperationID, on node: NodeHandle, grace: Duration) async throws(StepError) {}
+    func put(_ files: [FileContent], on node: NodeHandle) async throws(StepError) { throw Self.none }
+    func probe(_ probe: ReadyCondition.Probe, on node: NodeHandle, within: Duration) async throws(StepError) {
+        throw Self.none
+    }
+    func powerOff(_ node: NodeHandle) async throws(StepError) { throw Self.none }
+    func powerOn(_ node: NodeHandle, operation: OperationID) async throws(StepError) { throw Self.none }
+    func destroy(_ node: NodeHandle) async throws(StepError) {}
+    func watch(_ node: NodeHandle) async throws(StepError) {}
+    func outputPath(of operation: OperationID, on node: NodeHandle) -> String { "" }
+}

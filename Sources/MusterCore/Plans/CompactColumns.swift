@@ -1,0 +1,69 @@
+/// Optional numbers in eight bytes each: one value, the smallest there is, stands for nil.
+///
+/// A plan has several of them for each step; as optionals they would take twice the room.
+struct CompactOptionals<Value: RawRepresentable<Int64> & Sendable>: Sendable {
+    private var raw: [Int64] = []
+
+    private static var none: Int64 { .min }
+
+    mutating func append(_ value: Value?) { raw.append(value?.rawValue ?? Self.none) }
+    mutating func reserve(_ count: Int) { raw.reserveCapacity(count) }
+
+    subscript(_ index: Int) -> Value? {
+        get { raw[index] == Self.none ? nil : Value(rawValue: raw[index]) }
+        set { raw[index] = newValue?.rawValue ?? Self.none }
+    }
+}
+
+/// How many steps are in each state.
+struct StepCounts: Sendable {
+    private var pending = 0
+    private var running = 0
+    private var suspended = 0
+    private var success = 0
+    private var error = 0
+    private var skipping = 0
+    private var skipped = 0
+    private var cancelled = 0
+
+    subscript(_ state: StepState) -> Int {
+        get {
+            switch state {
+            case .pending: pending
+            case .running: running
+            case .suspended: suspended
+            case .success: success
+            case .error: error
+            case .skipping: skipping
+            case .skipped: skipped
+            case .cancelled: cancelled
+            }
+        }
+        set {
+            switch state {
+            case .pending: pending = newValue
+            case .running: running = newValue
+            case .suspended: suspended = newValue
+            case .success: success = newValue
+            case .error: error = newValue
+            case .skipping: skipping = newValue
+            case .skipped: skipped = newValue
+            case .cancelled: cancelled = newValue
+            }
+        }
+    }
+}
+
+/// What is looked at again and again of a step, side by side.
+struct StepCell: Sendable {
+    var state: StepState
+    /// Whether its end was already told to those that start after failure.
+    var endWasTold = false
+    /// Whether it stands among the ready steps or in a pool, so that it stands there once.
+    var isQueued = false
+    /// Whether the next commit writes it.
+    var isDirty = false
+    var tries: Int32 = 0
+    /// How many of the steps it needs are still to succeed.
+    var waiting: Int32
+}
