@@ -17,7 +17,10 @@ struct Explainer {
         var since: String?
         var because: [Cause] = []
         var waitsFor: [String] = []
-        var youCan: [String] = []
+        /// Each once, the first that helps first.
+        var youCan: [String] = [] {
+            didSet { youCan = youCan.reduce(into: []) { if !$0.contains($1) { $0.append($1) } } }
+        }
 
         enum CodingKeys: String, CodingKey {
             case format, thing, state, since, because

@@ -1,11 +1,20 @@
+import GRDB
 import GRDBSQLite
 import MusterCore
 
 /// A connection of GRDB's, for statements of our own. Used only while GRDB lends it.
 struct Connection {
     let handle: OpaquePointer
+    let database: Database
     let errors: SQLiteErrors
     let counting: Counting
+
+    /// A statement that GRDB keeps for as long as the connection lives: compiled once for all its uses.
+    func keptStatement(_ sql: String) throws(StoreError) -> PreparedStatement {
+        do {
+            return PreparedStatement(self, kept: try database.cachedStatement(sql: sql))
+        } catch { throw errors.error(error) }
+    }
 
     /// The error that the connection reports last.
     func error(_ code: Int32) -> StoreError {
@@ -31,6 +40,14 @@ final class PreparedStatement {
     private let handle: OpaquePointer
     private let connection: Connection
     private var bindFailure: Int32 = SQLITE_OK
+    /// Whose statement it is, when it is only lent.
+    private let owner: Statement?
+
+    init(_ connection: Connection, kept statement: Statement) {
+        handle = statement.sqliteStatement
+        self.connection = connection
+        owner = statement
+    }
 
     /// - Parameter isKept: whether it is used for as long as the connection lives.
     init(_ connection: Connection, _ sql: String, isKept: Bool = false) throws(StoreError) {
@@ -40,11 +57,17 @@ final class PreparedStatement {
         guard code == SQLITE_OK, let handle else { throw connection.error(sqlite3_extended_errcode(connection.handle)) }
         self.handle = handle
         self.connection = connection
+        owner = nil
     }
 
     deinit {
-        connection.counting.add(virtualMachineSteps: Int(sqlite3_stmt_status(handle, SQLITE_STMTSTATUS_VM_STEP, 0)))
-        sqlite3_finalize(handle)
+        connection.counting.add(virtualMachineSteps: Int(sqlite3_stmt_status(handle, SQLITE_STMTSTATUS_VM_STEP, 1)))
+        if owner == nil {
+            sqlite3_finalize(handle)
+        } else {
+            sqlite3_reset(handle)
+            sqlite3_clear_bindings(handle)
+        }
     }
 
     // MARK: Binding

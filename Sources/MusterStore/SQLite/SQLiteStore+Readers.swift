@@ -24,9 +24,10 @@ enum ReaderSQL {
 
 extension SQLiteStore {
     package func requests(after id: Int64) throws(StoreError) -> [RequestRow] {
-        try read { connection throws(StoreError) in
-            let sql = "SELECT id, request, lab FROM inbox WHERE id > ?1 ORDER BY id"
-            let statement = try PreparedStatement(connection, sql)
+        try look { connection throws(StoreError) in
+            let statement = try connection.keptStatement(
+                "SELECT id, request, lab FROM inbox WHERE id > ?1 ORDER BY id"
+            )
             statement.bind(1, id)
             var rows: [RequestRow] = []
             while try statement.step() {
@@ -175,8 +176,8 @@ extension SQLiteStore {
         bind: (PreparedStatement) -> Void,
         row: (PreparedStatement) throws(BrokenRow) -> Row
     ) throws(StoreError) -> [Row] {
-        try read { connection throws(StoreError) in
-            let statement = try PreparedStatement(connection, sql)
+        try look { connection throws(StoreError) in
+            let statement = try connection.keptStatement(sql)
             bind(statement)
             defer { statement.reset() }
             var rows: [Row] = []

@@ -156,6 +156,19 @@ package final class SQLiteStore: Store {
         try SQLiteStore.lend(reader, errors, counting, body)
     }
 
+    /// Runs `body` on a reader, for one statement: it sees one snapshot by itself, and no transaction is needed.
+    func look<Value>(_ body: (Connection) throws(StoreError) -> Value) throws(StoreError) -> Value {
+        let result: Result<Value, StoreError>
+        do {
+            result = try reader.unsafeRead { db in
+                Result { () throws(StoreError) -> Value in
+                    try body(try SQLiteStore.connection(db, errors, counting))
+                }
+            }
+        } catch { throw errors.error(error) }
+        return try result.get()
+    }
+
     /// Runs `body` on the writer's thread of turns.
     func write<Value>(_ body: (TurnWriter) throws(StoreError) -> Value) throws(StoreError) -> Value {
         guard let pool else { throw errors.readingOnly() }
@@ -190,7 +203,7 @@ package final class SQLiteStore: Store {
         _ counting: Counting
     ) throws(StoreError) -> Connection {
         guard let handle = db.sqliteConnection else { throw StoreError(.failed, "\(errors.path) is closed") }
-        return Connection(handle: handle, errors: errors, counting: counting)
+        return Connection(handle: handle, database: db, errors: errors, counting: counting)
     }
 
     // MARK: Opening
