@@ -111,6 +111,33 @@ import Testing
         lab.expectSound()
     }
 
+    // MARK: Timers
+
+    /// Timers that came due with nobody there fire in the order of their age, whatever the order of their steps.
+    @Test func timersThatCameDueMeanwhileFireOldestFirst() throws {
+        var lab = DirectorHarness { $0.label.contains(":2") ? .exits(1) : .succeeds }
+        let retry = RetryPolicy(times: 1, every: .seconds(30))
+        let id = try lab.begin(run(.up, [group("app", 2, runs: 1, retry: retry)]))
+        for node in ["app/1", "app/0"] {
+            lab.end("\(node):1")
+            lab.end("\(node):2")
+            // More than chance adds to a delay.
+            lab.now = lab.now + .seconds(10)
+        }
+        let order = lab.rows.timers.values.sorted { $0.dueAt < $1.dueAt }.map(\.step.index)
+        #expect(order.count == 2 && order != order.sorted(), "the later step is due first")
+        lab.now = lab.now + .seconds(3600)
+        lab.restart()
+        lab.script = { _ in .succeeds }
+        lab.forgetEndings()
+        lab.request(.resume(id))
+        #expect(lab.works.map(\.act.step.index) == order)
+        #expect(lab.rows.timers.isEmpty)
+        lab.settle()
+        #expect(lab.plan(id)?.result == .success)
+        lab.expectSound()
+    }
+
     // MARK: Secrets
 
     @Test(arguments: FailurePolicy.allCases)
