@@ -78,7 +78,8 @@ let package = Package(
         .executableTarget(
             name: "muster-bench",
             dependencies: [
-                "MusterCore", "MusterStore", "MusterDrivers", "MusterEngine", argumentParser, grdb, logging,
+                "MusterCore", "MusterStore", "MusterDrivers", "MusterEngine", "MusterTestKit", argumentParser, grdb,
+                logging,
             ],
             path: "Benchmarks/muster-bench",
             swiftSettings: strict
@@ -110,6 +111,7 @@ let package = Package(
             dependencies: ["MusterCore", "MusterCLI", "MusterStore", "MusterReport", "MusterTestKit", argumentParser],
             swiftSettings: strict
         ),
+        .testTarget(name: "SimulationTests", dependencies: ["MusterTestKit"], swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
             dependencies: ["muster", "muster-supervise", subprocess],

@@ -31,12 +31,13 @@ struct MusterBench: AsyncParsableCommand {
               muster-bench open --plans 1000000
               muster-bench clients --count 16
               muster-bench tests --count 1000 --remotes 10
+              muster-bench simulate --seeds 100000
 
             Figures count when the flush probe reads under 150 µs before and after: waiting for a CPU imitates a slow disk.
             """,
         subcommands: [
             Steps.self, Limit.self, Plans.self, Graph.self, Recovery.self, Opening.self, Clients.self, Tests.self,
-            Turns.self,
+            Turns.self, Simulate.self,
             RecoveryRun.self, OpenLook.self, Follow.self,
         ]
     )

@@ -30,8 +30,8 @@ enum ImportRules {
         ]),
         "muster": ["MusterCLI"],
         "muster-bench": system.union(nio).union([
-            "MusterCore", "MusterStore", "MusterDrivers", "MusterEngine", "ArgumentParser", "GRDB", "GRDBSQLite",
-            "Logging",
+            "MusterCore", "MusterStore", "MusterDrivers", "MusterEngine", "MusterTestKit", "ArgumentParser", "GRDB",
+            "GRDBSQLite", "Logging",
         ]),
     ]
 

@@ -140,7 +140,7 @@ struct LineLog: Sendable {
             if let step { starts[step.index, default: 0] += 1 }
             return []
         case .stepRetrying: return step.map { one(retrying($0, detail, progress), .yellow) } ?? []
-        case .stepReturned, .stepSucceeded: return []
+        case .stepReturned, .stepReopened, .stepSucceeded: return []
         case .stepFailed, .stepSkipped, .stepCancelled:
             guard let step else { return [] }
             return stepEnded(step, event, at: index, in: batch, progress)

@@ -159,6 +159,14 @@ package struct Director: Sendable {
     /// Completes a turn: what changed becomes rows, events get their numbers, what has stopped is let go.
     package mutating func close(_ turn: inout Turn) {
         letQueuedRunsIn(&turn)
+        // What was begun and ended in this very turn, by a halt or by an outcome that was on its way, is not begun.
+        if turn.hasWithdrawn {
+            turn.directives.removeAll { directive in
+                guard case .perform(let act) = directive else { return false }
+                guard let plan = runs[act.step.plan]?.plan else { return true }
+                return plan.state(of: act.step.index) != .running || plan.tries(of: act.step.index) != act.number
+            }
+        }
         var hasStoppedRuns = false
         for id in touched.sorted() {
             // Changed in place: to take a run out of the dictionary, only to look at it, would copy it.
@@ -243,7 +251,8 @@ package struct Director: Sendable {
     package mutating func goOn(with id: PlanID, into turn: inout Turn) { resume(id, into: &turn) }
 
     private mutating func resume(_ id: PlanID, into turn: inout Turn) {
-        guard let run = runs[id] else { return }
+        // A run that has stopped in this very turn is still known.
+        guard let run = runs[id], !run.plan.row.state.isFinal else { return }
         touched.insert(id)
         if run.isHeld {
             // What a waiting `down` cancelled was interrupted with it.
@@ -328,7 +337,7 @@ package struct Director: Sendable {
 
     /// Starts the runs that waited for machines which are free now.
     private mutating func letQueuedRunsIn(_ turn: inout Turn) {
-        for id in queue {
+        for id in queue.sorted(by: comesBefore) {
             guard let spec = runs[id]?.spec, runs[id]?.isHeld == false else { continue }
             let rivals = rivals(of: id, spec)
             for rival in rivals {
@@ -354,7 +363,8 @@ package struct Director: Sendable {
                 return false
             }
             // Of two that take down, the one that came later waits.
-            if spec.verb == .down, run.spec.verb == .down, let id, run.id > id { return false }
+            let bothTakeDown = spec.verb == .down && run.spec.verb == .down
+            if bothTakeDown, let id, run.plan.row.state == .pending, comesBefore(id, run.id) { return false }
             if spec.verb == .down && spec.downGroups.isEmpty { return true }
             return run.spec.groups.contains { groups.contains($0.name) }
                 || run.spec.verb == .down

@@ -17,6 +17,8 @@ package struct Turn: Sendable {
     /// Requests that this turn has answered; they leave the inbox with it.
     package var requestsDone: [Int64] = []
     package var directives: [Directive] = []
+    /// Whether a step has ended for which `directives` has a `.perform`.
+    var hasWithdrawn = false
 
     package init(now: Timestamp, epoch: Epoch, conductor: ConductorID = .sole) {
         self.now = now

@@ -300,6 +300,8 @@ package struct EventRow: Hashable, Sendable {
         case stepFailed = "step.failed"
         case stepSkipped = "step.skipped"
         case stepCancelled = "step.cancelled"
+        /// A step that had failed, or was ended on request, is to run again.
+        case stepReopened = "step.reopened"
         case nodeCreating = "node.creating"
         case nodeStarting = "node.starting"
         case nodeReady = "node.ready"

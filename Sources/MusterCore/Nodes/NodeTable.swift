@@ -81,9 +81,9 @@ package struct NodeTable: Sendable {
         }
         let key = Key(lab: row.lab, name: row.name)
         if state == .gone, current[key] == id { current[key] = nil }
-        let kind: EventRow.Kind? =
+        let kind: EventRow.Kind =
             switch state {
-            case .creating: nil
+            case .creating: .nodeCreating
             case .starting: .nodeStarting
             case .ready: .nodeReady
             case .lost: .nodeLost
@@ -91,7 +91,7 @@ package struct NodeTable: Sendable {
             case .failed, .quarantined: .nodeFailed
             case .gone: .nodeGone
             }
-        if let kind { turn.emit(kind, plan: plan, node: id, detail: reason) }
+        turn.emit(kind, plan: plan, node: id, detail: reason)
     }
 
     mutating func fillRows(into turn: inout Turn) {

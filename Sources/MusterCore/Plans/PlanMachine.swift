@@ -18,7 +18,7 @@ package struct PlanMachine: Sendable {
     private var resources = CompactOptionals<NodeID>()
     private var started = CompactOptionals<Timestamp>()
     private var ended = CompactOptionals<Timestamp>()
-    private var graph = StepGraph()
+    private(set) var graph = StepGraph()
     private var errors: [StepIndex: StepError] = [:]
     /// Skipped steps that do not count where a number of nodes is asked for.
     private var uncounted: Set<StepIndex> = []
@@ -280,7 +280,7 @@ package struct PlanMachine: Sendable {
             running += 1
             set(step, .running)
             turn.emit(.stepStarted, plan: row.id, step: step, node: self.node(of: step))
-            turn.directives.append(.perform(act(of: step)))
+            perform(step, isInDoubt: false, into: &turn)
         }
         return nil
     }
@@ -298,6 +298,8 @@ package struct PlanMachine: Sendable {
         precondition(state.hasEnded, "a step finishes in a state that has ended, not \(state)")
         let i = Int(step)
         guard cells[i].state != state else { return }
+        // One that this turn touched already was begun by it: it is not performed any more.
+        if cells[i].state == .running, cells[i].isDirty { turn.hasWithdrawn = true }
         if cells[i].state == .running { running -= 1 }
         set(step, state)
         ended[i] = turn.now
@@ -339,6 +341,7 @@ package struct PlanMachine: Sendable {
 
     /// Puts a failed try back until its time comes.
     mutating func retry(_ step: StepIndex, after error: StepError, at due: Timestamp, into turn: inout Turn) {
+        if cells[Int(step)].isDirty { turn.hasWithdrawn = true }
         running -= 1
         retrying.insert(step)
         set(step, .pending)
@@ -370,9 +373,10 @@ package struct PlanMachine: Sendable {
     }
 
     /// Makes a step that failed, or was ended on request, start again.
-    mutating func reopen(_ step: StepIndex) {
+    mutating func reopen(_ step: StepIndex, into turn: inout Turn) {
         guard cells[Int(step)].state == .error || cells[Int(step)].state == .cancelled else { return }
         set(step, .pending)
+        turn.emit(.stepReopened, plan: row.id, step: step, node: node(of: step))
         errors[step] = nil
         ended[Int(step)] = nil
         if cells[Int(step)].endWasTold {

@@ -42,7 +42,7 @@ extension RunMachine {
     mutating func resume(in context: inout RunContext, into turn: inout Turn) {
         if isHeld {
             isHeld = false
-            plan.gateIsOpen = plan.row.phase == .teardown || (!plan.row.isCancelling && pauseReason == nil)
+            plan.gateIsOpen = pauseReason == nil && (plan.row.phase == .teardown || !plan.row.isCancelling)
             turn.emit(.planResumed, plan: id)
         } else if plan.row.state == .paused {
             plan.become(.running, into: &turn)
@@ -63,10 +63,12 @@ extension RunMachine {
             let state = plan.state(of: step)
             guard state == .error || state == .cancelled else { continue }
             let spec = plan.spec(of: step)
+            // Of the main part nothing runs again beside the teardown.
+            guard plan.row.phase == .main || plan.isOfTeardown(step) else { continue }
             switch spec.action {
             case .attempt:
                 if plan.error(of: step)?.code.wantsPerson == true {
-                    plan.reopen(step)
+                    plan.reopen(step, into: &turn)
                     continue
                 }
                 // An attempt that was ended on request is repeated as another one; its own record stays.
@@ -75,12 +77,13 @@ extension RunMachine {
                 appendAttempt(of: Int(spec.b), in: Int(spec.a))
             case .provision, .ready: reopen(step, in: &context, into: &turn)
             case .undo, .destroy:
-                // Of a node that is gone nothing is left to undo.
-                if plan.node(of: step).flatMap({ context.nodes[$0] }) != nil { plan.reopen(step) }
+                // Of a node that is gone nothing is left to undo; and what comes after an undo comes after it.
+                guard plan.node(of: step).flatMap({ context.nodes[$0] }) != nil else { continue }
+                if spec.action == .destroy || plan.isWaitedForAgain(step) { plan.reopen(step, into: &turn) }
             case .before:
                 // Its failure has ended the suite's tests.
-                if !suites[Int(spec.a)].hasEnded { plan.reopen(step) }
-            case .barrier, .noop, .after, .exec: plan.reopen(step)
+                if !suites[Int(spec.a)].hasEnded { plan.reopen(step, into: &turn) }
+            case .barrier, .noop, .after, .exec: plan.reopen(step, into: &turn)
             }
         }
     }
@@ -105,7 +108,7 @@ extension RunMachine {
         if row.state == .failed {
             context.nodes.move(node, to: step == slot.chain.first ? .creating : .starting, plan: id, into: &turn)
         }
-        plan.reopen(step)
+        plan.reopen(step, into: &turn)
     }
 
     // MARK: Cancel and halt
@@ -141,7 +144,6 @@ extension RunMachine {
             plan.finish(step, .cancelled, into: &turn)
         }
         endUnrunTests(.skip, note: "not run: the run was halted", isCancelled: true, into: &turn)
-        plan.dismissRetries(into: &turn)
         cancelPending(into: &turn)
         plan.gateIsOpen = false
         turn.emit(.planHalted, plan: id, detail: reason)
@@ -151,6 +153,7 @@ extension RunMachine {
 
     /// Every step that has not begun is cancelled, also those that wait for something.
     private mutating func cancelPending(into turn: inout Turn) {
+        plan.dismissRetries(into: &turn)
         _ = plan.dismissReady()
         for step in plan.steps(in: .pending) {
             plan.finish(step, .cancelled, into: &turn)

@@ -54,6 +54,19 @@ extension RunMachine {
         }
     }
 
+    /// The barriers that a group waits for, as the run made them when it began.
+    func gates(of group: Int) -> [StepIndex] {
+        spec.groups[group].needs.compactMap { need -> StepIndex? in
+            guard let needed = groupIndex(of: need.group) else { return nil }
+            let present = Int32(groups[needed].slots.count { $0.wasUp })
+            let threshold = need.ready.map { max(0, Int32($0) - present) }
+            return (0..<StepIndex(plan.count)).first { step in
+                let spec = plan.spec(of: step)
+                return spec.action == .barrier && spec.a == Int32(needed) && spec.b == 1 && spec.threshold == threshold
+            }
+        }
+    }
+
     private mutating func bringUp(
         _ group: Int,
         needs: [StepIndex],
@@ -222,9 +235,12 @@ extension RunMachine {
         // Groups may need each other through groups that have no node here: those stay as points to wait for.
         var gates: [String: StepIndex] = [:]
         var dependents: [String: [String]] = [:]
-        for (group, needed) in needs { for name in needed { dependents[name, default: []].append(group) } }
+        // In order: which step gets which number must not depend on how names hash.
+        for group in needs.keys.sorted() {
+            for name in needs[group, default: []] { dependents[name, default: []].append(group) }
+        }
         for group in Self.dependentsFirst(Array(needs.keys).sorted(), dependents: dependents) {
-            let waitsFor = dependents[group, default: []].sorted().compactMap { gates[$0] }
+            let waitsFor = dependents[group, default: []].compactMap { gates[$0] }
             let ends = byGroup[group, default: []].sorted { $0.id < $1.id }.map {
                 appendRemoval(of: $0, needs: waitsFor, in: context)
             }

@@ -233,10 +233,13 @@ extension RunMachine {
         isCancelled: Bool = false,
         into turn: inout Turn
     ) {
-        for index in plan.steps(in: .pending) {
+        // One that waits for a person has no outcome yet.
+        let waiting = plan.steps(in: .error).filter { plan.error(of: $0)?.code.wantsPerson == true }
+        for index in plan.steps(in: .pending) + waiting {
             let spec = plan.spec(of: index)
             guard spec.action == .attempt, Int(spec.a) == suite else { continue }
             let test = Int(spec.b)
+            guard plan.state(of: index) == .pending || suites[suite].tests[test].outcome == nil else { continue }
             if !isCancelled { suites[suite].end(test, outcome) }
             let state = suites[suite].tests[test]
             turn.attempts.append(
@@ -381,7 +384,8 @@ extension RunMachine {
             !plan.state(of: $0).satisfiesNeeds
         }
         let removal = appendRemoval(of: row, needs: [], in: context)
-        make(group, slot, replacements: replacements, needs: [removal], in: &context, into: &turn)
+        // A node that was up before waited for nothing: what its group needs may still be in the making.
+        make(group, slot, replacements: replacements, needs: gates(of: group) + [removal], in: &context, into: &turn)
         turn.emit(.nodeReplaced, plan: id, node: old, detail: reason)
     }
 }

@@ -29,7 +29,7 @@ extension RunMachine {
         case .ended(let outcome): actEnded(act, outcome, in: &context, into: &turn)
         case .running:
             let act = plan.act(of: step, isInDoubt: true)
-            turn.directives.append(.perform(act))
+            plan.perform(step, isInDoubt: true, into: &turn)
             let isEnding = plan.row.isCancelling && plan.row.phase == .main && act.spec.action.isEndedByCancel
             if isEnding || act.node.map({ lost[$0] != nil }) == true { turn.directives.append(.interrupt(act)) }
         case .neverStarted:

@@ -117,6 +117,7 @@ extension RunMachine {
     /// A failure that the lab wants a person for, when there is one.
     private func pausingFailure() -> String? {
         for step in plan.steps(in: .error) {
+            guard plan.row.phase == .main || plan.isOfTeardown(step) else { continue }
             let stepSpec = plan.spec(of: step)
             if let error = plan.error(of: step), error.code.wantsPerson {
                 return "\(label(of: step)): \(error.message)"

@@ -194,6 +194,7 @@ extension EventRow.Kind: StoredAsNumber {
         case .nodeReplaced: 23
         case .attemptEnded: 24
         case .stepReturned: 25
+        case .stepReopened: 26
         }
     }
 }

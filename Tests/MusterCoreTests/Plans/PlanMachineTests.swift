@@ -166,7 +166,7 @@ struct PlanDriver {
         let after = driver.add(needs: [a, b], startsAfterFailure: true)
         driver.start()
         driver.finish(a, .error)
-        driver.plan.reopen(a)
+        driver.plan.reopen(a, into: &driver.turn)
         #expect(driver.start() == [a])
         #expect(driver.finish(a, .error) == [], "the other one has not ended")
         #expect(driver.finish(b) == [after])
@@ -179,7 +179,7 @@ struct PlanDriver {
         driver.start()
         driver.plan.gateIsOpen = false
         driver.finish(a, .error)
-        driver.plan.reopen(a)
+        driver.plan.reopen(a, into: &driver.turn)
         driver.plan.gateIsOpen = true
         #expect(driver.start() == [a])
         #expect(driver.finish(a) == [after])
@@ -316,7 +316,7 @@ struct PlanDriver {
         var restored = PlanDriver()
         for row in driver.rows() { restored.plan.restore(row) }
         restored.plan.restoreReady(timers: [])
-        restored.plan.reopen(a)
+        restored.plan.reopen(a, into: &restored.turn)
         #expect(restored.start() == [a])
         restored.finish(a, .error)
         #expect(restored.start() == [])

@@ -55,6 +55,89 @@ import Testing
         lab.expectSound()
     }
 
+    /// An undo that failed is not tried again beside what comes after it on its node.
+    @Test func anUndoIsNotTriedAgainAfterItsTime() throws {
+        var lab = DirectorHarness { work in
+            work.label == "db/0:2 undo of run: ./setup-0" || work.label.hasPrefix("app/0:1") ? .exits(1) : .succeeds
+        }
+        let groups = [group("db", runs: 1, undo: true), group("app", onFailure: .pause)]
+        let id = try lab.begin(run(.test, groups, [suite("api", on: "db", ["bang", "a"])], keep: .always))
+        for text in ["db/0:1", "db/0:2", "bang#1", "db/0:2 undo"] { lab.end(text) }
+        lab.end("app/0:1")
+        lab.end("db/0:1 undo")
+        #expect(lab.plan(id)?.state == .paused)
+        lab.request(.resume(id))
+        #expect(lab.started("db/0:2 undo").count == 1)
+        #expect(lab.started("db/0 destroy").count == 1)
+        lab.expectSound()
+    }
+
+    /// A teardown that waits for a person goes on as a teardown: nothing of the main part comes back with it.
+    @Test func whatIsGoneOnWithInATeardownIsTheTeardown() throws {
+        var isSet = false
+        var lab = DirectorHarness { work in
+            guard work.label.contains("undo"), !isSet else { return .succeeds }
+            isSet = true
+            return .fails(.missingSecret, "secret.x is not set")
+        }
+        let id = try lab.begin(run(.test, [group("db", undo: true)], [suite("api", on: "db", ["a"])], keep: .never))
+        lab.end("db/0:1")
+        lab.request(.cancel(id))
+        lab.settle()
+        #expect(lab.plan(id)?.state == .paused)
+        #expect(lab.plan(id)?.phase == .teardown)
+        lab.request(.resume(id))
+        lab.settle()
+        #expect(lab.plan(id)?.state == .stopped)
+        #expect(lab.started("api//a").count == 1)
+        #expect(lab.nodeStates == [])
+        lab.expectSound()
+    }
+
+    /// Also after a restart, and without anybody having gone on with it.
+    @Test func aTeardownThatWaitsForAPersonWaitsAfterARestart() throws {
+        var lab = DirectorHarness { work in
+            work.label.contains("undo") ? .fails(.missingSecret, "secret.x is not set") : .succeeds
+        }
+        let groups = [group("db", undo: true), group("app", 1)]
+        let id = try lab.begin(run(.test, groups, keep: .never))
+        lab.end("db/0:1")
+        lab.end("app/0:1")
+        lab.end("db/0:1 undo")
+        lab.restartAndResume()
+        #expect(lab.started("db/0 destroy") == [])
+        lab.settle()
+        #expect(lab.plan(id)?.state == .paused)
+        lab.expectSound()
+    }
+
+    @Test func aTestThatWaitsForAPersonHasAnOutcomeWhenItsRunIsGivenUp() throws {
+        var lab = DirectorHarness { work in
+            work.label == "api//a#1" ? .fails(.missingSecret, "secret.x is not set") : .succeeds
+        }
+        let id = try lab.begin(run(.test, [group("db")], [suite("api", on: "db", ["a", "b"])], keep: .always))
+        lab.settle()
+        #expect(lab.plan(id)?.state == .paused)
+        lab.request(.cancel(id))
+        #expect(lab.plan(id)?.state == .stopped)
+        #expect(lab.plan(id)?.result == .cancelled)
+        #expect(lab.results(id).count == 2)
+        lab.expectSound()
+    }
+
+    /// What is set up finishes when its run is cancelled; when it fails, it is not tried again, and nobody waits for that.
+    @Test func aCancelledRunWaitsForNoRetry() throws {
+        var lab = DirectorHarness { $0.label.hasPrefix("app/0:1 process") ? .exits(1) : .succeeds }
+        let groups = [group("app", retry: RetryPolicy(times: 2, every: .seconds(60)))]
+        let id = try lab.begin(run(.test, groups, [suite("api", on: "app", ["a"])], keep: .never))
+        lab.request(.cancel(id))
+        lab.end("app/0:1")
+        #expect(lab.rows.timers.isEmpty)
+        while !lab.works.isEmpty { lab.end(0) }
+        #expect(lab.plan(id)?.state == .stopped)
+        lab.expectSound()
+    }
+
     @Test func errorsInUndoDoNotStopTheDestruction() {
         var lab = DirectorHarness { $0.label.contains("undo") ? .exits(1) : .succeeds }
         let id = lab.submit(run(.test, groups, tests))

@@ -294,4 +294,21 @@ import Testing
         #expect(lab.plan(id)?.result == .success)
         lab.expectSound()
     }
+
+    /// A node that takes the place of one that was up before waits for what its group needs, as every node does.
+    @Test func aReplacementWaitsForWhatItsGroupNeeds() throws {
+        var lab = DirectorHarness()
+        lab.submit(run(.up, [group("db"), group("app", needs: needs("db"))]))
+        lab.settle()
+        let groups = [group("db", 2), group("app", needs: needs("db"))]
+        _ = try lab.begin(run(.test, groups, [suite("api", on: "app", ["bang", "a"])], keep: .always))
+        lab.end("bang#1")
+        lab.end("app/0 destroy")
+        #expect(lab.started("app/0:1").count == 1, "db/1 is not ready")
+        lab.end("db/1:1")
+        #expect(lab.started("app/0:1").count == 2)
+        lab.settle()
+        #expect(lab.nodeStates == ["app/0 ready", "db/0 ready", "db/1 ready"])
+        lab.expectSound()
+    }
 }

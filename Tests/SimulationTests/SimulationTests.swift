@@ -1,0 +1,58 @@
+import Glibc
+import MusterTestKit
+import Testing
+
+/// Many worlds, each from one seed. The counts and the seed of the soak come from `scripts/soak`.
+@Suite struct SimulationTests {
+    private static func setting(_ name: String) -> UInt64? { getenv(name).flatMap { UInt64(String(cString: $0)) } }
+
+    /// Where the seeds begin: those of the soak leave the first million to people.
+    private static let base = setting("MUSTER_SOAK_SEED").map { 1_000_000 + $0 * 100_000 } ?? 1
+    private static let worlds = setting("MUSTER_SOAK_WORLDS") ?? 100
+    private static let batch: UInt64 = 25
+
+    /// Worlds are lived through in batches, so that all cores have some.
+    @Test(arguments: Array(stride(from: 0, to: SimulationTests.worlds, by: Int(SimulationTests.batch))))
+    func nothingIsEverViolated(_ first: UInt64) {
+        for offset in first..<min(first + Self.batch, Self.worlds) {
+            let report = Simulation(seed: Self.base + offset, events: 500).run()
+            #expect(report.failure == nil)
+        }
+    }
+
+    /// The same seed is the same world: otherwise no failure could be seen again.
+    @Test(arguments: [UInt64(1), 2, 3, 4, 5])
+    func aSeedIsAWorld(_ seed: UInt64) {
+        let once = Simulation(seed: seed, events: 500).run()
+        let again = Simulation(seed: seed, events: 500).run()
+        #expect(once.trace == again.trace)
+        #expect(once.counts == again.counts)
+        #expect(once.trace != Simulation(seed: seed + 100, events: 500).run().trace)
+    }
+
+    /// The chaos reaches what it should: a world in which nothing goes wrong proves nothing.
+    @Test func theChaosReachesEverything() {
+        var counts = Simulation.Counts()
+        for seed in 1...20 as ClosedRange<UInt64> { counts.add(Simulation(seed: seed, events: 500).run().counts) }
+        #expect(counts.crashes > 20)
+        #expect(counts.fenced > 0)
+        #expect(counts.failedCommits > 20)
+        #expect(counts.lostNodes > 20)
+        #expect(counts.duplicates > 20)
+        #expect(counts.attached > 0)
+        #expect(counts.resumes > 0)
+        #expect(counts.plans > 60)
+        #expect(counts.operations > 200)
+    }
+}
+
+/// Faults of the product that are planted on purpose are found: what the simulation does not see it does not prove.
+@Suite struct MutationTests {
+    @Test(arguments: SimulatedMutation.allCases)
+    func aPlantedFaultIsFound(_ mutation: SimulatedMutation) {
+        let found = (1...1000 as ClosedRange<UInt64>).first { seed in
+            Simulation(seed: seed, events: 500, mutation: mutation).run().violation != nil
+        }
+        #expect(found != nil, "\(mutation.rawValue) is not found within 1,000 worlds")
+    }
+}
