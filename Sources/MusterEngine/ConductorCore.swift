@@ -201,9 +201,6 @@ package struct ConductorCore {
         }
         do {
             try ensureNumbers(for: rows, events: 0)
-            // What was taken just before, and settled with the rest by now.
-            wanted.formUnion(director.runIDs.filter { director.run($0).map { adopted.contains($0.spec.lab) } == true })
-            adopted = []
             goOn(with: wanted, into: &turn)
             turn.requestsDone += answered
             for row in rows { director.handle(.requested(row), into: &turn) }

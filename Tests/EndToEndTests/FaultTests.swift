@@ -24,7 +24,7 @@ import Testing
                 where: node
                 discover: { files: "tests/*.sh" }
                 reruns: \(reruns)
-                timeout: 20s
+                timeout: 5m
             """
         )
         for (name, text) in scripts { try lab.write("tests/\(name).sh", "#!/bin/sh\n" + text, executable: true) }
@@ -107,7 +107,7 @@ import Testing
 
     @Test func aTimeoutEndsAllDescendants() async throws {
         let lab = try lab(["slow": "sleep 1003 & sleep 1004"])
-        try lab.write("lab.yaml", try #require(lab.read("lab.yaml")).replacingOccurrences(of: "20s", with: "300ms"))
+        try lab.write("lab.yaml", try #require(lab.read("lab.yaml")).replacingOccurrences(of: "5m", with: "300ms"))
         let end = try await Program.muster(["test"], in: lab.path)
         #expect(end.status == 1)
         #expect(try note(lab).hasPrefix("timed out after 300ms"))

@@ -215,7 +215,7 @@ extension SimulatedWorld {
             !(act.spec.action == .provision && act.spec.b == 0)
         else { return }
         let key = SimulatedOperationKey(act)
-        let ended = ActOutcome.exited(exit(signal: 15, interrupted: true))
+        let ended = ActOutcome.exited(processExit(signal: 15, interrupted: true))
         guard let operation = machines.operations[key] else {
             // An end that comes before its start: the start then finds it.
             machines.operations[key] = SimulatedMachines.Operation(act: act, outcome: ended, planned: ended)
@@ -284,7 +284,7 @@ extension SimulatedWorld {
         ledger.plans[act.step.plan]?.spec.suites[Int(act.spec.a)].tests[Int(act.spec.b)].destructive == true
     }
 
-    private func exit(
+    private func processExit(
         status: Int? = nil,
         signal: Int? = nil,
         timedOut: Bool = false,
@@ -304,13 +304,13 @@ extension SimulatedWorld {
     }
 
     private func drawEnd(of act: Act) -> ActOutcome {
-        guard isChaotic || act.spec.action == .attempt else { return .exited(exit(status: 0)) }
+        guard isChaotic || act.spec.action == .attempt else { return .exited(processExit(status: 0)) }
         let failures = act.spec.action == .attempt ? 5 : 1
         switch chance.below(20) {
-        case 0..<failures: return .exited(exit(status: 1))
-        case 6: return .exited(act.spec.action == .attempt ? exit(status: 77) : exit(status: 0))
-        case 7 where isChaotic && chance.oneIn(2): return .exited(exit(signal: 9, timedOut: true))
-        default: return .exited(exit(status: 0))
+        case 0..<failures: return .exited(processExit(status: 1))
+        case 6: return .exited(act.spec.action == .attempt ? processExit(status: 77) : processExit(status: 0))
+        case 7 where isChaotic && chance.oneIn(2): return .exited(processExit(signal: 9, timedOut: true))
+        default: return .exited(processExit(status: 0))
         }
     }
 

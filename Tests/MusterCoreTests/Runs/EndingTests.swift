@@ -125,7 +125,7 @@ import Testing
         lab.expectSound()
     }
 
-    /// What is set up finishes when its run is cancelled; when it fails, it is not tried again, and nobody waits for that.
+    /// What is set up finishes when its run is cancelled; when it fails, it is not tried again: nobody waits for that.
     @Test func aCancelledRunWaitsForNoRetry() throws {
         var lab = DirectorHarness { $0.label.hasPrefix("app/0:1 process") ? .exits(1) : .succeeds }
         let groups = [group("app", retry: RetryPolicy(times: 2, every: .seconds(60)))]
