@@ -1,6 +1,19 @@
+import Dispatch
 import Glibc
 import MusterTestKit
 import Testing
+
+/// Worlds are lived through on one thread of their own: they never wait, and would keep tests of real processes, which
+/// do, from the two or three threads that all tests share.
+enum WorldThread {
+    private static let queue = DispatchQueue(label: "worlds")
+
+    static func run<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
+        await withCheckedContinuation { continuation in
+            queue.async { continuation.resume(returning: body()) }
+        }
+    }
+}
 
 /// Many worlds, each from one seed. The counts and the seed of the soak come from `scripts/soak`.
 @Suite struct SimulationTests {
@@ -11,29 +24,35 @@ import Testing
     private static let worlds = setting("MUSTER_SOAK_WORLDS") ?? 100
     private static let batch: UInt64 = 25
 
-    /// Worlds are lived through in batches, so that all cores have some.
     @Test(arguments: Array(stride(from: 0, to: SimulationTests.worlds, by: Int(SimulationTests.batch))))
-    func nothingIsEverViolated(_ first: UInt64) {
+    func nothingIsEverViolated(_ first: UInt64) async {
         for offset in first..<min(first + Self.batch, Self.worlds) {
-            let report = Simulation(seed: Self.base + offset, events: 500).run()
-            #expect(report.failure == nil)
+            let failure = await WorldThread.run { Simulation(seed: Self.base + offset, events: 500).run().failure }
+            #expect(failure == nil)
         }
     }
 
     /// The same seed is the same world: otherwise no failure could be seen again.
     @Test(arguments: [UInt64(1), 2, 3, 4, 5])
-    func aSeedIsAWorld(_ seed: UInt64) {
-        let once = Simulation(seed: seed, events: 500).run()
-        let again = Simulation(seed: seed, events: 500).run()
+    func aSeedIsAWorld(_ seed: UInt64) async {
+        let (once, again, other) = await WorldThread.run {
+            (
+                Simulation(seed: seed, events: 500).run(), Simulation(seed: seed, events: 500).run(),
+                Simulation(seed: seed + 100, events: 500).run()
+            )
+        }
         #expect(once.trace == again.trace)
         #expect(once.counts == again.counts)
-        #expect(once.trace != Simulation(seed: seed + 100, events: 500).run().trace)
+        #expect(once.trace != other.trace)
     }
 
     /// The chaos reaches what it should: a world in which nothing goes wrong proves nothing.
-    @Test func theChaosReachesEverything() {
-        var counts = Simulation.Counts()
-        for seed in 1...20 as ClosedRange<UInt64> { counts.add(Simulation(seed: seed, events: 500).run().counts) }
+    @Test func theChaosReachesEverything() async {
+        let counts = await WorldThread.run {
+            var counts = Simulation.Counts()
+            for seed in 1...20 as ClosedRange<UInt64> { counts.add(Simulation(seed: seed, events: 500).run().counts) }
+            return counts
+        }
         #expect(counts.crashes > 20)
         #expect(counts.fenced > 0)
         #expect(counts.failedCommits > 20)
@@ -49,9 +68,11 @@ import Testing
 /// Faults of the product that are planted on purpose are found: what the simulation does not see it does not prove.
 @Suite struct MutationTests {
     @Test(arguments: SimulatedMutation.allCases)
-    func aPlantedFaultIsFound(_ mutation: SimulatedMutation) {
-        let found = (1...1000 as ClosedRange<UInt64>).first { seed in
-            Simulation(seed: seed, events: 500, mutation: mutation).run().violation != nil
+    func aPlantedFaultIsFound(_ mutation: SimulatedMutation) async {
+        let found = await WorldThread.run {
+            (1...1000 as ClosedRange<UInt64>).first { seed in
+                Simulation(seed: seed, events: 500, mutation: mutation).run().violation != nil
+            }
         }
         #expect(found != nil, "\(mutation.rawValue) is not found within 1,000 worlds")
     }
