@@ -108,6 +108,7 @@ package struct ConductorCore {
                 director.settle(into: &turn)
                 isSettled = true
             }
+            try ensureNumbers(for: [], events: 0)
             goOnWithAdopted(into: &turn)
             var requests: [RequestRow] = []
             if requestsHaveArrived { requests = try newRequests(into: &turn) }
@@ -203,7 +204,14 @@ package struct ConductorCore {
             try ensureNumbers(for: rows, events: 0)
             goOn(with: wanted, into: &turn)
             turn.requestsDone += answered
-            for row in rows { director.handle(.requested(row), into: &turn) }
+            for row in rows {
+                director.handle(.requested(row), into: &turn)
+                switch row.request {
+                case .resume(let id), .cancel(let id): wanted.insert(id)
+                case .submit, .halt: break
+                }
+            }
+            wanted.formUnion(turn.newSpecs.keys)
             director.close(&turn)
             if turn.hasChanges { try commit(turn) }
         } catch {

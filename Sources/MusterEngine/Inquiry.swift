@@ -26,8 +26,11 @@ struct Inquiry: Sendable {
         do throws(StepError) {
             switch try await driver.status(of: operation, on: node) {
             case .ended(let exit) where exit.notStarted != nil: return .ended(.exited(exit))
-            case .ended, .running:
-                // Its supervisor is there and says where the node is. That the server has ended is heard by the watch.
+            case .ended:
+                // A node whose server has ended is lost, whether its supervisor is still there or not.
+                return .ended(.failed(StepError(.lost, "\(node.name): its server ended before the node was known")))
+            case .running:
+                // Its supervisor is there and says where the node is.
                 return .ended(.succeeded(facts: try await driver.create(node, operation: operation, server: nil)))
             case .neverStarted: return .neverStarted
             case .unknown(let reason): return .unknown(reason)

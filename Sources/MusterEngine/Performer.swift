@@ -150,7 +150,7 @@ package final class Performer: Sendable {
     /// The lease has ended before it could begin. Should it be renewed after all, the act is decided again.
     private func drop(_ key: Key, _ act: Act) {
         let isOurs = underWay.withLock { $0.removeValue(forKey: key) != nil }
-        if isOurs { inbox.put(.actFound(act, .neverStarted)) }
+        if isOurs { inbox.put(.actFound(act, act.isInDoubt ? .running : .neverStarted)) }
     }
 
     private func finish(_ key: Key, _ act: Act, _ outcome: ActOutcome) {

@@ -156,7 +156,12 @@ enum SQLiteSchema {
                 meta.bind(2, newest)
                 try meta.run()
                 // A conductor of the older version may still run: it must not write into tables it does not know.
-                try connection.run("UPDATE conductors SET epoch = epoch + 1, state = \(ConductorState.lost.rawValue)")
+                try connection.run(
+                    """
+                    UPDATE conductors SET epoch = epoch + 1, state = \(ConductorState.lost.rawValue);
+                    UPDATE claims SET conductor = NULL;
+                    """
+                )
             }
             try connection.run("COMMIT")
             return name

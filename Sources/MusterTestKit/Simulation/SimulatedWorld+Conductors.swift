@@ -190,7 +190,7 @@ extension SimulatedWorld {
             if case .perform(let act) = directive, !mayAct {
                 counts.dropped += 1
                 if conductor.underWay[SimulatedOperationKey(act)] == nil {
-                    receive(.event(.actFound(act, .neverStarted)), by: conductor)
+                    receive(.event(.actFound(act, act.isInDoubt ? .running : .neverStarted)), by: conductor)
                 }
             } else {
                 perform(directive, by: conductor)
