@@ -162,7 +162,7 @@ package struct ConductorCore {
                     continue
                 }
             case .resume(let id), .cancel(let id): wanted.insert(id)
-            case .halt: break
+            case .halt, .pause, .retry, .skip, .abort, .revert, .signal, .freeze: break
             }
             own.append(row)
         }
@@ -208,7 +208,7 @@ package struct ConductorCore {
                 director.handle(.requested(row), into: &turn)
                 switch row.request {
                 case .resume(let id), .cancel(let id): wanted.insert(id)
-                case .submit, .halt: break
+                case .submit, .halt, .pause, .retry, .skip, .abort, .revert, .signal, .freeze: break
                 }
             }
             wanted.formUnion(turn.newSpecs.keys)

@@ -65,6 +65,7 @@ package final class Performer: Sendable {
             case .interrupt(let act): interrupt(act, with: director, epoch: epoch)
             case .watch(let node):
                 if let row = director.node(node) { watch(handle(for: row, epoch: epoch)) }
+            case .call, .cancelCall, .plan, .lookUp: break
             }
             CrashPoint.reached(.afterDirective)
         }
@@ -317,7 +318,8 @@ package final class Performer: Sendable {
         case .exec:
             guard let exec = spec.exec else { throw StepError(.unresolved, "there is nothing to run") }
             return .run(try builder.exec(exec))
-        case .barrier, .noop: throw StepError(.unresolved, "such a step is not performed")
+        case .barrier, .noop, .call, .finalize, .revert:
+            throw StepError(.unresolved, "such a step is not performed")
         }
     }
 
@@ -357,7 +359,7 @@ extension ActionKind {
     var usesCreatorsRequest: Bool {
         switch self {
         case .provision, .ready, .undo, .destroy: true
-        case .barrier, .noop, .before, .after, .attempt, .exec: false
+        case .barrier, .noop, .before, .after, .attempt, .exec, .call, .finalize, .revert: false
         }
     }
 }

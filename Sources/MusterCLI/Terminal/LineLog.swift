@@ -140,7 +140,12 @@ struct LineLog: Sendable {
             if let step { starts[step.index, default: 0] += 1 }
             return []
         case .stepRetrying: return step.map { one(retrying($0, detail, progress), .yellow) } ?? []
-        case .stepReturned, .stepReopened, .stepSucceeded: return []
+        case .planScheduled: return one("scheduled")
+        case .planFinalizing: return one("finalizing")
+        case .planReverting: return one("undoing what was done", .yellow)
+        case .signalRejected: return one("an event was not delivered: \(detail)", .yellow)
+        case .stepReturned, .stepReopened, .stepSucceeded, .stepSuspended, .stepWoken, .stepSkipping, .stepEdited:
+            return []
         case .stepFailed, .stepSkipped, .stepCancelled:
             guard let step else { return [] }
             return stepEnded(step, event, at: index, in: batch, progress)

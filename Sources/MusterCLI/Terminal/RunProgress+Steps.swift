@@ -32,6 +32,9 @@ extension RunProgress {
             let name = spec.groups.indices.contains(group) && stepSpec.b == 1 ? spec.groups[group].name : nil
             return StepWords(owner: "", title: name.map { "group \($0)" } ?? "teardown", thing: name ?? "")
         case .noop: return StepWords(owner: "", title: "step \(step.index)", thing: "")
+        case .call, .finalize, .revert:
+            let label = spec.label(of: stepSpec)
+            return StepWords(owner: "", title: label, thing: label)
         case .before, .after:
             let suite = spec.suites.indices.contains(group) ? spec.suites[group].name : "suite"
             let word = stepSpec.action.rawValue
@@ -77,6 +80,10 @@ extension RunProgress {
         case .before, .after:
             return spec.suites.indices.contains(Int(step.a)) ? spec.suites[Int(step.a)].timeout : nil
         case .exec: return spec.exec?.timeout
+        case .call, .finalize, .revert:
+            return spec.program.flatMap { program in
+                program.actions.indices.contains(Int(step.a)) ? program.actions[Int(step.a)].timeout : nil
+            }
         case .barrier, .noop, .destroy: return nil
         }
     }

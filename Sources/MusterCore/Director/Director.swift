@@ -14,28 +14,47 @@ package struct Director: Sendable {
         /// The answer to `Directive.inquire`.
         case actFound(Act, ActStatus)
         case nodeLost(NodeID, reason: String)
+        case callEnded(ActionCall.ID, CallEnd)
+        /// The answer to `Directive.plan`.
+        case planned(PlanID, Result<ChildPlan, StepError>)
+        /// The answer to `Directive.lookUp`: a plan's row; nil when there is none.
+        case prerequisiteFound(PlanID, PlanRow?, for: PlanID)
+        /// What the plans in question hold, after a turn in which some asked or let go.
+        case permitsFound([PermitRow])
         /// Time has passed: timers may be due.
         case woke
     }
 
     private(set) var runs: [PlanID: RunMachine] = [:]
+    var programs: [PlanID: ProgramMachine] = [:]
     private(set) var context: RunContext
-    private var timers = TimerQueue()
+    var shared: ProgramContext
+    /// Whether it can have the actions of programs performed.
+    let performsPrograms: Bool
+    /// Scheduled plans that wait for the end of a plan.
+    var dependents: [PlanID: Set<PlanID>] = [:]
+    var timers = TimerQueue()
     /// Runs that wait for others to let go of their machines, in the order they came.
     private var queue: [PlanID] = []
-    private var touched: Set<PlanID> = []
-    private var planNumbers: NumberRange
+    var touched: Set<PlanID> = []
+    var planNumbers: NumberRange
     /// Events of the present term so far.
     private var lastEvent: Int64
-    private let host: String
+    let host: String
     /// Plans whose rows are broken, with what is wrong: they are left alone, and their users are told.
     package private(set) var broken: [PlanID: String] = [:]
     /// Rows of unfinished plans that are not its own to decide: broken ones, and those of other hosts.
-    private var rowsAside: [PlanID: PlanRow] = [:]
+    var rowsAside: [PlanID: PlanRow] = [:]
+    /// Plans of programs that this conductor cannot have performed.
+    var foreignPrograms: Set<PlanID> = []
 
-    /// - Parameter seed: for the jitter of retries.
-    package init(_ snapshot: Snapshot, host: String, seed: UInt64) {
+    /// - Parameters:
+    ///   - seed: for the jitter of retries.
+    ///   - queues: how many calls of programs' actions may be performed at once, by queue; nil when none can be.
+    package init(_ snapshot: Snapshot, host: String, seed: UInt64, queues: [String: Int]? = nil) {
         self.host = host
+        performsPrograms = queues != nil
+        shared = ProgramContext(queues: WorkQueues(sizes: queues ?? [:]), chance: SeededChance(seed: seed))
         planNumbers = NumberRange(after: snapshot.lastPlan)
         lastEvent = snapshot.lastEvent
         context = RunContext(
@@ -62,6 +81,7 @@ package struct Director: Sendable {
                 rowsAside[stored.row.id] = stored.row
                 continue
             }
+            if adoptProgram(stored) { continue }
             runs[stored.row.id] = RunMachine(restoring: stored, nodes: context.nodes)
             context.specs[stored.row.id] = stored.spec
             for timer in stored.timers.sorted(by: { $0.dueAt < $1.dueAt }) { timers.set(timer) }
@@ -108,6 +128,7 @@ package struct Director: Sendable {
             } else {
                 context.nodes.move(node, to: .lost, reason: reason, plan: nil, into: &turn)
             }
+        case .callEnded, .planned, .prerequisiteFound, .permitsFound: handleProgram(event, into: &turn)
         case .woke: break
         }
         fireTimers(into: &turn)
@@ -135,6 +156,8 @@ package struct Director: Sendable {
             nodes += spec.placeCount
         }
         for run in runs.values { nodes += run.spec.placeCount }
+        // Each call of a program's action may have planned a batch of sub-plans.
+        if !programs.isEmpty { plans += Int64(events * ProgramMachine.childrenAtOnce) }
         if plans <= planNumbers.left, nodes <= context.nodes.numbers.left { return nil }
         return (plans, nodes)
     }
@@ -150,15 +173,20 @@ package struct Director: Sendable {
     }
 
     private mutating func fireTimers(into turn: inout Turn) {
-        while let step = timers.takeDue(at: turn.now) {
-            touched.insert(step.plan)
-            runs[step.plan]?.retryIsDue(step.index, in: &context, into: &turn)
+        while let key = timers.takeDue(at: turn.now) {
+            touched.insert(key.plan)
+            if case .step(let step) = key, runs[step.plan] != nil {
+                runs[step.plan]?.retryIsDue(step.index, in: &context, into: &turn)
+            } else {
+                programTimerIsDue(key, into: &turn)
+            }
         }
     }
 
     /// Completes a turn: what changed becomes rows, events get their numbers, what has stopped is let go.
     package mutating func close(_ turn: inout Turn) {
         letQueuedRunsIn(&turn)
+        settlePrograms(into: &turn)
         // What was begun and ended in this very turn, by a halt or by an outcome that was on its way, is not begun.
         if turn.hasWithdrawn {
             turn.directives.removeAll { directive in
@@ -169,6 +197,7 @@ package struct Director: Sendable {
         }
         var hasStoppedRuns = false
         for id in touched.sorted() {
+            if closeProgram(id, into: &turn) { continue }
             // Changed in place: to take a run out of the dictionary, only to look at it, would copy it.
             guard runs[id]?.fillRows(into: &turn) == .some(true) else { continue }
             runs[id] = nil
@@ -183,6 +212,9 @@ package struct Director: Sendable {
         }
         // What was both set and cleared in one turn ends cleared: `timersCleared` is applied last.
         for timer in turn.timersSet { timers.set(timer) }
+        for row in turn.signalsSet {
+            if let dueAt = row.dueAt { timers.set(.signal(row.step, number: row.number), at: dueAt) }
+        }
         for step in turn.timersCleared { timers.clear(step) }
         for index in turn.events.indices {
             lastEvent += 1
@@ -195,6 +227,13 @@ package struct Director: Sendable {
     private mutating func answer(_ row: RequestRow, into turn: inout Turn) {
         switch row.request {
         case .submit(let token, let spec): submit(token, spec, into: &turn)
+        case .resume(let id) where programs[id] != nil, .cancel(let id) where programs[id] != nil,
+            .halt(let id) where programs[id] != nil:
+            answerProgram(row, of: id, into: &turn)
+        case .pause(let id), .abort(let id), .revert(let id), .freeze(let id, _):
+            answerProgram(row, of: id, into: &turn)
+        case .retry(let step, _), .skip(let step), .signal(let step, _, _, _):
+            answerProgram(row, of: step.plan, into: &turn)
         case .resume(let id):
             if runs[id] == nil { return refuse(row, of: id, into: &turn) }
             resume(id, into: &turn)
@@ -213,10 +252,12 @@ package struct Director: Sendable {
     }
 
     /// Says why nothing is done about a run that is not among its own. Silence would leave the client waiting.
-    private func refuse(_ row: RequestRow, of id: PlanID, into turn: inout Turn) {
+    func refuse(_ row: RequestRow, of id: PlanID, into turn: inout Turn) {
         let reason: Refusal.Reason =
             if let aside = rowsAside[id], aside.host != host {
                 .otherHost(id, host: aside.host)
+            } else if foreignPrograms.contains(id), let aside = rowsAside[id] {
+                .noProgram(id, program: aside.lab)
             } else if let flaw = broken[id] {
                 .broken(id, flaw: flaw)
             } else {
@@ -283,6 +324,10 @@ package struct Director: Sendable {
         steps: [PlanSubmission.Step] = [],
         into turn: inout Turn
     ) {
+        if let program = spec.program {
+            begin(token, spec, program, steps: steps, into: &turn)
+            return
+        }
         if let refusal = refusal(of: spec) {
             turn.emit(.requestRefused, detail: Refusal(token: token, reason: refusal).text)
             return
@@ -404,7 +449,7 @@ package struct Director: Sendable {
 
 /// A plan that a program in this process has built: its steps come as they are, not from a lab.
 package struct PlanSubmission: Sendable {
-    package struct Step: Sendable {
+    package struct Step: Hashable, Sendable {
         package var spec: StepSpec
         /// Positions of earlier steps of the same plan.
         package var needs: [StepIndex]

@@ -9,9 +9,13 @@ package struct Refusal: Hashable, Sendable {
         case otherHost(PlanID, host: String)
         /// There is no such run, or it has ended.
         case ended(PlanID)
+        /// What was asked for does not fit the state it is in.
+        case notPossible(PlanID, reason: String)
+        /// Its actions belong to a program that does not run now.
+        case noProgram(PlanID, program: String)
 
         /// Every word that `code` can be.
-        package static let codes = ["in-use", "needed", "no-node", "broken", "other-host", "ended"]
+        package static let codes = ["in-use", "needed", "no-node", "broken", "other-host", "ended", "not-possible", "no-program"]
 
         /// A stable word for programs.
         package var code: String {
@@ -22,6 +26,8 @@ package struct Refusal: Hashable, Sendable {
             case .broken: "broken"
             case .otherHost: "other-host"
             case .ended: "ended"
+            case .notPossible: "not-possible"
+            case .noProgram: "no-program"
             }
         }
 
@@ -42,6 +48,10 @@ package struct Refusal: Hashable, Sendable {
             case .otherHost(let plan, let host):
                 return
                     "run \(RunName(plan)) has its machines on host \(host); only a muster on that host can do this: run it there"
+            case .notPossible(let plan, let reason): return "run \(RunName(plan)): \(reason); see: muster why \(RunName(plan))"
+            case .noProgram(let plan, let program):
+                return
+                    "run \(RunName(plan)) is performed by the program '\(program)', which does not run now; start it, and it goes on"
             case .ended(let plan):
                 return "run \(RunName(plan)) has ended, or there is none of that name; see: muster runs"
             }

@@ -6,6 +6,13 @@ package struct Snapshot: Sendable {
         package var steps: [StepRow]
         package var timers: [TimerRow]
         package var attempts: [AttemptRow]
+        /// What was sent to its steps and is not delivered, by number.
+        package var signals: [SignalRow] = []
+        /// What came of its steps' sub-plans.
+        package var children: [StepIndex: ChildCounts] = [:]
+        /// What its steps hold and ask for.
+        package var permits: [PermitRow] = []
+
         package init(row: PlanRow, spec: RunSpec, steps: [StepRow], timers: [TimerRow], attempts: [AttemptRow]) {
             self.row = row
             self.spec = spec
@@ -49,6 +56,8 @@ package struct Snapshot: Sendable {
             case .before, .after: return spec.suites.indices.contains(a)
             case .attempt: return spec.suites.indices.contains(a) && spec.suites[a].tests.indices.contains(b)
             case .exec, .noop, .undo, .destroy: return true
+            case .call: return spec.program?.actions.indices.contains(a) == true && c >= 0 && step.pool == -1
+            case .finalize, .revert: return spec.program?.actions.indices.contains(a) == true && b >= 0
             }
         }
     }

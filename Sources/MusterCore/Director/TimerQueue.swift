@@ -1,12 +1,28 @@
 import HeapModule
 
-/// The retries that are to come, earliest first; equal deadlines in the order they were set. A replaced timer never
-/// fires.
+/// What a timer is for.
+enum TimerKey: Hashable, Sendable {
+    /// A retry, or the timeout of a call.
+    case step(StepID)
+    /// An event that a step has sent to itself for later.
+    case signal(StepID, number: Int64)
+    /// The time at which a scheduled plan begins, or may not begin any more.
+    case start(PlanID)
+
+    var plan: PlanID {
+        switch self {
+        case .step(let step), .signal(let step, _): step.plan
+        case .start(let plan): plan
+        }
+    }
+}
+
+/// What is to come, earliest first; equal deadlines in the order they were set. A replaced timer never fires.
 struct TimerQueue: Sendable {
     private struct Entry: Comparable, Sendable {
         let dueAt: Timestamp
         let order: UInt64
-        let step: StepID
+        let key: TimerKey
 
         static func < (a: Entry, b: Entry) -> Bool {
             a.dueAt != b.dueAt ? a.dueAt < b.dueAt : a.order < b.order
@@ -14,16 +30,19 @@ struct TimerQueue: Sendable {
     }
 
     private var heap: Heap<Entry> = []
-    private var current: [StepID: UInt64] = [:]
+    private var current: [TimerKey: UInt64] = [:]
     private var nextOrder: UInt64 = 0
 
-    mutating func set(_ timer: TimerRow) {
+    mutating func set(_ timer: TimerRow) { set(.step(timer.step), at: timer.dueAt) }
+
+    mutating func set(_ key: TimerKey, at dueAt: Timestamp) {
         nextOrder += 1
-        current[timer.step] = nextOrder
-        heap.insert(Entry(dueAt: timer.dueAt, order: nextOrder, step: timer.step))
+        current[key] = nextOrder
+        heap.insert(Entry(dueAt: dueAt, order: nextOrder, key: key))
     }
 
-    mutating func clear(_ step: StepID) { current[step] = nil }
+    mutating func clear(_ step: StepID) { clear(.step(step)) }
+    mutating func clear(_ key: TimerKey) { current[key] = nil }
 
     mutating func clear(plan: PlanID) {
         current = current.filter { $0.key.plan != plan }
@@ -36,15 +55,15 @@ struct TimerQueue: Sendable {
     }
 
     /// Takes out the next timer that is due at `now`.
-    mutating func takeDue(at now: Timestamp) -> StepID? {
+    mutating func takeDue(at now: Timestamp) -> TimerKey? {
         dropStale()
         guard let entry = heap.min, entry.dueAt <= now else { return nil }
         heap.removeMin()
-        current[entry.step] = nil
-        return entry.step
+        current[entry.key] = nil
+        return entry.key
     }
 
     private mutating func dropStale() {
-        while let entry = heap.min, current[entry.step] != entry.order { heap.removeMin() }
+        while let entry = heap.min, current[entry.key] != entry.order { heap.removeMin() }
     }
 }

@@ -16,6 +16,13 @@ package struct Turn: Sendable {
     package var events: [EventRow] = []
     /// Requests that this turn has answered; they leave the inbox with it.
     package var requestsDone: [Int64] = []
+    package var signalsSet: [SignalRow] = []
+    package var signalsCleared: [SignalRow] = []
+    package var chunks: [ChunkRow] = []
+    /// Steps that ask for a limit; granted in the store, in the order of their priorities and of asking.
+    package var asks: [PermitRow] = []
+    /// Steps that hold nothing and wait for nothing any more.
+    package var releases: [StepID] = []
     package var directives: [Directive] = []
     /// Whether a step has ended for which `directives` has a `.perform`.
     var hasWithdrawn = false
@@ -31,7 +38,8 @@ package struct Turn: Sendable {
     /// Whether there is anything to commit.
     package var hasChanges: Bool {
         !(plans.isEmpty && steps.isEmpty && nodes.isEmpty && timersSet.isEmpty && timersCleared.isEmpty
-            && attempts.isEmpty && events.isEmpty && requestsDone.isEmpty)
+            && attempts.isEmpty && events.isEmpty && requestsDone.isEmpty && signalsSet.isEmpty
+            && signalsCleared.isEmpty && chunks.isEmpty && asks.isEmpty && releases.isEmpty)
     }
 }
 
@@ -65,6 +73,14 @@ package enum Directive: Hashable, Sendable {
     case interrupt(Act)
     /// Watch a node for the loss of its server or supervisor.
     case watch(NodeID)
+    /// Call an action of a program: `Director.Event.callEnded` answers.
+    case call(ActionCall)
+    /// Tell a call that it is to end. Its outcome still arrives.
+    case cancelCall(ActionCall.ID, byForce: Bool)
+    /// Have the root action of a plan make its steps: `Director.Event.planned` answers.
+    case plan(PlanID)
+    /// Look up how plans ended that are not among its own: `Director.Event.prerequisiteFound` answers.
+    case lookUp([PlanID], for: PlanID)
 }
 
 /// What is true of an act that may have been begun by a conductor that is gone.
@@ -77,7 +93,7 @@ package enum ActStatus: Hashable, Sendable {
 }
 
 /// What becomes of an act of which nobody can tell whether it was done.
-package enum ActRecovery: Hashable, Sendable {
+package enum ActRecovery: String, Hashable, Sendable, Codable, CaseIterable {
     /// Performed again, which finds what is there and makes up only for what is missing.
     case reconcile
     /// Performed again: twice does what once does.

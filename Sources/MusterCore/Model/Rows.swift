@@ -16,6 +16,10 @@ package struct PlanRow: Hashable, Sendable {
     package var host: String
     /// The conductor's epoch that owns it.
     package var epoch: Epoch
+    /// The step whose sub-plan it is.
+    package var parent: StepID?
+    /// A scheduled plan that does not begin until somebody says so.
+    package var isFrozen: Bool
     package var createdAt: Timestamp
     package var startedAt: Timestamp?
     package var endedAt: Timestamp?
@@ -27,9 +31,13 @@ package struct PlanRow: Hashable, Sendable {
         lab: String,
         host: String,
         epoch: Epoch,
-        createdAt: Timestamp
+        createdAt: Timestamp,
+        parent: StepID? = nil,
+        isFrozen: Bool = false
     ) {
         self.id = id
+        self.parent = parent
+        self.isFrozen = isFrozen
         self.request = request
         self.verb = verb
         self.lab = lab
@@ -46,19 +54,29 @@ package struct PlanRow: Hashable, Sendable {
     }
 }
 
-/// Which part of its work a plan does: what it was asked for, or the taking down after it.
-package enum PlanPhase: String, Hashable, Sendable, Codable, CaseIterable { case main, teardown }
+/// Which part of its work a plan does: what it was asked for, and what comes after it.
+package enum PlanPhase: String, Hashable, Sendable, Codable, CaseIterable {
+    case main
+    /// A run takes its machines down.
+    case teardown
+    /// The actions of a program finalize, one after another.
+    case finalize
+    /// The actions of a program undo what they did.
+    case revert
+}
 
 /// What a step is to do: the kind, and small numbers that say which one; their meaning depends on the kind.
 package struct StepSpec: Hashable, Sendable {
     package var action: ActionKind
     /// provision, ready, undo, destroy, barrier: index of the group in the request of the plan that made the node ·
-    /// before, after, attempt: index of the suite · exec: index of the node in the request
+    /// before, after, attempt: index of the suite · exec: index of the node in the request · call, finalize, revert:
+    /// index of the action in the program
     package var a: Int32
     /// provision, undo: index of the step · attempt: index of the test · barrier: 1 when it gates those who need the
-    /// group
+    /// group · finalize, revert: the call that it belongs to
     package var b: Int32
-    /// provision, ready, undo, destroy: index of the node in its group · attempt: its number, from 1
+    /// provision, ready, undo, destroy: index of the node in its group · attempt: its number, from 1 · call: how many of
+    /// its needs, the first ones, are steps whose output it uses
     package var c: Int32
     /// The node it concerns; nil for barriers and for steps that get their node from a pool.
     package var node: NodeID?
@@ -70,7 +88,7 @@ package struct StepSpec: Hashable, Sendable {
     package var threshold: Int32?
     /// A step of a teardown starts when what it needs has ended, however it ended.
     package var startsAfterFailure: Bool
-    /// Opaque JSON for actions of programs that embed the engine.
+    /// Opaque JSON: the input that an action of a program was planned with.
     package var input: String?
 
     package init(
@@ -115,6 +133,12 @@ package enum ActionKind: String, Hashable, Sendable, Codable, CaseIterable {
     case before, after
     case attempt
     case exec
+    /// One action of a program.
+    case call
+    /// What an action does when all calls of its plan have succeeded.
+    case finalize
+    /// Undo one call.
+    case revert
 }
 
 /// What the store keeps of a step. `spec` and `needs` never change.
@@ -133,6 +157,8 @@ package struct StepRow: Hashable, Sendable {
     package var error: StepError?
     package var startedAt: Timestamp?
     package var endedAt: Timestamp?
+    /// What a call, finalize or revert stores besides; nil for other steps, and in what leaves it as it is.
+    package var call: CallColumns?
 
     package init(
         plan: PlanID,
@@ -145,9 +171,11 @@ package struct StepRow: Hashable, Sendable {
         resource: NodeID? = nil,
         error: StepError? = nil,
         startedAt: Timestamp? = nil,
-        endedAt: Timestamp? = nil
+        endedAt: Timestamp? = nil,
+        call: CallColumns? = nil
     ) {
         self.plan = plan
+        self.call = call
         self.index = index
         self.isNew = isNew
         self.spec = spec
@@ -290,6 +318,10 @@ package struct EventRow: Hashable, Sendable {
         case planResumed = "plan.resumed"
         case planCancelling = "plan.cancelling"
         case planTeardown = "plan.teardown"
+        /// It waits for a time, for other plans, or for somebody.
+        case planScheduled = "plan.scheduled"
+        case planFinalizing = "plan.finalizing"
+        case planReverting = "plan.reverting"
         case planHalted = "plan.halted"
         case planStopped = "plan.stopped"
         case stepStarted = "step.started"
@@ -302,6 +334,16 @@ package struct EventRow: Hashable, Sendable {
         case stepCancelled = "step.cancelled"
         /// A step that had failed, or was ended on request, is to run again.
         case stepReopened = "step.reopened"
+        /// It waits for an event, for sub-plans, or for a time.
+        case stepSuspended = "step.suspended"
+        /// Something for it has come: it runs again.
+        case stepWoken = "step.woken"
+        /// It failed, and is told that it is skipped.
+        case stepSkipping = "step.skipping"
+        /// A person has given it another input.
+        case stepEdited = "step.edited"
+        /// What was sent to it was not delivered.
+        case signalRejected = "signal.rejected"
         case nodeCreating = "node.creating"
         case nodeStarting = "node.starting"
         case nodeReady = "node.ready"
@@ -357,6 +399,38 @@ package enum Request: Hashable, Sendable, Codable {
     case halt(PlanID)
     /// Go on with a run that was interrupted or is paused: what failed is tried again.
     case resume(PlanID)
+    /// Stop starting steps, and wait for a person.
+    case pause(PlanID)
+    /// Try one failed step of a paused plan again, with another input when there is one, and go on.
+    case retry(StepID, input: String?)
+    /// Go on without one failed step of a paused plan, and without what uses its output.
+    case skip(StepID)
+    /// Cancel, and end what is suspended without asking it.
+    case abort(PlanID)
+    /// Undo what a paused plan has done, and end it.
+    case revert(PlanID)
+    /// Send an event to a suspended step. `token` is the sender's name for it.
+    case signal(StepID, payload: String, isOptional: Bool, token: String)
+    /// Hold a scheduled plan back, or let it go.
+    case freeze(PlanID, Bool)
+}
+
+extension Request {
+    /// What a request is about: its owner answers it.
+    package enum Subject: Hashable, Sendable {
+        case lab(String)
+        case plan(PlanID)
+    }
+
+    package var subject: Subject {
+        switch self {
+        case .submit(_, let spec): .lab(spec.lab)
+        case .cancel(let plan), .halt(let plan), .resume(let plan), .pause(let plan), .abort(let plan),
+            .revert(let plan), .freeze(let plan, _):
+            .plan(plan)
+        case .retry(let step, _), .skip(let step), .signal(let step, _, _, _): .plan(step.plan)
+        }
+    }
 }
 
 /// A request as it lies in the inbox.

@@ -26,6 +26,8 @@ package struct RunSpec: Hashable, Sendable, Codable {
     package var downGroups: [String]
     /// Whether flaky tests count as failure (exit 6).
     package var flakyFails: Bool
+    /// What a plan of a program's actions is decided with; nil for everything else.
+    package var program: ProgramSpec?
 
     package init(verb: Verb, lab: String, labFile: String = "lab.yaml", labDirectory: String) {
         self.verb = verb

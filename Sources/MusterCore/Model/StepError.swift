@@ -25,6 +25,14 @@ package struct StepError: Error, Hashable, Sendable, Codable, CustomStringConver
         case cancelled
         /// A file of the lab cannot be read or written.
         case file
+        /// An action of a program threw an error.
+        case thrown
+        /// The program that performs has no action of this name. The plan waits for one that has.
+        case noAction = "no-action"
+        /// An input or output cannot be read, written, or is too large.
+        case badValue = "bad-value"
+        /// Sub-plans have failed.
+        case children
     }
 
     package var code: Code

@@ -6,7 +6,7 @@ extension PlanMachine {
     }
 
     /// The steps that wait for a step.
-    private func successors(of step: StepIndex) -> [StepIndex] {
+    func successors(of step: StepIndex) -> [StepIndex] {
         var successors: [StepIndex] = []
         var edge = graph.firstEdge(of: step)
         while let current = edge {

@@ -14,22 +14,22 @@ package struct PlanMachine: Sendable {
 
     // The steps, one entry each.
     private(set) var specs: [StepSpec] = []
-    private var cells: [StepCell] = []
+    var cells: [StepCell] = []
     private var resources = CompactOptionals<NodeID>()
-    private var started = CompactOptionals<Timestamp>()
-    private var ended = CompactOptionals<Timestamp>()
+    var started = CompactOptionals<Timestamp>()
+    var ended = CompactOptionals<Timestamp>()
     private(set) var graph = StepGraph()
-    private var errors: [StepIndex: StepError] = [:]
+    var errors: [StepIndex: StepError] = [:]
     /// Skipped steps that do not count where a number of nodes is asked for.
     private var uncounted: Set<StepIndex> = []
     private var counts = StepCounts()
 
     // Scheduling.
-    private var ready: Deque<StepIndex> = []
+    var ready: Deque<StepIndex> = []
     private var pools: [NodePool] = []
-    private(set) var running = 0
+    var running = 0
     /// Steps whose retry is still to come.
-    private var retrying: Set<StepIndex> = []
+    private(set) var retrying: Set<StepIndex> = []
     /// A closed gate starts nothing: while pausing, cancelling, or held.
     package var gateIsOpen = false
 
@@ -159,7 +159,7 @@ package struct PlanMachine: Sendable {
         if let error = stored.error { errors[step] = error }
         if stored.state == .skipped && !countsForThresholds { uncounted.insert(step) }
         cells[i].endWasTold = stored.state.hasEnded
-        if stored.state == .running { running += 1 }
+        if stored.state.isBusy { running += 1 }
         storedCount = specs.count
     }
 
@@ -221,7 +221,7 @@ package struct PlanMachine: Sendable {
 
     // MARK: Changing states
 
-    private mutating func set(_ step: StepIndex, _ state: StepState) {
+    mutating func set(_ step: StepIndex, _ state: StepState) {
         let i = Int(step)
         counts[cells[i].state] -= 1
         counts[state] += 1
@@ -229,7 +229,7 @@ package struct PlanMachine: Sendable {
         mark(step)
     }
 
-    private mutating func enqueue(_ step: StepIndex) {
+    mutating func enqueue(_ step: StepIndex) {
         guard !cells[Int(step)].isQueued else { return }
         cells[Int(step)].isQueued = true
         let pool = specs[Int(step)].pool
@@ -263,7 +263,7 @@ package struct PlanMachine: Sendable {
     }
 
     /// A step may have ended, or begun to wait again, while it stood in a queue.
-    private func mayStart(_ step: StepIndex) -> Bool {
+    func mayStart(_ step: StepIndex) -> Bool {
         cells[Int(step)].state == .pending && cells[Int(step)].waiting <= 0
     }
 
@@ -272,17 +272,22 @@ package struct PlanMachine: Sendable {
         while let (step, node) = nextReady() {
             operations += 1
             if specs[Int(step)].action == .barrier { return step }
-            let i = Int(step)
-            resources[i] = node
-            cells[i].tries += 1
-            if started[i] == nil { started[i] = turn.now }
-            ended[i] = nil
-            running += 1
-            set(step, .running)
-            turn.emit(.stepStarted, plan: row.id, step: step, node: self.node(of: step))
+            resources[Int(step)] = node
+            begin(step, into: &turn)
             perform(step, isInDoubt: false, into: &turn)
         }
         return nil
+    }
+
+    /// Counts another try of a step that waited, and has it running.
+    mutating func begin(_ step: StepIndex, into turn: inout Turn) {
+        let i = Int(step)
+        cells[i].tries += 1
+        if started[i] == nil { started[i] = turn.now }
+        ended[i] = nil
+        running += 1
+        set(step, .running)
+        turn.emit(.stepStarted, plan: row.id, step: step, node: node(of: step))
     }
 
     /// Ends a step and lets those that waited for it go on.
@@ -300,7 +305,7 @@ package struct PlanMachine: Sendable {
         guard cells[i].state != state else { return }
         // One that this turn touched already was begun by it: it is not performed any more.
         if cells[i].state == .running, cells[i].isDirty { turn.hasWithdrawn = true }
-        if cells[i].state == .running { running -= 1 }
+        if cells[i].state.isBusy { running -= 1 }
         set(step, state)
         ended[i] = turn.now
         setError(error, of: step)
@@ -317,7 +322,7 @@ package struct PlanMachine: Sendable {
     }
 
     /// Most plans have no errors at all: then there is nothing to look up.
-    private mutating func setError(_ error: StepError?, of step: StepIndex) {
+    mutating func setError(_ error: StepError?, of step: StepIndex) {
         if error != nil || !errors.isEmpty { errors[step] = error }
     }
 
@@ -351,8 +356,8 @@ package struct PlanMachine: Sendable {
     }
 
     /// The time of a retry has come. A step that does not wait for one any more is left alone: a benign race.
-    mutating func retryIsDue(_ step: StepIndex, into turn: inout Turn) {
-        turn.timersCleared.append(StepID(plan: row.id, index: step))
+    mutating func retryIsDue(_ step: StepIndex, clearsTimer: Bool = true, into turn: inout Turn) {
+        if clearsTimer { turn.timersCleared.append(StepID(plan: row.id, index: step)) }
         guard retrying.remove(step) != nil else { return }
         guard cells[Int(step)].state == .pending else { return }
         enqueue(step)

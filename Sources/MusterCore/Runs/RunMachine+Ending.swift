@@ -83,7 +83,7 @@ extension RunMachine {
             case .before:
                 // Its failure has ended the suite's tests.
                 if !suites[Int(spec.a)].hasEnded { plan.reopen(step, into: &turn) }
-            case .barrier, .noop, .after, .exec: plan.reopen(step, into: &turn)
+            case .barrier, .noop, .after, .exec, .call, .finalize, .revert: plan.reopen(step, into: &turn)
             }
         }
     }
@@ -206,7 +206,7 @@ extension RunMachine {
             switch plan.spec(of: step).action {
             case .provision, .ready: return "\(label(of: step)) failed: \(error.message)"
             case .barrier: return error.message
-            case .noop, .undo, .destroy, .before, .after, .attempt, .exec: continue
+            case .noop, .undo, .destroy, .before, .after, .attempt, .exec, .call, .finalize, .revert: continue
             }
         }
         if let group = groupIndex(of: suites[suite].spec.group) {
@@ -282,7 +282,7 @@ extension ActionKind {
     var isEndedByCancel: Bool {
         switch self {
         case .attempt, .ready, .exec: true
-        case .barrier, .noop, .provision, .undo, .destroy, .before, .after: false
+        case .barrier, .noop, .provision, .undo, .destroy, .before, .after, .call, .finalize, .revert: false
         }
     }
 }
@@ -313,6 +313,7 @@ extension RunSpec {
         case .exec:
             guard let exec, exec.nodes.indices.contains(group) else { return "exec" }
             return "\(exec.nodes[group]) exec"
+        case .call, .finalize, .revert: return program?.label(of: step) ?? step.action.rawValue
         }
     }
 

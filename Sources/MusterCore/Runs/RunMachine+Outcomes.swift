@@ -13,7 +13,7 @@ extension RunMachine {
             return
         }
         switch spec.action {
-        case .noop, .barrier: plan.finish(step, .success, into: &turn)
+        case .noop, .barrier, .call, .finalize, .revert: plan.finish(step, .success, into: &turn)
         case .provision, .ready: provisioned(step, outcome, lost: lost, in: &context, into: &turn)
         case .undo: undone(step, outcome.error, into: &turn)
         case .destroy: destroyed(step, outcome, in: &context, into: &turn)

@@ -69,7 +69,7 @@ extension RunMachine {
             case .files, nil: false
             }
         case .undo, .before, .after, .attempt, .exec: true
-        case .barrier, .noop, .ready, .destroy: false
+        case .barrier, .noop, .ready, .destroy, .call, .finalize, .revert: false
         }
     }
 
@@ -83,7 +83,7 @@ extension RunMachine {
             case .run: .never
             }
         case .destroy: .reconcile
-        case .barrier, .noop, .ready: .idempotent
+        case .barrier, .noop, .ready, .call, .finalize, .revert: .idempotent
         case .undo, .before, .after, .exec: .never
         case .attempt: .infra
         }
@@ -123,8 +123,9 @@ extension StepError.Code {
     /// Whether nothing but a person can make the step succeed.
     package var wantsPerson: Bool {
         switch self {
-        case .missingSecret, .unknown: true
-        case .exited, .signalled, .timedOut, .notStarted, .lost, .notReady, .unresolved, .refused, .cancelled, .file:
+        case .missingSecret, .unknown, .noAction: true
+        case .exited, .signalled, .timedOut, .notStarted, .lost, .notReady, .unresolved, .refused, .cancelled, .file,
+            .thrown, .badValue, .children:
             false
         }
     }

@@ -57,7 +57,9 @@ extension RunMachine {
             case .barrier where step.spec.b == 1 && step.spec.threshold == nil: isExpanded.insert(step.spec.a)
             case .provision where !isExpanded.contains(step.spec.a):
                 made.insert(Place(group: step.spec.a, slot: step.spec.c))
-            case .provision, .ready, .undo, .destroy, .before, .after, .attempt, .exec, .barrier, .noop: break
+            case .provision, .ready, .undo, .destroy, .before, .after, .attempt, .exec, .barrier, .noop, .call,
+                .finalize, .revert:
+                break
             }
         }
         return made
@@ -80,7 +82,7 @@ extension RunMachine {
         case .attempt: suites[a].restore(plannedAttempt: Int(step.spec.c), of: Int(step.spec.b))
         case .before: before[a] = step.index
         case .after: after[a] = step.index
-        case .barrier, .noop, .undo, .destroy, .exec: break
+        case .barrier, .noop, .undo, .destroy, .exec, .call, .finalize, .revert: break
         }
     }
 
@@ -110,7 +112,7 @@ extension RunMachine {
         switch plan.spec(of: step).action {
         case .attempt: !testIsDestructive(step)
         case .provision, .ready: true
-        case .undo, .destroy, .before, .after, .exec, .barrier, .noop: false
+        case .undo, .destroy, .before, .after, .exec, .barrier, .noop, .call, .finalize, .revert: false
         }
     }
 

@@ -176,9 +176,9 @@ private struct MemoryRows {
     mutating func submit(_ request: Request) -> Int64 {
         lastRequest += 1
         let lab: String? =
-            switch request {
-            case .submit(_, let spec): spec.lab
-            case .cancel(let plan), .halt(let plan), .resume(let plan): plans[plan]?.lab
+            switch request.subject {
+            case .lab(let lab): lab
+            case .plan(let plan): plans[plan]?.lab
             }
         inbox.append(RequestRow(id: lastRequest, request: request, lab: lab))
         return lastRequest

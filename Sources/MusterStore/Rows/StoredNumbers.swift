@@ -75,6 +75,8 @@ extension PlanPhase: StoredAsNumber {
         switch self {
         case .main: 0
         case .teardown: 1
+        case .finalize: 2
+        case .revert: 3
         }
     }
 }
@@ -93,6 +95,9 @@ extension ActionKind: StoredAsNumber {
         case .after: 7
         case .attempt: 8
         case .exec: 9
+        case .call: 10
+        case .finalize: 11
+        case .revert: 12
         }
     }
 }
@@ -129,6 +134,10 @@ extension StepError.Code: StoredAsNumber {
         case .file: 9
         case .missingSecret: 10
         case .unknown: 11
+        case .thrown: 12
+        case .noAction: 13
+        case .badValue: 14
+        case .children: 15
         }
     }
 }
@@ -195,6 +204,14 @@ extension EventRow.Kind: StoredAsNumber {
         case .attemptEnded: 24
         case .stepReturned: 25
         case .stepReopened: 26
+        case .planScheduled: 27
+        case .planFinalizing: 28
+        case .planReverting: 29
+        case .stepSuspended: 30
+        case .stepWoken: 31
+        case .stepSkipping: 32
+        case .stepEdited: 33
+        case .signalRejected: 34
         }
     }
 }

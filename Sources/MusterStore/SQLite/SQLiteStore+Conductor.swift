@@ -68,9 +68,9 @@ extension SQLiteStore {
     package func submit(_ request: Request, at now: Timestamp) throws(StoreError) -> Int64 {
         let text = try StoredJSON.encode(request, "the request")
         let (lab, plan): (String?, PlanID?) =
-            switch request {
-            case .submit(_, let spec): (spec.lab, nil)
-            case .cancel(let plan), .halt(let plan), .resume(let plan): (nil, plan)
+            switch request.subject {
+            case .lab(let lab): (lab, nil)
+            case .plan(let plan): (nil, plan)
             }
         return try write { writer throws(StoreError) in try writer.submit(text, at: now, lab: lab, plan: plan) }
     }

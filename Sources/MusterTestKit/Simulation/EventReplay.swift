@@ -24,11 +24,13 @@ package struct EventReplay: Sendable {
     @discardableResult
     package mutating func apply(_ event: EventRow) -> String? {
         switch event.kind {
-        case .conductorStarted, .requestRefused, .planTeardown, .planHalted, .nodeReplaced, .attemptEnded: return nil
-        case .planCreated, .planStarted, .planPaused, .planResumed, .planCancelling, .planStopped:
+        case .conductorStarted, .requestRefused, .planTeardown, .planHalted, .nodeReplaced, .attemptEnded,
+            .planFinalizing, .planReverting, .stepEdited, .signalRejected:
+            return nil
+        case .planCreated, .planStarted, .planPaused, .planResumed, .planCancelling, .planStopped, .planScheduled:
             return planEvent(event)
         case .stepStarted, .stepRetrying, .stepSucceeded, .stepFailed, .stepSkipped, .stepCancelled, .stepReopened,
-            .stepReturned:
+            .stepReturned, .stepSuspended, .stepWoken, .stepSkipping:
             return stepEvent(event)
         case .nodeCreating: return move(event, to: .creating)
         case .nodeStarting: return move(event, to: .starting)
@@ -49,6 +51,7 @@ package struct EventReplay: Sendable {
             guard old == nil else { return "event \(event.position) creates plan \(id.rawValue) again" }
             new = .pending
         case .planStarted: new = .running
+        case .planScheduled: new = .scheduled
         case .planPaused: new = .paused
         // One that was interrupted goes on as what it was.
         case .planResumed, .planCancelling: new = old == .paused ? .running : old ?? .pending
@@ -70,13 +73,16 @@ package struct EventReplay: Sendable {
         switch event.kind {
         case .stepStarted: (new, isRight) = (.running, old == .pending)
         case .stepRetrying, .stepReturned: (new, isRight) = (.pending, old == .running)
+        case .stepSuspended: (new, isRight) = (.suspended, old == .running)
+        case .stepWoken: (new, isRight) = (.running, old == .suspended)
+        case .stepSkipping: (new, isRight) = (.skipping, old == .error)
         // Barriers never run.
         case .stepSucceeded: (new, isRight) = (.success, old == .running || old == .pending)
-        case .stepFailed: (new, isRight) = (.error, old == .running || old == .pending)
+        case .stepFailed: (new, isRight) = (.error, !old.hasEnded)
         case .stepSkipped: (new, isRight) = (.skipped, !old.satisfiesNeeds)
-        case .stepReopened: (new, isRight) = (.pending, old == .error || old == .cancelled)
+        case .stepReopened: (new, isRight) = (.pending, old.hasEnded)
         // One that waited for a person may be given up.
-        default: (new, isRight) = (.cancelled, old == .running || old == .pending || old == .error)
+        default: (new, isRight) = (.cancelled, !old.satisfiesNeeds)
         }
         while plans[id]!.steps.count <= Int(step) { plans[id]!.steps.append(.pending) }
         plans[id]!.steps[Int(step)] = new

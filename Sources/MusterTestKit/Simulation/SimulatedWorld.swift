@@ -240,6 +240,13 @@ extension Request {
         case .cancel(let plan): "cancel \(plan.rawValue)"
         case .halt(let plan): "halt \(plan.rawValue)"
         case .resume(let plan): "resume \(plan.rawValue)"
+        case .pause(let plan): "pause \(plan.rawValue)"
+        case .retry(let step, _): "retry \(step.plan.rawValue)/\(step.index)"
+        case .skip(let step): "skip \(step.plan.rawValue)/\(step.index)"
+        case .abort(let plan): "abort \(plan.rawValue)"
+        case .revert(let plan): "revert \(plan.rawValue)"
+        case .signal(let step, _, _, let token): "signal \(token) to \(step.plan.rawValue)/\(step.index)"
+        case .freeze(let plan, let isFrozen): "\(isFrozen ? "freeze" : "unfreeze") \(plan.rawValue)"
         }
     }
 }

@@ -1,0 +1,305 @@
+extension ProgramMachine {
+    /// Nothing of the present part is left to do.
+    mutating func endPart(_ queues: inout WorkQueues, into turn: inout Turn) {
+        if let reason = pauseReason { return pause(reason, into: &turn) }
+        let failed = plan.steps(in: .error)
+        switch plan.row.phase {
+        case .main where plan.row.isCancelling:
+            cancelPending(into: &turn)
+            if program.revertsWhenCancelled { beginRevert(into: &turn) } else { stop(into: &turn) }
+        case .main where failed.isEmpty: beginFinalize(into: &turn)
+        case .main, .finalize:
+            if failed.isEmpty { stop(into: &turn) } else { rescue(failed, &queues, into: &turn) }
+        case .revert:
+            let broken = failed.filter { plan.spec(of: $0).action == .revert }
+            if let first = broken.first {
+                pause("\(label(of: first)) failed: \(plan.error(of: first)?.message ?? "")", into: &turn)
+            } else {
+                stop(into: &turn)
+            }
+        case .teardown: stop(into: &turn)
+        }
+    }
+
+    // MARK: Rescue
+
+    /// Deals with failures as their actions say: each once.
+    private mutating func rescue(_ failed: [StepIndex], _ queues: inout WorkQueues, into turn: inout Turn) {
+        let isNew = failed.contains { !calls[Int($0)].isRescued }
+        let strategy =
+            program.rescuesByItself && isNew
+            ? RescueStrategy.combined(failed.map { action(of: $0).rescue }) : .pause
+        switch strategy {
+        case .pause:
+            let first = failed[0]
+            pause("\(label(of: first)) failed: \(plan.error(of: first)?.message ?? "")", into: &turn)
+        case .fail: stop(into: &turn)
+        case .revert: beginRevert(into: &turn)
+        case .skip:
+            for step in failed {
+                calls[Int(step)].isRescued = true
+                plan.touch(step)
+                skip(step, &queues, into: &turn)
+            }
+        }
+    }
+
+    /// Goes on without a failed step, and without everything that uses its output.
+    mutating func skip(_ step: StepIndex, _ queues: inout WorkQueues, into turn: inout Turn) {
+        if plan.spec(of: step).action == .call, action(of: step).handlesSkip {
+            skips.insert(step)
+            queued.insert(step)
+            queues.add(stepID(step), to: action(of: step).queue, priority: action(of: step).priority)
+        } else {
+            finish(step, .skipped, error: plan.error(of: step), into: &turn)
+        }
+        var users = [step]
+        while let next = users.popLast() {
+            for user in plan.successors(of: next) where references[Int(user)].contains(next) {
+                guard plan.state(of: user) == .pending else { continue }
+                let error = StepError(.notReady, "skipped: it uses the output of \(label(of: next))")
+                finish(user, .skipped, error: error, into: &turn)
+                users.append(user)
+            }
+        }
+    }
+
+    // MARK: Finalize and revert
+
+    /// All calls have succeeded or were skipped: what is to be finalized is, one after another.
+    private mutating func beginFinalize(into turn: inout Turn) {
+        let sources = (0..<StepIndex(plan.count)).filter {
+            plan.spec(of: $0).action == .call && action(of: $0).finalizes
+        }
+        if sources.isEmpty { return stop(into: &turn) }
+        plan.row.phase = .finalize
+        plan.rowIsDirty = true
+        turn.emit(.planFinalizing, plan: id)
+        var last: StepIndex?
+        for source in sources {
+            let step = append(
+                StepSpec(.finalize, a: plan.spec(of: source).a, b: source),
+                needs: last.map { [$0] } ?? []
+            )
+            last = step
+            guard plan.state(of: source) != .success else { continue }
+            let error = StepError(.notReady, "not finalized: \(label(of: source)) was skipped")
+            plan.finish(step, .skipped, error: error, into: &turn)
+        }
+    }
+
+    /// Undoes what was begun, in reverse order of dependency.
+    mutating func beginRevert(into turn: inout Turn) {
+        _ = plan.dismissReady()
+        queued.removeAll()
+        skips.removeAll()
+        plan.row.phase = .revert
+        plan.rowIsDirty = true
+        plan.gateIsOpen = true
+        turn.emit(.planReverting, plan: id)
+        var mirrored: [StepIndex: StepIndex] = [:]
+        for source in (0..<StepIndex(plan.count)).reversed() {
+            let spec = plan.spec(of: source)
+            guard spec.action == .call || spec.action == .barrier, hasBegun(source) else { continue }
+            let needs = plan.successors(of: source).compactMap { mirrored[$0] }
+            let reverts = spec.action == .call && action(of: source).reverts
+            let undo = reverts ? StepSpec(.revert, a: spec.a, b: source) : StepSpec(.barrier)
+            mirrored[source] = append(undo, needs: needs)
+        }
+    }
+
+    private func hasBegun(_ step: StepIndex) -> Bool {
+        plan.spec(of: step).action == .barrier ? plan.state(of: step) == .success : plan.tries(of: step) > 0
+    }
+
+    // MARK: Pause and resume
+
+    private mutating func pause(_ reason: String, into turn: inout Turn) {
+        pauseReason = nil
+        plan.become(.paused, into: &turn)
+        plan.row.reason = reason
+        plan.gateIsOpen = false
+        release(Self.itself, into: &turn)
+        turn.emit(.planPaused, plan: id, detail: reason)
+    }
+
+    /// A person wants it to stop starting calls.
+    mutating func pauseRequested(_ queues: inout WorkQueues, into turn: inout Turn) {
+        guard plan.row.state == .running, pauseReason == nil, !plan.row.isCancelling else { return }
+        pauseReason = "paused on request"
+        plan.gateIsOpen = false
+        advance(&queues, into: &turn)
+    }
+
+    /// Goes on with a paused plan: what failed is tried again; of a finalize phase all is.
+    mutating func resume(_ queues: inout WorkQueues, into turn: inout Turn) {
+        goOn(&queues, into: &turn) { machine, _, turn in
+            for step in machine.plan.steps(in: .error) where machine.isOfPhase(step) {
+                machine.reopen(step, into: &turn)
+            }
+            machine.restartFinalize(into: &turn)
+        }
+    }
+
+    /// A finalize phase that is gone on with begins again.
+    private mutating func restartFinalize(into turn: inout Turn) {
+        guard plan.row.phase == .finalize else { return }
+        let chain = (0..<StepIndex(plan.count)).filter {
+            plan.spec(of: $0).action == .finalize && plan.state(of: $0) != .skipped
+        }
+        for step in chain { calls[Int(step)].isRescued = false }
+        plan.restart(chain: chain, into: &turn)
+    }
+
+    private func isOfPhase(_ step: StepIndex) -> Bool {
+        switch plan.row.phase {
+        case .main: plan.spec(of: step).action == .call
+        case .revert: plan.spec(of: step).action == .revert
+        case .finalize, .teardown: false
+        }
+    }
+
+    private mutating func reopen(_ step: StepIndex, into turn: inout Turn) {
+        calls[Int(step)].isRescued = false
+        plan.reopen(step, into: &turn)
+    }
+
+    private mutating func goOn(
+        _ queues: inout WorkQueues,
+        into turn: inout Turn,
+        _ change: (inout Self, inout WorkQueues, inout Turn) -> Void
+    ) {
+        guard plan.row.state == .paused else { return }
+        plan.become(.running, into: &turn)
+        plan.row.reason = nil
+        pauseReason = nil
+        plan.gateIsOpen = true
+        turn.emit(.planResumed, plan: id)
+        change(&self, &queues, &turn)
+        // What was ready when it paused is still there; what waited for a worker is asked for again.
+        requeue(&queues, into: &turn)
+        advance(&queues, into: &turn)
+    }
+
+    /// Puts everything that could go on in front of the queues again.
+    mutating func requeue(_ queues: inout WorkQueues, into turn: inout Turn) {
+        for step in queued where plan.state(of: step) == .pending && asking[step] == nil {
+            queued.remove(step)
+            plan.putBack(step)
+        }
+        for step in plan.steps(in: .suspended) {
+            childrenChanged(step, &queues, into: &turn)
+            wakeIfWanted(step, &queues, into: &turn)
+        }
+    }
+
+    /// Tries one failed step again, with another input when there is one.
+    func refusalOfRetry(_ step: StepIndex) -> String? {
+        guard step >= 0, step < plan.count else { return "the plan has no step \(step)" }
+        guard plan.row.state == .paused else { return "only a paused plan's steps are retried or skipped" }
+        guard plan.state(of: step) == .error else {
+            return "\(label(of: step)) is \(plan.state(of: step).rawValue), not failed"
+        }
+        return nil
+    }
+
+    mutating func retry(_ step: StepIndex, input: String?, _ queues: inout WorkQueues, into turn: inout Turn) {
+        goOn(&queues, into: &turn) { machine, _, turn in
+            if let input {
+                let source = machine.plan.spec(of: step).action == .call ? step : machine.plan.spec(of: step).b
+                machine.calls[Int(source)].input = input
+                machine.plan.touch(source)
+                turn.emit(.stepEdited, plan: machine.id, step: source)
+            }
+            if machine.isOfPhase(step) { machine.reopen(step, into: &turn) }
+            machine.restartFinalize(into: &turn)
+        }
+    }
+
+    mutating func skipRequested(_ step: StepIndex, _ queues: inout WorkQueues, into turn: inout Turn) {
+        goOn(&queues, into: &turn) { machine, queues, turn in machine.skip(step, &queues, into: &turn) }
+    }
+
+    mutating func revertRequested(_ queues: inout WorkQueues, into turn: inout Turn) {
+        guard plan.row.state == .paused, plan.row.phase != .revert else { return }
+        plan.become(.running, into: &turn)
+        plan.row.reason = nil
+        turn.emit(.planResumed, plan: id)
+        beginRevert(into: &turn)
+        advance(&queues, into: &turn)
+    }
+
+    // MARK: Cancel and halt
+
+    /// Ends the plan on request: nothing new begins, what can be cancelled is told so, the rest goes to its end.
+    mutating func cancel(byForce isForced: Bool, _ queues: inout WorkQueues, into turn: inout Turn) {
+        if plan.row.state == .paused {
+            plan.become(.running, into: &turn)
+            plan.row.reason = nil
+        }
+        cancelIsForced = cancelIsForced || isForced
+        guard plan.row.state == .running, plan.row.phase == .main else {
+            if [.pending, .scheduled, .planning, .planned].contains(plan.row.state) { halt("cancelled", into: &turn) }
+            return
+        }
+        if !plan.row.isCancelling {
+            plan.row.isCancelling = true
+            plan.rowIsDirty = true
+            plan.gateIsOpen = false
+            pauseReason = nil
+            plan.dismissRetries(into: &turn)
+            turn.emit(.planCancelling, plan: id)
+        }
+        for step in plan.steps(in: .running) where isForced || action(of: step).isCancellable {
+            turn.directives.append(.cancelCall(callID(of: step), byForce: isForced))
+        }
+        for step in plan.steps(in: .suspended) where calls[Int(step)].children == nil {
+            if action(of: step).isCancellable {
+                cancelled.insert(step)
+                wakeIfWanted(step, &queues, into: &turn)
+            } else if isForced {
+                finish(step, .cancelled, into: &turn)
+            }
+        }
+        advance(&queues, into: &turn)
+    }
+
+    private mutating func cancelPending(into turn: inout Turn) {
+        plan.dismissRetries(into: &turn)
+        _ = plan.dismissReady()
+        queued.removeAll()
+        for step in plan.steps(in: .pending) { finish(step, .cancelled, into: &turn) }
+        _ = plan.dismissReady()
+    }
+
+    /// Gives up on the plan at once. Calls are told to end, and not waited for.
+    mutating func halt(_ reason: String?, into turn: inout Turn) {
+        guard !plan.row.state.isFinal else { return }
+        for step in plan.steps(in: .running) {
+            turn.directives.append(.cancelCall(callID(of: step), byForce: true))
+            finish(step, .cancelled, into: &turn)
+        }
+        for step in plan.steps(in: .suspended) + plan.steps(in: .skipping) { finish(step, .cancelled, into: &turn) }
+        cancelPending(into: &turn)
+        if plan.count == 0 {
+            appendRootIfEmpty()
+            finish(0, .cancelled, into: &turn)
+        }
+        plan.gateIsOpen = false
+        turn.emit(.planHalted, plan: id, detail: reason)
+        plan.row.reason = reason ?? "halted"
+        stop(into: &turn)
+    }
+
+    mutating func stop(into turn: inout Turn) {
+        for step in Array(signals.keys) + Array(later.keys) {
+            dropSignals(of: step, because: "its plan has ended", into: &turn)
+        }
+        for step in Array(asking.keys) + Array(holding) { release(step, into: &turn) }
+        if plan.row.isCancelling, plan.row.reason == nil { plan.row.reason = "cancelled on request" }
+        plan.become(.stopped, into: &turn)
+        plan.row.endedAt = turn.now
+        plan.row.result = plan.result
+        turn.emit(.planStopped, plan: id, detail: plan.result.rawValue)
+    }
+}

@@ -1,0 +1,81 @@
+import DequeModule
+
+extension ProgramMachine {
+    /// Takes a stored plan back in. It is held until `goOn`.
+    package init(restoring stored: Snapshot.Plan, program: ProgramSpec) {
+        self.init(row: stored.row, spec: stored.spec, program: program)
+        plan.reserve(stored.steps.count)
+        for step in stored.steps {
+            plan.restore(step)
+            calls.append(step.call ?? CallColumns(input: nil))
+            let count = step.spec.action == .call ? Int(step.spec.c) : 0
+            references.append(count > 0 ? Array(step.needs.prefix(count)) : [])
+        }
+        let waiting = stored.timers.map(\.step.index).filter { plan.state(of: $0) == .pending }
+        plan.restoreReady(timers: waiting)
+        for row in stored.signals.sorted(by: { $0.number < $1.number }) {
+            lastSignal = max(lastSignal, row.number)
+            if row.dueAt == nil {
+                signals[row.step.index, default: []].append(row)
+            } else {
+                later[row.step.index, default: []].append(row)
+            }
+        }
+        childCounts = stored.children
+        // What a step that has not begun asked for, it asks for again: its place in the line is kept.
+        for permit in stored.permits where permit.isHeld {
+            let step = permit.step.index
+            let uses =
+                step == Self.itself
+                ? stored.row.state == .running
+                : step < plan.count && [.running, .suspended, .skipping].contains(plan.state(of: step))
+            if uses { holding.insert(step) }
+        }
+        toldParent = ChildStanding(stored.row, result: stored.row.result)
+        isHeld = true
+    }
+
+    /// Goes on with a plan that was loaded. Calls that a crash has interrupted are treated as their actions say.
+    mutating func goOnAfterLoading(_ queues: inout WorkQueues, into turn: inout Turn) {
+        guard isHeld else { return }
+        isHeld = false
+        guard plan.row.state == .running else { return }
+        plan.gateIsOpen = !plan.row.isCancelling || plan.row.phase != .main
+        for step in plan.steps(in: .running) { settle(step, into: &turn) }
+        for step in plan.steps(in: .skipping) {
+            plan.finish(step, .error, error: plan.error(of: step), into: &turn)
+            skips.insert(step)
+            queued.insert(step)
+            queues.add(stepID(step), to: action(of: step).queue, priority: action(of: step).priority)
+        }
+        if plan.row.isCancelling, plan.row.phase == .main { cancel(byForce: false, &queues, into: &turn) }
+        for step in plan.steps(in: .suspended) {
+            childrenChanged(step, &queues, into: &turn)
+            wakeIfWanted(step, &queues, into: &turn)
+        }
+        advance(&queues, into: &turn)
+    }
+
+    private mutating func settle(_ step: StepIndex, into turn: inout Turn) {
+        // It was suspended before, and is told again what it was being told: that is stored until its answer is.
+        if calls[Int(step)].isWoken {
+            plan.suspend(step, into: &turn)
+            return
+        }
+        switch action(of: step).recovery {
+        case .never:
+            let name = label(of: step)
+            let error = StepError(
+                .unknown,
+                "nobody can tell whether \(name) was done, and it is not repeated by itself (its program ended meanwhile)"
+            )
+            finish(step, .error, error: error, into: &turn)
+            pauseReason = "\(name): \(error.message)"
+            plan.gateIsOpen = false
+        case .reconcile:
+            reconciling.insert(step)
+            plan.takeBack(step, into: &turn)
+        case .idempotent, .infra: plan.takeBack(step, into: &turn)
+        }
+    }
+}
