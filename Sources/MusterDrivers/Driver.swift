@@ -4,8 +4,9 @@ package import MusterCore
 /// (MusterTestKit).
 ///
 /// Every call that acts carries an operation id and may be repeated: the second call finds what the first one did. All
-/// may be called at once for different nodes and operations. Errors have the code `.lost` exactly when the node, its
-/// supervisor or the connection is gone; the conductor then replaces the node and blames no test.
+/// may be called at once for different nodes and operations. What acts leaves only while `NodeHandle.tenure` may act.
+/// Errors have the code `.lost` exactly when the node, its supervisor or the connection is gone; the conductor then
+/// replaces the node and blames no test.
 package protocol Driver: Sendable {
     /// The word of its creating step: `process`.
     var kind: String { get }
@@ -74,8 +75,8 @@ package struct NodeHandle: Hashable, Sendable {
     package var directory: String
     /// What `create` returned; empty before.
     package var facts: [String: String]
-    /// The conductor's epoch: supervisors refuse an older one than the newest they have seen.
-    package var epoch: Epoch
+    /// Whose conductor reaches it. Drivers look there when a request leaves: its epoch, and whether it may act.
+    package var tenure: Tenure
 
     package init(
         id: NodeID,
@@ -83,14 +84,14 @@ package struct NodeHandle: Hashable, Sendable {
         lab: String,
         directory: String,
         facts: [String: String],
-        epoch: Epoch
+        tenure: Tenure
     ) {
         self.id = id
         self.name = name
         self.lab = lab
         self.directory = directory
         self.facts = facts
-        self.epoch = epoch
+        self.tenure = tenure
     }
 }
 

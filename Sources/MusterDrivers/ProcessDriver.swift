@@ -63,13 +63,14 @@ package final class ProcessDriver: Driver {
         _ operation: OperationID
     ) async throws(LinkFailure) -> SupervisorFacts {
         do throws(LinkFailure) {
-            return try await link.facts(epoch: node.epoch)
+            return try await link.facts(for: node.tenure)
         } catch {
             guard case .gone = error else { throw error }
         }
+        guard await node.tenure.awaitLease() else { throw .cancelled }
         if OperationRecord.bootID(in: node.directory) != nil { await Leftovers.sweep(directory: node.directory) }
         try await launch(node, operation)
-        return try await link.facts(epoch: node.epoch)
+        return try await link.facts(for: node.tenure)
     }
 
     private func launch(_ node: NodeHandle, _ operation: OperationID) async throws(LinkFailure) {
@@ -81,17 +82,17 @@ package final class ProcessDriver: Driver {
         let link = link(to: node)
         link.unwatch()
         do throws(LinkFailure) {
-            let supervisor = try await link.facts(epoch: node.epoch).identity
+            let supervisor = try await link.facts(for: node.tenure).identity
             let grace = Defaults.grace
-            _ = try await link.request(.shutdown(grace: grace.clamped), epoch: node.epoch, within: grace + .seconds(30))
+            _ = try await link.request(.shutdown(grace: grace.clamped), for: node.tenure, within: grace + .seconds(30))
             // It has said that all is done; only then its address is free.
             _ = await offLoop { ProcessHandle(supervisor)?.waitForEnd(milliseconds: 10_000) }
         } catch {
             switch error {
-            case .gone: await Leftovers.sweep(directory: node.directory)
+            case .gone: try await sweep(node)
             case .broken(let reason), .silent(let reason):
                 logger.warning("\(node.name): its supervisor does not end by itself (\(reason)) and is killed")
-                await Leftovers.sweep(directory: node.directory)
+                try await sweep(node)
             case .cancelled, .refused, .unreachable: throw stepError(error, node)
             }
         }
@@ -118,7 +119,7 @@ package final class ProcessDriver: Driver {
         // The supervisor holds the deadline; this one is for supervisors that do not.
         let within = command.timeout.map { $0 + command.grace + .seconds(60) }
         do throws(LinkFailure) {
-            switch try await link(to: node).request(.start(spec, waits: true), epoch: node.epoch, within: within) {
+            switch try await link(to: node).request(.start(spec, waits: true), for: node.tenure, within: within) {
             case .ended(let record): return ProcessExit(record)
             case .lost(let reason):
                 if let exit = OperationRecord.exit(of: operation, in: node.directory) { return exit }
@@ -128,7 +129,7 @@ package final class ProcessDriver: Driver {
         } catch {
             switch error {
             case .gone:
-                await Leftovers.sweep(directory: node.directory)
+                try await sweep(node)
                 if let exit = OperationRecord.exit(of: operation, in: node.directory) { return exit }
                 throw stepError(error, node)
             case .refused(.malformed, let reason):
@@ -145,7 +146,7 @@ package final class ProcessDriver: Driver {
         do throws(LinkFailure) {
             switch try await link(to: node).request(
                 .attach(operation: operation.description, waits: false),
-                epoch: node.epoch
+                for: node.tenure
             ) {
             case .ended(let record): return .ended(ProcessExit(record))
             case .started: return .running
@@ -154,7 +155,7 @@ package final class ProcessDriver: Driver {
             }
         } catch {
             guard case .gone = error else { throw stepError(error, node) }
-            await Leftovers.sweep(directory: node.directory)
+            try await sweep(node)
             switch OperationRecord.status(of: operation, in: node.directory) {
             case .ended(let exit): return .ended(exit)
             case .neverStarted: return .neverStarted
@@ -166,14 +167,14 @@ package final class ProcessDriver: Driver {
     package func attach(to operation: OperationID, on node: NodeHandle) async throws(StepError) -> ProcessExit {
         do throws(LinkFailure) {
             let request = SupervisorRequest.Body.attach(operation: operation.description, waits: true)
-            let answer = try await link(to: node).request(request, epoch: node.epoch, within: nil)
+            let answer = try await link(to: node).request(request, for: node.tenure, within: nil)
             if case .ended(let record) = answer { return ProcessExit(record) }
             if let exit = OperationRecord.exit(of: operation, in: node.directory) { return exit }
             throw LinkFailure.refused(.malformed, "its supervisor does not know \(operation)")
         } catch {
             switch error {
             case .gone:
-                await Leftovers.sweep(directory: node.directory)
+                try await sweep(node)
                 if let exit = OperationRecord.exit(of: operation, in: node.directory) { return exit }
                 throw stepError(error, node)
             case .refused(.malformed, let reason): throw StepError(.unknown, "\(node.name): \(reason)")
@@ -186,12 +187,12 @@ package final class ProcessDriver: Driver {
         do throws(LinkFailure) {
             _ = try await link(to: node).request(
                 .end(operation: operation.description, grace: grace.clamped),
-                epoch: node.epoch,
+                for: node.tenure,
                 within: grace + .seconds(30)
             )
         } catch {
             if case .gone = error {
-                await Leftovers.sweep(directory: node.directory)
+                try await sweep(node)
             } else {
                 throw stepError(error, node)
             }
@@ -206,6 +207,7 @@ package final class ProcessDriver: Driver {
 
     package func put(_ files: [FileContent], on node: NodeHandle) async throws(StepError) {
         _ = try await ask(node, .hello(version: Wire.version))
+        guard await node.tenure.awaitLease() else { throw stepError(.cancelled, node) }
         let directory = node.directory
         let result: Result<Void, StepError> = await offLoop {
             do throws(StepError) {
@@ -270,15 +272,21 @@ package final class ProcessDriver: Driver {
     package func watch(_ node: NodeHandle) async throws(StepError) {
         let reason: String?
         do throws(LinkFailure) {
-            reason = try await link(to: node).watch(node.id, epoch: node.epoch)
+            reason = try await link(to: node).watch(node.id, for: node.tenure)
         } catch {
-            if case .gone = error { await Leftovers.sweep(directory: node.directory) }
+            if case .gone = error { try await sweep(node) }
             throw stepError(error, node)
         }
         if let reason { throw StepError(.lost, "\(node.name): \(reason)") }
     }
 
     // MARK: Asking
+
+    /// Ends what a supervisor that is gone has left.
+    private func sweep(_ node: NodeHandle) async throws(StepError) {
+        guard await node.tenure.awaitLease() else { throw stepError(.cancelled, node) }
+        await Leftovers.sweep(directory: node.directory)
+    }
 
     private func link(to node: NodeHandle) -> SupervisorLink {
         links.withLock { links in
@@ -295,7 +303,7 @@ package final class ProcessDriver: Driver {
         within: Duration = .seconds(30)
     ) async throws(StepError) -> SupervisorReply.Body {
         do throws(LinkFailure) {
-            return try await link(to: node).request(body, epoch: node.epoch, within: within)
+            return try await link(to: node).request(body, for: node.tenure, within: within)
         } catch {
             throw stepError(error, node)
         }

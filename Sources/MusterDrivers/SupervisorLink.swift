@@ -9,7 +9,7 @@ final class SupervisorLink: Sendable {
     private enum Watch {
         case none
         /// `isReported`: the loss was said; it is said once.
-        case active(node: NodeID, epoch: Epoch, isReported: Bool)
+        case active(node: NodeID, tenure: Tenure, isReported: Bool)
     }
 
     private struct State {
@@ -34,20 +34,21 @@ final class SupervisorLink: Sendable {
     // MARK: Asking
 
     /// What the supervisor says of itself.
-    func facts(epoch: Epoch) async throws(LinkFailure) -> SupervisorFacts {
-        guard case .facts(let facts) = try await request(.hello(version: Wire.version), epoch: epoch) else {
+    func facts(for tenure: Tenure) async throws(LinkFailure) -> SupervisorFacts {
+        guard case .facts(let facts) = try await request(.hello(version: Wire.version), for: tenure) else {
             throw .broken("it did not return the greeting")
         }
         return facts
     }
 
     /// Asks, over a new connection where the old one breaks meanwhile. When the task is cancelled, it only stops to
-    /// wait.
+    /// wait. What acts waits for the conductor's lease, also when it is asked again; when the conductor was declared
+    /// lost, nothing leaves.
     ///
     /// - Parameter within: how long an answer may take; nil for ever.
     func request(
         _ body: SupervisorRequest.Body,
-        epoch: Epoch,
+        for tenure: Tenure,
         within: Duration? = .seconds(30)
     ) async throws(LinkFailure)
         -> SupervisorReply.Body
@@ -55,14 +56,24 @@ final class SupervisorLink: Sendable {
         let limit = within.map { TimeAmount.microseconds($0.microseconds) }
         var failure = LinkFailure.gone
         for _ in 0..<Self.triesMax {
-            if Task.isCancelled { throw .cancelled }
+            if Task.isCancelled || tenure.isOver { throw .cancelled }
+            var epoch = tenure.epoch
             let future = future(epoch: epoch)
+            var isOpen = false
             do throws(LinkFailure) {
-                return try await answer(Self.connection(future).request(body, epoch: epoch, within: limit))
+                let connection = try await Self.connection(future)
+                isOpen = true
+                if body.acts, await !tenure.awaitLease() { throw LinkFailure.cancelled }
+                epoch = tenure.epoch
+                return try await answer(connection.request(body, epoch: epoch, within: limit))
             } catch {
-                guard case .broken = error else { throw error }
+                switch error {
+                case .broken: forget(future)
+                // The conductor's own epoch rose while this was on its way.
+                case .refused(.oldEpoch, _) where tenure.epoch > epoch: if !isOpen { forget(future) }
+                case .gone, .unreachable, .silent, .refused, .cancelled: throw error
+                }
                 failure = error
-                forget(future)
             }
         }
         throw failure
@@ -140,31 +151,31 @@ final class SupervisorLink: Sendable {
     /// Reports the node's loss from now on.
     ///
     /// - Returns: why it is lost already, or nil.
-    func watch(_ node: NodeID, epoch: Epoch) async throws(LinkFailure) -> String? {
-        state.withLock { $0.watch = .active(node: node, epoch: epoch, isReported: false) }
+    func watch(_ node: NodeID, for tenure: Tenure) async throws(LinkFailure) -> String? {
+        state.withLock { $0.watch = .active(node: node, tenure: tenure, isReported: false) }
         let answer: SupervisorReply.Body
         do throws(LinkFailure) {
-            answer = try await request(.watch, epoch: epoch)
+            answer = try await request(.watch, for: tenure)
         } catch {
             if case .unreachable = error { watchLater(in: Self.delayMin) }
             throw error
         }
         guard case .lost(let reason) = answer else { return nil }
-        state.withLock { $0.watch = .active(node: node, epoch: epoch, isReported: true) }
+        state.withLock { $0.watch = .active(node: node, tenure: tenure, isReported: true) }
         return reason
     }
 
     /// Watches again after a loss was reported and mended.
     func rewatch() async throws(LinkFailure) {
         let watch = state.withLock { $0.watch }
-        guard case .active(let node, let epoch, true) = watch else { return }
-        if let reason = try await self.watch(node, epoch: epoch) { report(loss: reason) }
+        guard case .active(let node, let tenure, true) = watch else { return }
+        if let reason = try await self.watch(node, for: tenure) { report(loss: reason) }
     }
 
     private func report(loss reason: String) {
         let node: NodeID? = state.withLock { state in
-            guard case .active(let node, let epoch, false) = state.watch else { return nil }
-            state.watch = .active(node: node, epoch: epoch, isReported: true)
+            guard case .active(let node, let tenure, false) = state.watch, !tenure.isOver else { return nil }
+            state.watch = .active(node: node, tenure: tenure, isReported: true)
             return node
         }
         if let node { events(.lost(node, reason: reason)) }
@@ -187,7 +198,8 @@ final class SupervisorLink: Sendable {
     }
 
     private func renewWatch(triesLeft: Int, delay: TimeAmount) {
-        guard case .active(_, let epoch, false) = state.withLock({ $0.watch }) else { return }
+        guard case .active(_, let tenure, false) = state.withLock({ $0.watch }), !tenure.isOver else { return }
+        let epoch = tenure.epoch
         let answer = future(epoch: epoch).flatMap { connection in
             connection.request(.watch, epoch: epoch, within: .seconds(30)).future
         }
@@ -195,6 +207,8 @@ final class SupervisorLink: Sendable {
             switch result {
             case .success(.lost(let reason)): report(loss: reason)
             case .success: break
+            // Its leftovers are another conductor's to end now, unless the lease is renewed.
+            case .failure(LinkFailure.gone) where !tenure.mayAct: watchLater(in: delay)
             case .failure(LinkFailure.gone):
                 // Its processes first: whoever gets the node's address next must find its ports free.
                 let swept = NIOThreadPool.singleton.runIfActive(eventLoop: answer.eventLoop) { [directory] in
@@ -202,6 +216,8 @@ final class SupervisorLink: Sendable {
                 }
                 swept.whenComplete { [self] _ in report(loss: ProcessDriver.lossOfSupervisor(directory)) }
             case .failure(LinkFailure.unreachable): watchLater(in: delay)
+            // The conductor's own epoch rose while this was on its way.
+            case .failure(LinkFailure.refused(.oldEpoch, _)) where tenure.epoch > epoch: watchLater(in: delay)
             // It is there, and says no: the watch is a newer conductor's now.
             case .failure(LinkFailure.refused): break
             case .failure(let error):
@@ -211,6 +227,16 @@ final class SupervisorLink: Sendable {
                     report(loss: "its supervisor cannot be reached: \(error)")
                 }
             }
+        }
+    }
+}
+
+extension SupervisorRequest.Body {
+    /// Whether it changes what is on the node. To ask, to wait and to watch is harmless at any time.
+    fileprivate var acts: Bool {
+        switch self {
+        case .start, .end, .powerOff, .powerOn, .shutdown: true
+        case .hello, .attach, .watch: false
         }
     }
 }

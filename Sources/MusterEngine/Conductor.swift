@@ -56,7 +56,10 @@ package final class Conductor: Sendable {
     ///
     /// - Throws: `StoreError` when the store ended it. Nothing is lost: the next conductor goes on.
     package func run(group: any EventLoopGroup) async throws {
-        let (watched, epoch) = core.withLock { core in (core?.director.watchedNodes ?? [], core?.epoch ?? 0) }
+        let watched = core.withLock { core in
+            if let core { performer.renew(core.epoch, until: core.actsUntil) }
+            return core?.director.watchedNodes ?? []
+        }
         let inbox = inbox
         do {
             let opened = try await ConductorSocket.open(state, group: group) { inbox.put(.requestsArrived) }
@@ -65,7 +68,7 @@ package final class Conductor: Sendable {
             logger.warning("no other command can reach this one: its socket in \(state.path) failed: \(error)")
         }
         // What was lost while nobody looked is known before anything is decided.
-        await performer.settle(watched, epoch: epoch)
+        await performer.settle(watched)
         inbox.put(.requestsArrived)
         await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
             let thread = Thread { [self] in
@@ -111,8 +114,8 @@ package final class Conductor: Sendable {
                 let timesFenced = core.timesFenced
                 let directives = try core.takeTurn(consume items)
                 if core.timesFenced != timesFenced { performer.abandon() }
-                performer.mayAct(until: core.actsUntil)
-                performer.perform(directives, with: core.director, epoch: core.epoch)
+                performer.renew(core.epoch, until: core.actsUntil)
+                performer.perform(directives, with: core.director)
             } catch {
                 logger.error("the conductor ends: \(error)")
                 failure.withLock { $0 = error }

@@ -21,7 +21,8 @@ extension ConductorCore {
         guard let lease = identity.lease, let due = careDueAt, time.now() >= due else { return }
         let begun = time.now()
         careDueAt = begun + lease.care
-        _ = try store.declareLost(by: term, margin: lease.margin)
+        let term = term
+        _ = try writing { store throws(StoreError) in try store.declareLost(by: term, margin: lease.margin) }
         try takeLabs()
         renewed(at: begun)
     }
@@ -36,9 +37,11 @@ extension ConductorCore {
 
     /// Takes labs that nobody holds, and loads them.
     private mutating func takeLabs() throws(StoreError) {
-        let claim = try store.claim(by: term, limit: identity.labsAtOnce)
+        let (former, limit) = (term, identity.labsAtOnce)
+        let claim = try writing { store throws(StoreError) in try store.claim(by: former, limit: limit) }
         if claim.term != term {
             term = claim.term
+            hasRisen = true
             director.beginTerm()
         }
         let taken = Set(claim.labs).subtracting(labs ?? [])
@@ -57,7 +60,10 @@ extension ConductorCore {
         director.settle(adopted, into: &turn)
         wanted.formUnion(adoptedPlans())
         goOn(with: wanted, into: &turn)
-        for node in director.watchedNodes where adopted.contains(node.lab) { turn.directives.append(.watch(node.id)) }
+        for node in director.watchedNodes where hasRisen || adopted.contains(node.lab) {
+            turn.directives.append(.watch(node.id))
+        }
+        hasRisen = false
         adopted = []
     }
 
@@ -70,25 +76,35 @@ extension ConductorCore {
     mutating func ensureNumbers(for requests: [RequestRow], events: Int) throws(StoreError) {
         guard identity.lease != nil, let wanted = director.numbersWanted(for: requests, events: events) else { return }
         let (plans, nodes) = (wanted.plans + Self.numbersAhead, wanted.nodes + Self.numbersAhead)
-        director.use(try store.reserve(plans: plans, nodes: nodes, by: term))
+        let term = term
+        let block = try writing { store throws(StoreError) in
+            try store.reserve(plans: plans, nodes: nodes, by: term)
+        }
+        director.use(block)
     }
 
     private static let numbersAhead: Int64 = 64
 
     /// Another conductor has declared this one lost: nothing it decided lands, and all it knew may be another's now.
-    mutating func beginAnew(after error: StoreError) throws(StoreError) -> [Directive] {
-        guard let lease = identity.lease else { throw error }
+    mutating func forgetTerm() {
         timesFenced += 1
         forgetEverything()
         wanted = []
         labs = []
         adopted = []
+        hasRisen = false
+    }
+
+    /// Begins the next term, which owns nothing yet.
+    mutating func beginAnew(_ lease: Lease) throws(StoreError) {
         let begun = time.now()
-        term = try store.join(host: identity.host, pid: identity.pid, lease: lease.length)
+        let identity = identity
+        term = try writing { store throws(StoreError) in
+            try store.join(host: identity.host, pid: identity.pid, lease: lease.length)
+        }
         director.beginTerm()
         director.use(NumberBlock(plans: nil, nodes: nil))
         renewed(at: begun)
         careDueAt = begun
-        return []
     }
 }

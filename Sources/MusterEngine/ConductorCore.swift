@@ -30,9 +30,16 @@ package struct ConductorCore {
     var careDueAt: Timestamp?
     /// Labs that were taken and not yet gone on with.
     var adopted: Set<String> = []
+    /// What the store has answered, for the next turn.
+    var answers: [Director.Event] = []
+    /// When a limit may be granted only because time has passed.
+    var grantDueAt: Timestamp?
     /// Whether requests are to be read though nobody said that some came.
     var hasRequests = false
-    private var failures = 0
+    /// Whether the term has risen since nodes were watched: supervisors are to know of it, also of nodes held before.
+    var hasRisen = false
+    /// How often in a row the store could not write.
+    private var failedWrites = 0
     /// Whether what earlier conductors may have begun was asked for.
     private var isSettled = false
 
@@ -46,17 +53,28 @@ package struct ConductorCore {
         package var lease: Lease?
         /// How many labs it takes at once.
         package var labsAtOnce: Int
+        /// How many calls of programs' actions may be performed at once, by queue; nil for a conductor that has no
+        /// actions, and leaves plans of programs alone.
+        package var queues: [String: Int]?
 
-        package init(host: String, pid: Int32, seed: UInt64, lease: Lease? = nil, labsAtOnce: Int = .max) {
+        package init(
+            host: String,
+            pid: Int32,
+            seed: UInt64,
+            lease: Lease? = nil,
+            labsAtOnce: Int = .max,
+            queues: [String: Int]? = nil
+        ) {
             self.host = host
             self.pid = pid
             self.seed = seed
             self.lease = lease
             self.labsAtOnce = labsAtOnce
+            self.queues = queues
         }
     }
 
-    /// How often in a row a commit may fail before the conductor gives up.
+    /// How often in a row the store may fail before the conductor gives up.
     private static let failuresMax = 3
 
     /// Begins a term: the routine of every start, also after a crash. Nothing is performed yet.
@@ -75,7 +93,7 @@ package struct ConductorCore {
             term = Term(conductor: .sole, epoch: epoch)
         }
         position = try store.position()
-        director = Director(try store.load(labs, for: term.conductor), host: identity.host, seed: identity.seed)
+        director = Self.director(of: try store.load(labs, for: term.conductor), identity)
         if identity.lease != nil {
             director.use(NumberBlock(plans: nil, nodes: nil))
             // It owns nothing yet; what it takes is settled when it is taken.
@@ -83,12 +101,17 @@ package struct ConductorCore {
         }
     }
 
+    private static func director(of snapshot: Snapshot, _ identity: Identity) -> Director {
+        Director(snapshot, host: identity.host, seed: identity.seed, queues: identity.queues)
+    }
+
     package var epoch: Epoch { term.epoch }
     package func now() -> Timestamp { time.now() }
 
     /// How long until something is due by itself; nil when nothing is.
     package mutating func timeToNextTimer() -> Duration? {
-        guard let due = [director.nextDue(), careDueAt].compactMap(\.self).min() else { return nil }
+        if !answers.isEmpty { return .zero }
+        guard let due = [director.nextDue(), careDueAt, grantDueAt].compactMap(\.self).min() else { return nil }
         return max(.zero, due - time.now())
     }
 
@@ -110,8 +133,9 @@ package struct ConductorCore {
             }
             try ensureNumbers(for: [], events: 0)
             goOnWithAdopted(into: &turn)
+            try takeAnswers(into: &turn)
             var requests: [RequestRow] = []
-            if requestsHaveArrived { requests = try newRequests(into: &turn) }
+            if requestsHaveArrived { requests = try newRequests(areDoubtful: false, into: &turn) }
             try ensureNumbers(for: requests, events: items.count)
             // Each is let go of when it was handled: a plan of a million steps is not kept twice while it is written.
             items.reverse()
@@ -119,65 +143,117 @@ package struct ConductorCore {
                 switch item {
                 case .event(let event): director.handle(event, into: &turn)
                 case .requestsArrived:
-                    for row in requests { director.handle(.requested(row), into: &turn) }
+                    answer(requests, into: &turn)
                     requests = []
                 case .stop: break
                 }
             }
-            for plan in turn.plans { wanted.insert(plan.id) }
-            wanted.formUnion(turn.newSpecs.keys)
             director.handle(.woke, into: &turn)
-            director.close(&turn)
-            if turn.hasChanges { try commit(turn) }
-            for plan in turn.plans where plan.state.isFinal { wanted.remove(plan.id) }
-            return turn.directives
+            try complete(&turn)
+            return try answering(turn)
         } catch {
             return try recover(from: error)
         }
     }
 
+    /// Commits what was decided. The runs that it began are gone on with, whatever has to be thrown away later.
+    private mutating func complete(_ turn: inout Turn) throws(StoreError) {
+        wanted.formUnion(turn.newSpecs.keys)
+        director.close(&turn)
+        if turn.hasChanges { try commit(turn) }
+        for plan in turn.plans where plan.state.isFinal { wanted.remove(plan.id) }
+    }
+
     private mutating func commit(_ turn: Turn) throws(StoreError) {
         let begun = time.now()
         CrashPoint.reached(.beforeCommit)
-        if let newest = try store.commit(turn) { position = newest }
+        let newest = try writing { store throws(StoreError) in try store.commit(turn) }
+        if let newest { position = newest }
         CrashPoint.reached(.afterCommit)
         renewed(at: begun)
-        failures = 0
     }
+
+    /// Asks the store to write, and counts how often in a row it could not.
+    mutating func writing<Result>(_ write: (any Store) throws(StoreError) -> Result) throws(StoreError) -> Result {
+        do throws(StoreError) {
+            let result = try write(store)
+            failedWrites = 0
+            return result
+        } catch {
+            failedWrites += 1
+            throw error
+        }
+    }
+
+    // MARK: Requests
 
     /// Requests that came since the last look and are its own to answer.
     ///
     /// One token is one run, however often it is asked for. That it was answered in an earlier turn, the store says by
-    /// refusing this one; `recover` looks it up then.
-    private mutating func newRequests(into turn: inout Turn) throws(StoreError) -> [RequestRow] {
+    /// refusing this one; after that they are `areDoubtful`, and each is looked up.
+    private mutating func newRequests(areDoubtful: Bool, into turn: inout Turn) throws(StoreError) -> [RequestRow] {
         var tokens: Set<String> = []
         var own: [RequestRow] = []
         for row in try store.requests(after: lastRequest) {
             lastRequest = row.id
             guard row.lab.map(owns) != false else { continue }
-            switch row.request {
-            case .submit(let token, _):
-                if !tokens.insert(token).inserted {
+            if case .submit(let token, _) = row.request {
+                let isKnown = areDoubtful ? try store.plan(request: token) != nil : false
+                if isKnown || !tokens.insert(token).inserted {
                     turn.requestsDone.append(row.id)
                     continue
                 }
-            case .resume(let id), .cancel(let id): wanted.insert(id)
-            case .halt, .pause, .retry, .skip, .abort, .revert, .signal, .freeze: break
             }
             own.append(row)
         }
         return own
     }
 
-    /// A commit failed, or its answer was lost: what was decided is thrown away and read again from the store.
-    private mutating func recover(from error: StoreError) throws(StoreError) -> [Directive] {
-        failures += 1
-        switch error.code {
-        case .fenced: return try beginAnew(after: error)
-        case .full, .corrupt, .newer, .permission: throw error
-        case .busy, .failed: if failures > Self.failuresMax { throw error }
+    private mutating func answer(_ rows: [RequestRow], into turn: inout Turn) {
+        for row in rows {
+            switch row.request {
+            case .resume(let id), .cancel(let id): wanted.insert(id)
+            case .submit, .halt, .pause, .retry, .skip, .abort, .revert, .signal, .freeze: break
+            }
+            director.handle(.requested(row), into: &turn)
         }
-        director = Director(try store.load(labs, for: term.conductor), host: identity.host, seed: identity.seed)
+    }
+
+    // MARK: Recovery
+
+    /// The store failed, or its answer was lost: what was decided is thrown away and decided again, several times where
+    /// that fails too. A term that is over is over for good, also when the next one is not to be had at once.
+    private mutating func recover(from first: StoreError) throws(StoreError) -> [Directive] {
+        var error = first
+        var lease: Lease?
+        var tries = 0
+        while true {
+            switch error.code {
+            case .full, .corrupt, .newer, .permission: throw error
+            case .fenced:
+                guard let own = identity.lease else { throw error }
+                if lease == nil {
+                    forgetTerm()
+                    tries = 0
+                }
+                lease = own
+            case .busy, .failed: break
+            }
+            tries += 1
+            if tries > Self.failuresMax || lease == nil && failedWrites > Self.failuresMax { throw error }
+            do throws(StoreError) {
+                guard let lease else { return try decideAgain() }
+                try beginAnew(lease)
+                return []
+            } catch let next {
+                error = next
+            }
+        }
+    }
+
+    /// From what the store has, and from what it did not answer yet.
+    private mutating func decideAgain() throws(StoreError) -> [Directive] {
+        director = Self.director(of: try store.load(labs, for: term.conductor), identity)
         if identity.lease != nil { director.use(NumberBlock(plans: nil, nodes: nil)) }
         lastRequest = 0
         wanted.formUnion(adoptedPlans())
@@ -185,39 +261,13 @@ package struct ConductorCore {
         var turn = Turn(now: time.now(), term: term)
         director.settle(into: &turn)
         isSettled = true
-        var rows: [RequestRow] = []
-        var answered: [Int64] = []
-        var tokens: Set<String> = []
-        for row in try store.requests(after: 0) {
-            lastRequest = row.id
-            guard row.lab.map(owns) != false else { continue }
-            if case .submit(let token, _) = row.request {
-                let isKnown = try store.plan(request: token) != nil
-                if isKnown || !tokens.insert(token).inserted {
-                    answered.append(row.id)
-                    continue
-                }
-            }
-            rows.append(row)
-        }
-        do {
-            try ensureNumbers(for: rows, events: 0)
-            goOn(with: wanted, into: &turn)
-            turn.requestsDone += answered
-            for row in rows {
-                director.handle(.requested(row), into: &turn)
-                switch row.request {
-                case .resume(let id), .cancel(let id): wanted.insert(id)
-                case .submit, .halt, .pause, .retry, .skip, .abort, .revert, .signal, .freeze: break
-                }
-            }
-            wanted.formUnion(turn.newSpecs.keys)
-            director.close(&turn)
-            if turn.hasChanges { try commit(turn) }
-        } catch {
-            return try recover(from: error)
-        }
-        return turn.directives + director.watchedNodes.map { .watch($0.id) }
+        let requests = try newRequests(areDoubtful: true, into: &turn)
+        try ensureNumbers(for: requests, events: 0)
+        goOn(with: wanted, into: &turn)
+        answer(requests, into: &turn)
+        try complete(&turn)
+        hasRisen = false
+        return try answering(turn) + director.watchedNodes.map { .watch($0.id) }
     }
 
     /// Goes on with those that were interrupted.
@@ -226,9 +276,10 @@ package struct ConductorCore {
     }
 
     mutating func forgetEverything() {
-        director = Director(Snapshot(), host: identity.host, seed: identity.seed)
+        director = Self.director(of: Snapshot(), identity)
+        answers = []
+        grantDueAt = nil
         isSettled = true
-        failures = 0
         lastRequest = 0
     }
 }

@@ -43,6 +43,19 @@ package final class Inbox: Sendable {
 
     package func put(_ event: Director.Event) { put(.event(event)) }
 
+    /// Drops what was heard of acts and nodes: they belong to another conductor now.
+    package func dropReports() {
+        content.withLock { content in
+            content.items.removeAll { item in
+                guard case .event(let event) = item else { return false }
+                switch event {
+                case .actEnded, .actFound, .nodeLost, .callEnded, .callFound, .wrote, .planned: return true
+                case .requested, .submitted, .woke, .prerequisiteFound, .permitsFound: return false
+                }
+            }
+        }
+    }
+
     /// Whether nothing has arrived that was not taken yet.
     package var isEmpty: Bool { content.withLock { $0.items.isEmpty } }
 

@@ -25,6 +25,8 @@ package final class Performer: Sendable {
     }
 
     private struct UnderWay {
+        /// For which it was begun. What is heard of it for an older one is dropped.
+        let tenure: Tenure
         var isInterrupted = false
         var task: Task<Void, Never>?
     }
@@ -38,14 +40,15 @@ package final class Performer: Sendable {
     /// The ending of operations: bounded by their grace, and not given up when the conductor ends.
     private let endings = Mutex<[Task<Void, Never>]>([])
     private let watches = Mutex<[Task<Void, Never>]>([])
-    /// Until when acts may leave, by the conductor's clock.
-    private let actsUntil = Atomic<Int64>(.max)
+    private let tenure: Mutex<Tenure>
+    private let calls: CallPerformer
 
     package init(
         driver: any Driver,
         inbox: Inbox,
         time: any TimeSource,
         settings: Settings,
+        host: (any ActionHost)? = nil,
         logger: Logger
     ) {
         self.driver = driver
@@ -53,114 +56,134 @@ package final class Performer: Sendable {
         self.time = time
         self.settings = settings
         self.logger = logger
+        tenure = Mutex(Self.tenure(by: time))
+        calls = CallPerformer(host: host, inbox: inbox, time: time, stateName: settings.stateName)
     }
 
+    private static func tenure(by time: any TimeSource) -> Tenure { Tenure(0) { time.now() } }
+
+    private var present: Tenure { tenure.withLock { $0 } }
+
     /// Begins everything a turn decided. Called on the conductor's thread, with the Director as the turn left it.
-    package func perform(_ directives: [Directive], with director: borrowing Director, epoch: Epoch) {
+    package func perform(_ directives: [Directive], with director: borrowing Director) {
+        let tenure = present
         for directive in directives {
             CrashPoint.reached(.beforeDirective)
             switch directive {
-            case .perform(let act): begin(act, with: director, epoch: epoch)
-            case .inquire(let act): inquire(act, with: director, epoch: epoch)
-            case .interrupt(let act): interrupt(act, with: director, epoch: epoch)
+            case .perform(let act): begin(act, with: director, for: tenure)
+            case .inquire(let act): inquire(act, with: director, for: tenure)
+            case .interrupt(let act): interrupt(act, with: director, for: tenure)
             case .watch(let node):
-                if let row = director.node(node) { watch(handle(for: row, epoch: epoch)) }
-            case .call, .cancelCall, .plan, .lookUp: break
+                if let row = director.node(node) { watch(handle(for: row, tenure)) }
+            case .call(let call): calls.begin(call, for: tenure)
+            case .cancelCall(let call, let isForced): calls.cancel(call, byForce: isForced)
+            case .inquireCall(let call): calls.inquire(call)
+            case .plan(let id): if let program = director.program(id) { calls.plan(program.program, of: id, for: tenure) }
+            // The conductor's core asks the store.
+            case .lookUp: break
             }
             CrashPoint.reached(.afterDirective)
         }
     }
 
-    /// Acts that would begin later than this are dropped: another conductor may be acting. nil lets all begin.
-    package func mayAct(until end: Timestamp?) { actsUntil.store(end?.rawValue ?? .max, ordering: .relaxed) }
+    /// The term as a turn left it. Acts that would leave later than `end` do not: another conductor may be acting. nil
+    /// lets all leave.
+    package func renew(_ epoch: Epoch, until end: Timestamp?) { present.renew(epoch, until: end) }
 
-    /// Forgets what is under way: it belongs to another conductor now. What runs on nodes goes on.
+    /// Forgets what is under way: it belongs to another conductor now. What runs on nodes goes on. Nothing of it leaves
+    /// any more, and what was heard of it and not decided yet is dropped.
     package func abandon() {
+        let former = tenure.withLock { tenure in
+            defer { tenure = Self.tenure(by: time) }
+            return tenure
+        }
+        former.end()
         let tasks = underWay.withLock { acts in
             defer { acts = [:] }
             return acts.values.compactMap(\.task)
         }
         for task in tasks { task.cancel() }
         endings.withLock { $0 += tasks }
+        calls.abandon()
+        inbox.dropReports()
     }
 
     /// Stops waiting for what is under way, and waits until nobody waits any more. What runs on nodes goes on.
     package func stop() async {
+        present.renewNoMore()
         let tasks = underWay.withLock { $0.values.compactMap(\.task) } + watches.withLock { $0 }
         for task in tasks { task.cancel() }
         for task in tasks { await task.value }
         for task in endings.withLock({ $0 }) { await task.value }
+        await calls.stop()
     }
 
     // MARK: Acts
 
-    private func begin(_ act: Act, with director: borrowing Director, epoch: Epoch) {
+    private func begin(_ act: Act, with director: borrowing Director, for tenure: Tenure) {
         if act.spec.action == .noop {
             inbox.put(.actEnded(act, .succeeded(facts: [:])))
             return
         }
         let key = Key(step: act.step, number: act.number)
-        guard isNew(key) else { return }
+        guard isNew(key, tenure) else { return }
         let job: Job
         do throws(StepError) {
-            job = try makeJob(act, with: director, epoch: epoch)
+            job = try makeJob(act, with: director, for: tenure)
         } catch {
-            finish(key, act, .failed(error))
+            report(.actEnded(act, .failed(error)), of: key, tenure)
             return
         }
         // One task an act, tracked in `underWay` and awaited in `stop()`.
         let task = Task { [self] in
-            guard time.now().rawValue < actsUntil.load(ordering: .relaxed) else { return drop(key, act) }
+            // The lease has ended before it could begin. Should it be renewed after all, the act is decided again.
+            guard tenure.mayAct else {
+                return report(.actFound(act, act.isInDoubt ? .running : .neverStarted), of: key, tenure)
+            }
             let outcome = await carryOut(job)
-            if let outcome { finish(key, act, outcome) }
+            if let outcome { report(.actEnded(act, outcome), of: key, tenure) }
         }
         underWay.withLock { $0[key]?.task = task }
     }
 
     /// Notes that an act is under way; false when it was already.
-    private func isNew(_ key: Key) -> Bool {
+    private func isNew(_ key: Key, _ tenure: Tenure) -> Bool {
         underWay.withLock { acts in
             guard acts[key] == nil else { return false }
-            acts[key] = UnderWay()
+            acts[key] = UnderWay(tenure: tenure)
             return true
         }
     }
 
     /// Asks what is true of an act that may have been begun. Of one that is under way here the outcome comes anyway.
-    private func inquire(_ act: Act, with director: borrowing Director, epoch: Epoch) {
+    private func inquire(_ act: Act, with director: borrowing Director, for tenure: Tenure) {
         let key = Key(step: act.step, number: act.number)
-        guard isNew(key) else { return }
+        guard isNew(key, tenure) else { return }
         guard let node = act.node.flatMap({ director.node($0) }) else {
-            underWay.withLock { $0[key] = nil }
-            inbox.put(.actFound(act, .ended(.failed(Self.nodeIsGone))))
-            return
+            return report(.actFound(act, .ended(.failed(Self.nodeIsGone))), of: key, tenure)
         }
-        let inquiry = Inquiry(driver: driver, node: handle(for: node, epoch: epoch), operation: operation(of: act))
+        let inquiry = Inquiry(driver: driver, node: handle(for: node, tenure), operation: operation(of: act))
         let creates = act.spec.action == .provision && director.spec(node.createdBy)?.creates(act.spec) == true
         // As above.
         let task = Task { [self] in
             guard let status = await creates ? inquiry.creation() : inquiry.command() else { return }
-            let isOurs = underWay.withLock { $0.removeValue(forKey: key) != nil }
-            if isOurs { inbox.put(.actFound(act, status)) }
+            report(.actFound(act, status), of: key, tenure)
         }
         underWay.withLock { $0[key]?.task = task }
     }
 
     private static let nodeIsGone = StepError(.lost, "its node is not there any more")
 
-    /// The lease has ended before it could begin. Should it be renewed after all, the act is decided again.
-    private func drop(_ key: Key, _ act: Act) {
-        let isOurs = underWay.withLock { $0.removeValue(forKey: key) != nil }
-        if isOurs { inbox.put(.actFound(act, act.isInDoubt ? .running : .neverStarted)) }
+    /// What became of an act. One that was abandoned meanwhile says nothing, also when the same act was begun again.
+    private func report(_ event: Director.Event, of key: Key, _ tenure: Tenure) {
+        underWay.withLock { acts in
+            guard acts[key]?.tenure === tenure else { return }
+            acts[key] = nil
+            inbox.put(event)
+        }
     }
 
-    private func finish(_ key: Key, _ act: Act, _ outcome: ActOutcome) {
-        // One that was abandoned meanwhile says nothing.
-        let isOurs = underWay.withLock { $0.removeValue(forKey: key) != nil }
-        if isOurs { inbox.put(.actEnded(act, outcome)) }
-    }
-
-    private func interrupt(_ act: Act, with director: borrowing Director, epoch: Epoch) {
+    private func interrupt(_ act: Act, with director: borrowing Director, for tenure: Tenure) {
         let key = Key(step: act.step, number: act.number)
         let task: Task<Void, Never>? = underWay.withLock { acts in
             acts[key]?.isInterrupted = true
@@ -171,10 +194,12 @@ package final class Performer: Sendable {
             task?.cancel()
             return
         }
-        let handle = handle(for: node, epoch: epoch)
+        let handle = handle(for: node, tenure)
         let operation = operation(of: act)
         // Awaited in `stop()`.
         let ending = Task { [driver, logger] in
+            // An end that was asked for waits for the lease: nobody would ask for it again.
+            guard await tenure.awaitLease() else { return }
             do {
                 try await driver.end(operation, on: handle, grace: Defaults.grace)
             } catch {
@@ -191,10 +216,11 @@ package final class Performer: Sendable {
     }
 
     /// Watches nodes and waits until it is known which of them were lost while nobody looked.
-    package func settle(_ nodes: [NodeRow], epoch: Epoch) async {
+    package func settle(_ nodes: [NodeRow]) async {
+        let tenure = present
         await withTaskGroup(of: Void.self) { group in
             for node in nodes {
-                let handle = handle(for: node, epoch: epoch)
+                let handle = handle(for: node, tenure)
                 group.addTask { await self.watchNow(handle) }
             }
         }
@@ -205,6 +231,7 @@ package final class Performer: Sendable {
         do throws(StepError) {
             try await driver.watch(node)
         } catch {
+            if node.tenure.isOver { return }
             if error.code == .lost {
                 inbox.put(.nodeLost(node.id, reason: error.message))
             } else if error.code != .cancelled {
@@ -213,14 +240,14 @@ package final class Performer: Sendable {
         }
     }
 
-    private func handle(for node: NodeRow, epoch: Epoch) -> NodeHandle {
+    private func handle(for node: NodeRow, _ tenure: Tenure) -> NodeHandle {
         NodeHandle(
             id: node.id,
             name: node.name,
             lab: node.lab,
             directory: settings.state.node(node),
             facts: node.facts,
-            epoch: epoch
+            tenure: tenure
         )
     }
 
@@ -250,7 +277,7 @@ package final class Performer: Sendable {
     private func makeJob(
         _ act: Act,
         with director: borrowing Director,
-        epoch: Epoch
+        for tenure: Tenure
     ) throws(StepError) -> Job {
         guard let node = act.node.flatMap({ director.node($0) }) else {
             throw Self.nodeIsGone
@@ -271,7 +298,7 @@ package final class Performer: Sendable {
         )
         return Job(
             work: act.isInDoubt ? .attach : try work(for: act, builder),
-            node: handle(for: node, epoch: epoch),
+            node: handle(for: node, tenure),
             operation: operation(of: act),
             key: Key(step: act.step, number: act.number)
         )
@@ -348,7 +375,10 @@ package final class Performer: Sendable {
                 return .succeeded(facts: [:])
             }
         } catch {
-            let wasInterrupted = underWay.withLock { $0[job.key]?.isInterrupted == true }
+            let tenure = job.node.tenure
+            let wasInterrupted = underWay.withLock { acts in
+                acts[job.key].map { $0.tenure === tenure && $0.isInterrupted } == true
+            }
             return Task.isCancelled && !wasInterrupted ? nil : .failed(error)
         }
     }

@@ -30,7 +30,7 @@ struct Readiness: Sendable {
                         condition,
                         commands[index],
                         on: node,
-                        OperationID("\(operation)-p\(index)-\(node.epoch)-\(tries)")
+                        OperationID("\(operation)-p\(index)-\(node.tenure.epoch)-\(tries)")
                     )
                     break
                 } catch let failure {

@@ -58,6 +58,18 @@ package protocol Store: AnyObject, Sendable {
     /// - Throws: `.fenced` when the caller was declared lost.
     func reserve(plans: Int64, nodes: Int64, by term: Term) throws(StoreError) -> NumberBlock
 
+    /// Has the store know limits under these names; replaces what it knew under them.
+    func define(_ limits: [LimitRow], by term: Term) throws(StoreError)
+
+    /// Grants what may be granted by now: a turn in which somebody asks or lets go does it by itself.
+    ///
+    /// - Throws: `.fenced` when the caller was declared lost.
+    func grantPermits(by term: Term) throws(StoreError)
+
+    /// The permits that unfinished plans of these labs hold (nil: of all), and when another may be granted without
+    /// anybody letting go.
+    func permits(of labs: Set<String>?) throws(StoreError) -> Permits
+
     /// Ends a term at once: what it held is free. A term that is over already is left alone.
     func leave(_ term: Term) throws(StoreError)
 
@@ -87,6 +99,12 @@ package protocol Store: AnyObject, Sendable {
     func timers(of id: PlanID) throws(StoreError) -> [TimerRow]
     /// A plan's ended attempts, by step.
     func attempts(of id: PlanID) throws(StoreError) -> [AttemptRow]
+    /// What was sent to a plan's steps and is not delivered, by number.
+    func signals(of id: PlanID) throws(StoreError) -> [SignalRow]
+    /// How many sub-plans a step has, by how they stand.
+    func children(of step: StepID) throws(StoreError) -> ChildCounts
+    /// What a step has appended to its output, after a number, in order.
+    func chunks(of step: StepID, after number: Int64, limit: Int) throws(StoreError) -> [ChunkRow]
     /// Nodes by lab, group, index, number; those that are gone only when asked for.
     func nodes(lab: String?, includingGone: Bool) throws(StoreError) -> [NodeRow]
     func node(_ id: NodeID) throws(StoreError) -> NodeRow?

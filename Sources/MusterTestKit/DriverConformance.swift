@@ -4,7 +4,7 @@ package import MusterDrivers
 import Synchronization
 
 /// What every driver must do. A driver is done when each of `checks` passes, each on a subject of its own.
-package enum DriverConformance {
+package enum DriverConformance: ConformanceSuite {
     /// How the suite gets at one driver and at what it makes, from outside.
     package struct Subject: Sendable {
         package var driver: any Driver
@@ -64,33 +64,9 @@ package enum DriverConformance {
         package func run(on subject: Subject) async throws { try await body(subject) }
     }
 
-    /// How a driver falls short.
-    package struct Failure: Error, CustomStringConvertible {
-        package let description: String
-    }
-
     package static let checks: [Check] = nodeChecks + runChecks + outputChecks + endChecks + lossChecks + fileChecks
 
     // MARK: Demands
-
-    static func demand(
-        _ holds: Bool,
-        _ what: @autoclosure () -> String,
-        file: StaticString = #fileID,
-        line: UInt = #line
-    ) throws {
-        if !holds { throw Failure(description: "\(what()) (\(file):\(line))") }
-    }
-
-    static func equal<Value: Equatable>(
-        _ found: Value,
-        _ wanted: Value,
-        _ what: @autoclosure () -> String,
-        file: StaticString = #fileID,
-        line: UInt = #line
-    ) throws {
-        try demand(found == wanted, "\(what()): \(found) instead of \(wanted)", file: file, line: line)
-    }
 
     /// The error that `body` must throw.
     @discardableResult
@@ -169,5 +145,28 @@ extension DriverConformance.Subject {
             operation: DriverConformance.operation(name)
         )
         try DriverConformance.demand(exit.succeeded, "'\(text)' did not succeed: \(exit)")
+    }
+
+    /// Begins a command that says `echo up > up` as soon as it is under way, and waits for that.
+    ///
+    /// - Parameters:
+    ///   - pipes: named pipes that are there for it.
+    ///   - driver: who begins it; nil for the subject's own.
+    /// - Returns: its end, to be awaited.
+    func begun(
+        _ command: Command,
+        _ name: String,
+        on node: NodeHandle,
+        pipes: String = "up",
+        by driver: (any Driver)? = nil
+    ) async throws -> Task<ProcessExit, any Error> {
+        try await sh("mkfifo \(pipes)", "prepare", on: node)
+        let driver = driver ?? self.driver
+        // Awaited by the check that wanted it.
+        let running = Task {
+            try await driver.run(command, on: node, operation: DriverConformance.operation(name))
+        }
+        try await sh("cat up", "see", on: node)
+        return running
     }
 }

@@ -21,12 +21,8 @@ extension DriverConformance {
         Check("the deadline holds when nobody waits") { subject in
             let node = try await subject.made()
             let nap = uniqueNap()
-            try await subject.sh("mkfifo up", "prepare", on: node)
             let command = shell("echo up > up; sleep \(nap)", timeout: .milliseconds(200), grace: .zero)
-            let driver = subject.successor()
-            // Awaited below, where the check is over with it.
-            let task = Task { try await driver.run(command, on: node, operation: operation("alone")) }
-            try await subject.sh("cat up", "see", on: node)
+            let task = try await subject.begun(command, "alone", on: node, by: subject.successor())
             task.cancel()
             _ = try? await task.value
             let exit = try await subject.driver.run(command, on: node, operation: operation("alone"))
@@ -37,16 +33,14 @@ extension DriverConformance {
         Check("ending an operation ends every descendant, also those that ignore TERM") { subject in
             let node = try await subject.made()
             let nap = uniqueNap()
-            try await subject.sh("mkfifo up", "prepare", on: node)
             let command = shell(
                 "trap '' TERM; " + daemons(nap) + "(sleep \(nap)) & echo up > up; while :; do sleep \(nap); done"
             )
-            async let exit = subject.driver.run(command, on: node, operation: operation("stubborn"))
-            try await subject.sh("cat up", "see", on: node)
+            let running = try await subject.begun(command, "stubborn", on: node)
             try demand(subject.processes(nap).count >= 4, "only \(subject.processes(nap).count) processes are there")
             try await subject.driver.end(operation("stubborn"), on: node, grace: .milliseconds(50))
             try equal(subject.processes(nap), [], "processes after the end")
-            let ended = try await exit
+            let ended = try await running.value
             try demand(ended.interrupted && !ended.timedOut, "\(ended)")
             try equal(ended.signal, 9, "the signal")
             try equal(ended.error?.code, .cancelled, "the error")
@@ -55,12 +49,10 @@ extension DriverConformance {
         },
         Check("who ends on TERM is not killed, and the end does not wait for the grace") { subject in
             let node = try await subject.made()
-            try await subject.sh("mkfifo up hold", "prepare", on: node)
             let command = shell("trap 'exit 9' TERM; echo up > up; while :; do read -r line < hold; done")
-            async let exit = subject.driver.run(command, on: node, operation: operation("gentle"))
-            try await subject.sh("cat up", "see", on: node)
+            let running = try await subject.begun(command, "gentle", on: node, pipes: "up hold")
             try await subject.driver.end(operation("gentle"), on: node, grace: .seconds(3600))
-            let ended = try await exit
+            let ended = try await running.value
             try equal(ended.status, 9, "the status")
             try demand(ended.interrupted, "\(ended)")
             try await subject.driver.destroy(node)
@@ -76,7 +68,6 @@ extension DriverConformance {
         Check("a bomb of processes is ended") { subject in
             let node = try await subject.made()
             let nap = uniqueNap()
-            try await subject.sh("mkfifo up", "prepare", on: node)
             // Each starts two, five generations deep and over again, and all ignore TERM.
             let bomb = """
                 cat > bomb.sh <<'END'
@@ -91,10 +82,9 @@ extension DriverConformance {
                 END
                 exec sh bomb.sh 5 \(nap)
                 """
-            async let exit = subject.driver.run(shell(bomb), on: node, operation: operation("bomb"))
-            try await subject.sh("cat up", "see", on: node)
+            let running = try await subject.begun(shell(bomb), "bomb", on: node)
             try await subject.driver.end(operation("bomb"), on: node, grace: .milliseconds(100))
-            try demand(try await exit.interrupted, "it was not ended")
+            try demand(try await running.value.interrupted, "it was not ended")
             try equal(subject.processes(nap), [], "processes of the bomb")
             try await subject.driver.destroy(node)
         },

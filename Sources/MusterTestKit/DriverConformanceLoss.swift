@@ -29,16 +29,8 @@ extension DriverConformance {
             let nap = uniqueNap()
             try await subject.driver.watch(node)
             try await subject.sh("true", "done", on: node)
-            try await subject.sh("mkfifo up", "prepare", on: node)
-            // Awaited below, where the check is over with it.
-            let running = Task {
-                try await subject.driver.run(
-                    shell("(sleep \(nap) &) ; echo up > up; sleep \(nap)"),
-                    on: node,
-                    operation: operation("running")
-                )
-            }
-            try await subject.sh("cat up", "see", on: node)
+            let command = shell("(sleep \(nap) &) ; echo up > up; sleep \(nap)")
+            let running = try await subject.begun(command, "running", on: node)
             try await subject.killKeeper(node)
             try await lost(node, because: "supervisor", subject)
             try await refused(.lost, "a command whose supervisor was killed") { _ = try await running.value }

@@ -96,17 +96,17 @@ extension DriverConformance {
         },
         Check("an older conductor is refused and starts nothing") { subject in
             var node = try await subject.made()
-            node.epoch = 7
+            node.tenure = Tenure(7)
             try await subject.sh("true", "new", on: node)
             let successor = subject.successor()
-            node.epoch = 6
+            node.tenure = Tenure(6)
             for driver in [subject.driver, successor] {
                 try await refused(.refused, "a command of an old epoch") {
                     _ = try await driver.run(shell("touch started"), on: node, operation: operation("old"))
                 }
                 try await refused(.refused, "the end of an old epoch") { try await driver.destroy(node) }
             }
-            node.epoch = 7
+            node.tenure = Tenure(7)
             try await subject.sh("test ! -e started", "look", on: node)
             try await subject.driver.destroy(node)
         },

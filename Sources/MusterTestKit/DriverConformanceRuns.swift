@@ -27,18 +27,10 @@ extension DriverConformance {
             try await refused(.unknown, "waiting for what nobody started") {
                 _ = try await next.attach(to: operation("none"), on: node)
             }
-            try await subject.sh("mkfifo up go", "prepare", on: node)
-            // Awaited below.
-            let running = Task {
-                try await subject.driver.run(
-                    shell("echo up > up; cat go; exit 5"),
-                    on: node,
-                    operation: operation("running")
-                )
-            }
-            try await subject.sh("cat up", "see", on: node)
+            let command = shell("echo up > up; cat go; exit 5")
+            let running = try await subject.begun(command, "running", on: node, pipes: "up go")
             try equal(try await next.status(of: operation("running"), on: node), .running, "what runs")
-            // As above.
+            // Awaited below.
             let attached = Task { try await next.attach(to: operation("running"), on: node) }
             try await subject.sh("echo go > go", "go", on: node)
             let exit = try await running.value
@@ -51,16 +43,8 @@ extension DriverConformance {
         Check("what a lost supervisor has begun is known as far as its records say") { subject in
             let node = try await subject.made()
             try await subject.sh("true", "done", on: node)
-            try await subject.sh("mkfifo up", "prepare", on: node)
-            // Awaited below.
-            let running = Task {
-                try await subject.driver.run(
-                    shell("echo up > up; sleep \(uniqueNap())"),
-                    on: node,
-                    operation: operation("running")
-                )
-            }
-            try await subject.sh("cat up", "see", on: node)
+            let command = shell("echo up > up; sleep \(uniqueNap())")
+            let running = try await subject.begun(command, "running", on: node)
             try await subject.killKeeper(node)
             try await refused(.lost, "a command whose supervisor was killed") { _ = try await running.value }
             let next = subject.successor()
@@ -136,15 +120,13 @@ extension DriverConformance {
         Check("an operation runs once, however often it is asked for") { subject in
             let node = try await subject.made()
             let command = shell("echo once >> times; mkfifo go; cat go; exit 5")
-            try await subject.sh("mkfifo up", "prepare", on: node)
             let waiting = shell("mkfifo go; echo once >> times; echo up > up; cat go > /dev/null; exit 5")
             let successor = subject.successor()
-            async let first = subject.driver.run(waiting, on: node, operation: operation("again"))
-            try await subject.sh("cat up", "see", on: node)
+            let first = try await subject.begun(waiting, "again", on: node)
             async let second = successor.run(waiting, on: node, operation: operation("again"))
             async let third = subject.driver.run(waiting, on: node, operation: operation("again"))
             try await subject.sh("echo go > go", "go", on: node)
-            let exits = try await [first, second, third]
+            let exits = try await [first.value, second, third]
             try equal(exits.map(\.status), [5, 5, 5], "the statuses")
             try equal(Set(exits).count, 1, "different ends of one operation")
             let later = try await subject.successor().run(command, on: node, operation: operation("again"))
@@ -154,11 +136,8 @@ extension DriverConformance {
         },
         Check("who stops to wait does not end the command") { subject in
             let node = try await subject.made()
-            try await subject.sh("mkfifo up go", "prepare", on: node)
             let command = shell("echo up > up; cat go; exit 6")
-            // Awaited below, where the check is over with it.
-            let task = Task { try await subject.driver.run(command, on: node, operation: operation("left")) }
-            try await subject.sh("cat up", "see", on: node)
+            let task = try await subject.begun(command, "left", on: node, pipes: "up go")
             task.cancel()
             try await refused(.cancelled, "a wait that was cancelled") { _ = try await task.value }
             async let exit = subject.driver.run(command, on: node, operation: operation("left"))

@@ -2,7 +2,7 @@ package import MusterCore
 package import MusterStore
 package import Synchronization
 
-/// A store whose commits fail as a script or chance says; everything else goes through.
+/// A store whose commits fail as a script or chance says; everything else goes through, unless `refuse` has it fail.
 ///
 /// Whoever commits must end at the same state whatever fails: it drops what it knows and loads again.
 package final class FaultyStore: Store {
@@ -13,6 +13,11 @@ package final class FaultyStore: Store {
         case afterCommit
         /// All is written, but the answer is lost on its way: an error of code `.busy`.
         case answerLost
+    }
+
+    /// What else may fail. Nothing is done then.
+    package enum Verb: Hashable, Sendable, CaseIterable {
+        case load, join, declareLost, claim, reserve, requests
     }
 
     private enum Source: Sendable {
@@ -34,6 +39,7 @@ package final class FaultyStore: Store {
     private struct State {
         var commits = 0
         var faults: [Fault: Int] = [:]
+        var refusals: [Verb: Int] = [:]
         var source: Source
     }
 
@@ -60,6 +66,18 @@ package final class FaultyStore: Store {
     package var faults: [Fault: Int] { state.withLock { $0.faults } }
     /// Commits asked for, failed or not.
     package var commits: Int { state.withLock { $0.commits } }
+
+    /// Has the next calls of a verb fail.
+    package func refuse(_ verb: Verb, times: Int = 1) { state.withLock { $0.refusals[verb] = times } }
+
+    private func pass(_ verb: Verb) throws(StoreError) {
+        let isRefused = state.withLock { state in
+            guard let left = state.refusals[verb], left > 0 else { return false }
+            state.refusals[verb] = left - 1
+            return true
+        }
+        if isRefused { throw StoreError(.busy, "a fault of the test: \(verb)") }
+    }
 
     @discardableResult
     package func commit(_ turn: borrowing Turn) throws(StoreError) -> Int64? {
@@ -89,26 +107,34 @@ package final class FaultyStore: Store {
         try base.register(host: host, pid: pid, now: now)
     }
     package func load(_ labs: Set<String>?, for conductor: ConductorID) throws(StoreError) -> Snapshot {
-        try base.load(labs, for: conductor)
+        try pass(.load)
+        return try base.load(labs, for: conductor)
     }
     package func join(host: String, pid: Int32, lease: Duration) throws(StoreError) -> Term {
-        try base.join(host: host, pid: pid, lease: lease)
+        try pass(.join)
+        return try base.join(host: host, pid: pid, lease: lease)
     }
     package func declareLost(by term: Term, margin: Duration) throws(StoreError) -> [ConductorID] {
-        try base.declareLost(by: term, margin: margin)
+        try pass(.declareLost)
+        return try base.declareLost(by: term, margin: margin)
     }
     package func claim(by term: Term, limit: Int) throws(StoreError) -> Claim {
-        try base.claim(by: term, limit: limit)
+        try pass(.claim)
+        return try base.claim(by: term, limit: limit)
     }
     package func reserve(plans: Int64, nodes: Int64, by term: Term) throws(StoreError) -> NumberBlock {
-        try base.reserve(plans: plans, nodes: nodes, by: term)
+        try pass(.reserve)
+        return try base.reserve(plans: plans, nodes: nodes, by: term)
     }
     package func leave(_ term: Term) throws(StoreError) { try base.leave(term) }
     package func submit(_ request: Request, at now: Timestamp) throws(StoreError) -> Int64 {
         try base.submit(request, at: now)
     }
     package func withdraw(request id: Int64) throws(StoreError) -> Bool { try base.withdraw(request: id) }
-    package func requests(after id: Int64) throws(StoreError) -> [RequestRow] { try base.requests(after: id) }
+    package func requests(after id: Int64) throws(StoreError) -> [RequestRow] {
+        try pass(.requests)
+        return try base.requests(after: id)
+    }
     package func plans(lab: String?, limit: Int) throws(StoreError) -> [PlanRow] {
         try base.plans(lab: lab, limit: limit)
     }

@@ -81,6 +81,11 @@ package final class ScriptedDriver: Driver {
         }
     }
 
+    /// An operation has ended like this, also one that this driver never began.
+    package func record(_ exit: ProcessExit, of operation: OperationID) {
+        state.withLock { $0.ended[operation] = exit }
+    }
+
     /// Operations whose command was really started more than once.
     package var startedTwice: [OperationID] {
         state.withLock { state in state.runs.filter { $0.value > 1 }.map(\.key) }

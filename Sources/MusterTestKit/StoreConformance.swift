@@ -1,7 +1,7 @@
 package import MusterStore
 
 /// What every store must do. A store is done when each of `checks` passes.
-package enum StoreConformance {
+package enum StoreConformance: ConformanceSuite {
     /// How the suite gets at one state of the store under test.
     package struct Subject: Sendable {
         /// Makes a new, empty state with this clock.
@@ -36,34 +36,10 @@ package enum StoreConformance {
         package func run(on subject: Subject) throws { try body(subject) }
     }
 
-    /// How a store falls short.
-    package struct Failure: Error, CustomStringConvertible {
-        package let description: String
-    }
-
     package static let checks: [Check] =
         rowChecks + turnChecks + clientChecks + readerChecks + claimChecks + faultChecks
 
     // MARK: Demands
-
-    static func demand(
-        _ holds: Bool,
-        _ what: @autoclosure () -> String,
-        file: StaticString = #fileID,
-        line: UInt = #line
-    ) throws {
-        if !holds { throw Failure(description: "\(what()) (\(file):\(line))") }
-    }
-
-    static func equal<Value: Equatable>(
-        _ found: Value,
-        _ wanted: Value,
-        _ what: @autoclosure () -> String,
-        file: StaticString = #fileID,
-        line: UInt = #line
-    ) throws {
-        try demand(found == wanted, "\(what()): \(found) instead of \(wanted)", file: file, line: line)
-    }
 
     static func refused(
         _ code: StoreError.Code?,

@@ -59,6 +59,8 @@ extension Supervisor {
                 answer(.lost(reason: loss))
             } else {
                 answer(.watching)
+                // Who asks again, under a new term, is told of a loss once.
+                watchers.removeAll { $0.connection == connection.descriptor }
                 watchers.append(waiter(.done))
             }
         case .shutdown(let grace): beginShutdown(grace: grace, waiter: waiter(.done))

@@ -28,6 +28,35 @@ import Testing
             return running
         }
 
+        /// A stage whose first two commands are under way: one conducts, the other follows it.
+        static func ofTwo(_ count: Int = 2) async throws -> (stage: Stage, first: Running, second: Running) {
+            let stage = try Stage(count)
+            let first = try await stage.begin(0)
+            let second = try await stage.begin(1)
+            #expect(stage.holder == first.pid)
+            return (stage, first, second)
+        }
+
+        /// Follows the events of the state from a position; there was a step already.
+        func follow(since position: Int = 0) async throws -> Running {
+            let follower = try Running(
+                ["events", "-f", "--since", "\(position)", "--json", "--state", state],
+                in: home.path
+            )
+            try await follower.line("step.started")
+            return follower
+        }
+
+        /// Tests a lab from its beginning to its end, or goes on with what was interrupted.
+        func finish(_ number: Int) async throws {
+            let end = try await Program.muster(
+                ["test", "--state", state],
+                in: labs[number].path,
+                killAfter: .seconds(60)
+            )
+            #expect(end.status == 0, "\(end.output)\(end.errors)")
+        }
+
         func letGo(_ number: Int) throws { try labs[number].write("go", "") }
 
         func attempts(_ number: Int) throws -> [String] {
@@ -59,15 +88,8 @@ import Testing
     }
 
     @Test(arguments: 1...5) func aClientGoesOnWhenItsConductorIsKilled(round: Int) async throws {
-        let stage = try Stage(2)
-        let first = try await stage.begin(0)
-        let second = try await stage.begin(1)
-        #expect(stage.holder == first.pid)
-        let follower = try Running(
-            ["events", "-f", "--since", "0", "--json", "--state", stage.state],
-            in: stage.home.path
-        )
-        try await follower.line("step.started")
+        let (stage, first, second) = try await Stage.ofTwo()
+        let follower = try await stage.follow()
         let killed = Running.now()
         first.send(SIGKILL)
         let resumed = try await follower.line("plan.resumed")
@@ -83,12 +105,7 @@ import Testing
         try await stage.expectWhole(1, second)
         // The killed one's run is nobody's until somebody asks for it.
         try stage.letGo(0)
-        let rest = try await Program.muster(
-            ["test", "--state", stage.state],
-            in: stage.labs[0].path,
-            killAfter: .seconds(60)
-        )
-        #expect(rest.status == 0, "\(rest.output)\(rest.errors)")
+        try await stage.finish(0)
         #expect(try stage.attempts(0) == ["1 pass"])
         follower.send(SIGTERM)
         _ = await follower.ending()
@@ -100,11 +117,7 @@ import Testing
         let first = try await stage.begin(0)
         var others: [Running] = []
         for number in 1..<5 { others.append(try await stage.begin(number)) }
-        let follower = try Running(
-            ["events", "-f", "--since", "0", "--json", "--state", stage.state],
-            in: stage.home.path
-        )
-        try await follower.line("step.started")
+        let follower = try await stage.follow()
         let last = try #require(try await stage.events().last?.position)
         let killed = Running.now()
         first.send(SIGKILL)
@@ -118,7 +131,7 @@ import Testing
         for number in 1..<5 { try stage.letGo(number) }
         for number in 1..<5 { try await stage.expectWhole(number, others[number - 1]) }
         try stage.letGo(0)
-        _ = try await Program.muster(["test", "--state", stage.state], in: stage.labs[0].path)
+        try await stage.finish(0)
         follower.send(SIGTERM)
         _ = await follower.ending()
         stage.expectNothingLeft()
@@ -126,15 +139,9 @@ import Testing
 
     /// Whose run is final lets go, also with others' runs in hand; they are not disturbed.
     @Test func aClientGoesOnWhenTheConductorsOwnRunIsOver() async throws {
-        let stage = try Stage(3)
-        let first = try await stage.begin(0)
-        let second = try await stage.begin(1)
+        let (stage, first, second) = try await Stage.ofTwo(3)
         let third = try await stage.begin(2)
-        let follower = try Running(
-            ["events", "-f", "--since", "0", "--json", "--state", stage.state],
-            in: stage.home.path
-        )
-        try await follower.line("step.started")
+        let follower = try await stage.follow()
         let last = try #require(try await stage.events().last?.position)
         try stage.letGo(0)
         try await stage.expectWhole(0, first)
@@ -158,9 +165,7 @@ import Testing
     }
 
     @Test func aStoppedConductorIsNamedAndGoesOnWhenItIsContinued() async throws {
-        let stage = try Stage(2)
-        let first = try await stage.begin(0)
-        let second = try await stage.begin(1)
+        let (stage, first, second) = try await Stage.ofTwo()
         first.send(SIGSTOP)
         let line = try await second.line("has not answered since")
         #expect(line.text.contains("pid \(first.pid)"))
@@ -177,9 +182,7 @@ import Testing
     }
 
     @Test func aStoppedConductorThatIsKilledIsReplaced() async throws {
-        let stage = try Stage(3)
-        let first = try await stage.begin(0)
-        let second = try await stage.begin(1)
+        let (stage, first, second) = try await Stage.ofTwo(3)
         first.send(SIGSTOP)
         // It comes while the conductor is stopped: the kernel takes its connection, and nobody answers.
         let third = try Running(["test", "--state", stage.state], in: stage.labs[2].path)
@@ -190,28 +193,20 @@ import Testing
         for number in 0..<3 { try stage.letGo(number) }
         try await stage.expectWhole(1, second)
         try await stage.expectWhole(2, third)
-        let rest = try await Program.muster(["test", "--state", stage.state], in: stage.labs[0].path)
-        #expect(rest.status == 0, "\(rest.output)\(rest.errors)")
+        try await stage.finish(0)
         stage.expectNothingLeft()
     }
 
     /// Followed from a position, through a kill, an end and a time without any conductor: each event once, in order.
     @Test func eventsAreFollowedThroughEveryChange() async throws {
-        let stage = try Stage(3)
-        let first = try await stage.begin(0)
-        let second = try await stage.begin(1)
-        let follower = try Running(
-            ["events", "-f", "--since", "3", "--json", "--state", stage.state],
-            in: stage.home.path
-        )
-        try await follower.line("step.started")
+        let (stage, first, second) = try await Stage.ofTwo(3)
+        let follower = try await stage.follow(since: 3)
         first.send(SIGKILL)
         try await follower.line("plan.resumed")
         try stage.letGo(1)
         try await stage.expectWhole(1, second)
         try stage.letGo(0)
-        let rest = try await Program.muster(["test", "--state", stage.state], in: stage.labs[0].path)
-        #expect(rest.status == 0, "\(rest.output)\(rest.errors)")
+        try await stage.finish(0)
         // Nobody conducts now; the follower waits for who comes.
         let third = try await stage.begin(2)
         try stage.letGo(2)

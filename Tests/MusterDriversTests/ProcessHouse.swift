@@ -53,7 +53,7 @@ final class ProcessHouse: Sendable {
         return path
     }
 
-    func node(_ label: String, epoch: Epoch = 1) -> NodeHandle {
+    func node(_ label: String, tenure: Tenure = Tenure(1)) -> NodeHandle {
         let number = lastNode.withLock { number in
             number += 1
             return number
@@ -64,7 +64,7 @@ final class ProcessHouse: Sendable {
             lab: "lab",
             directory: "\(folder)/\(label)-\(number)",
             facts: [:],
-            epoch: epoch
+            tenure: tenure
         )
     }
 

@@ -14,6 +14,8 @@ import Testing
         var acts: [Act] = []
         /// What it was told to ask after.
         var inquired: [Act] = []
+        /// What it was told to watch.
+        var watched: [NodeID] = []
 
         init(_ store: any Store, _ time: ManualTime, seed: UInt64 = 1, labsAtOnce: Int = .max) throws {
             self.time = time
@@ -38,7 +40,8 @@ import Testing
                 switch directive {
                 case .perform(let act): acts.append(act)
                 case .inquire(let act): inquired.append(act)
-                case .interrupt, .watch: break
+                case .watch(let node): watched.append(node)
+                case .interrupt: break
                 }
             }
         }
@@ -194,5 +197,64 @@ import Testing
         #expect(epochs == epochs.sorted() && Set(epochs).count == 4)
         #expect(try store.plan(request: "a")?.result == .success)
         #expect(try store.nodes(lab: "a", includingGone: false).map(\.state) == [.ready, .ready])
+    }
+
+    /// A claim raises the epoch, which supervisors of nodes that are held already have not heard of.
+    @Test func nodesHeldBeforeAreWatchedAgainUnderARisenTerm() throws {
+        let store = MemoryStore { [clock] in clock.now }
+        var first = try Peer(store, time)
+        try submit("a", to: store)
+        try first.turn([.requestsArrived])
+        while !first.acts.isEmpty { try first.end() }
+        let nodes = try store.nodes(lab: "a", includingGone: false).map(\.id)
+        var second = try Peer(store, time, seed: 2)
+        try submit("b", to: store)
+        try second.turn([.requestsArrived])
+        #expect(second.core.owns("b"))
+        first.watched = []
+        let epoch = first.core.epoch
+        for _ in 0..<60 where !first.core.owns("b") {
+            pass(.milliseconds(500))
+            try first.turn()
+        }
+        #expect(first.core.owns("b") && first.core.epoch > epoch)
+        #expect(Set(first.watched).isSuperset(of: nodes), "\(first.watched)")
+        first.watched = []
+        pass(.milliseconds(500))
+        try first.turn()
+        #expect(first.watched == [], "once for each term")
+    }
+
+    /// What was lost while nobody decided is replaced by whoever takes the run, which wants a number of its own.
+    @Test func aTakenRunReplacesWhatWasLostMeanwhile() throws {
+        let store = MemoryStore { [clock] in clock.now }
+        var spec = RunSpec(verb: .test, lab: "a", labDirectory: "/lab")
+        spec.groups = ["db", "app"].map { name in
+            var group = GroupSpec(name: name)
+            group.steps = [ProvisionStep(.process(run: nil))]
+            return group
+        }
+        var suite = SuiteSpec(name: "api", group: "app")
+        suite.needs = [Need(group: "db")]
+        suite.tests = [TestSpec(name: "t", command: .run(Template("t")))]
+        spec.suites = [suite]
+        _ = try store.submit(.submit(token: "a", spec: spec), at: time.now())
+        var first = try Peer(store, time)
+        try first.turn([.requestsArrived])
+        // The application stands, and waits for the database.
+        let app = try #require(try store.nodes(lab: "a", includingGone: false).first { $0.name.group == "app" })
+        while let index = first.acts.firstIndex(where: { $0.node == app.id }) {
+            try first.turn([.event(.actEnded(first.acts.remove(at: index), .succeeded(facts: [:])))])
+        }
+        // Somebody looks, hears of the loss, and goes on with nothing.
+        let sole = ConductorCore.Identity(host: "here", pid: 2, seed: 2)
+        var idle = try ConductorCore(store: store, identity: sole, time: time)
+        _ = try idle.takeTurn([.event(.nodeLost(app.id, reason: "gone"))])
+        #expect(try store.node(app.id)?.state == .lost)
+        var taker = try Peer(store, time, seed: 3)
+        try taker.turn()
+        #expect(taker.acts.map(\.spec.action) == [.destroy])
+        let names = try store.nodes(lab: "a", includingGone: false).filter { $0.id > app.id }.map(\.name)
+        #expect(names == [app.name])
     }
 }

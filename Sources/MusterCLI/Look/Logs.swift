@@ -122,7 +122,7 @@ struct LogFinder {
             return test == thing || test.split(separator: "/", maxSplits: 1).last.map { $0 == "/" + thing } == true
         case .provision, .undo, .ready, .exec:
             return label == thing || label.hasPrefix(thing + ":") || label.hasPrefix(thing + " ")
-        case .before, .after: return label == thing
+        case .before, .after, .call, .finalize, .revert: return label == thing
         case .barrier, .noop, .destroy: return false
         }
     }

@@ -67,7 +67,7 @@ struct ReportBuilder {
         var problems: [String] = []
         for step in steps where step.state == .error {
             switch step.spec.action {
-            case .provision, .ready, .undo, .destroy, .before, .after, .barrier:
+            case .provision, .ready, .undo, .destroy, .before, .after, .barrier, .call, .finalize, .revert:
                 let message = step.error?.message ?? "failed"
                 problems.append("\(spec.label(of: step.spec)): \(message)")
             case .attempt, .exec, .noop: continue

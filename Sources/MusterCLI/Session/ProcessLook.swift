@@ -28,22 +28,39 @@ struct ProcessLook {
         let data = FileManager.default.contents(atPath: "/proc/sys/kernel/random/boot_id") ?? Data()
         return String(String(decoding: data, as: UTF8.self).prefix(8))
     }()
+
+    /// Which PID namespace `/proc` numbers processes in, and this process lives in; nil where that is not one and the
+    /// same, so that a number found there says nothing.
+    static let namespace: String? = {
+        guard link("/proc/self") == "\(getpid())", let name = link("/proc/self/ns/pid") else { return nil }
+        let number = name.filter(\.isNumber)
+        return number.isEmpty ? nil : number
+    }()
+
+    private static func link(_ path: String) -> String? {
+        try? FileManager.default.destinationOfSymbolicLink(atPath: path)
+    }
 }
 
 /// The name that a command gives its request. It says whose it is, so that what a command asked for that is gone is not
-/// begun long after it: `<random>.<boot>.<pid>.<start time>`.
+/// begun long after it: `<random>.<boot>.<namespace>.<pid>.<start time>`, where `-` is a namespace that is not known.
 enum RequestToken {
     static func make() -> String {
         let random = String(UInt64.random(in: .min ... .max), radix: 36)
-        return "\(random).\(ProcessLook.boot).\(getpid()).\(ProcessLook(getpid())?.startTime ?? 0)"
+        let pid = getpid()
+        return
+            "\(random).\(ProcessLook.boot).\(ProcessLook.namespace ?? "-").\(pid).\(ProcessLook(pid)?.startTime ?? 0)"
     }
 
-    /// Whether the command that asked has ended; nil where the name does not say who asked.
+    /// Whether the command that asked has ended; nil where that cannot be told: the name does not say who asked, or
+    /// that one lives in another PID namespace, as in a container, where its number means another process.
     static func authorIsGone(_ token: String) -> Bool? {
         let parts = token.split(separator: ".")
-        guard parts.count == 4, let pid = Int32(parts[2]), let startTime = UInt64(parts[3]) else { return nil }
+        guard parts.count == 5, let pid = Int32(parts[3]), let startTime = UInt64(parts[4]) else { return nil }
         // A state has its conductor and its clients on one host; with another boot, all before it have ended.
-        guard parts[1] == ProcessLook.boot, let look = ProcessLook(pid) else { return true }
+        if parts[1] != ProcessLook.boot { return true }
+        guard let namespace = ProcessLook.namespace, parts[2] == namespace else { return nil }
+        guard let look = ProcessLook(pid) else { return true }
         return look.hasEnded || look.startTime != startTime
     }
 }

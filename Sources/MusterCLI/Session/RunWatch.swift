@@ -304,7 +304,7 @@ final class RunWatch: Sendable {
             case .exited: status = max(status, words.last.flatMap { Int32($0) } ?? 1)
             case .signalled: status = max(status, 128 + (words.last.flatMap { Int32($0) } ?? 0))
             case .timedOut, .notStarted, .lost, .notReady, .unresolved, .refused, .cancelled, .file,
-                .missingSecret, .unknown:
+                .missingSecret, .unknown, .thrown, .noAction, .badValue, .children:
                 Output.note("exec: \(printable(error.message))")
                 status = max(status, ExitCodes.execFailed)
             }

@@ -80,7 +80,7 @@ extension RunProgress {
                 byNode.chain[node, default: []].append(step)
                 if let name = ownName(step.spec) { know(node, name) }
             case .undo, .destroy: byNode.removal[node, default: []].append(step)
-            case .barrier, .noop, .before, .after, .attempt, .exec: continue
+            case .barrier, .noop, .before, .after, .attempt, .exec, .call, .finalize, .revert: continue
             }
         }
         return byNode

@@ -52,6 +52,7 @@ extension RunProgress {
         steps.filter { step in
             switch step.spec.action {
             case .provision, .ready, .undo, .destroy: step.state == .running || isBetweenTries(step)
+            case .call, .finalize, .revert: step.state == .running || step.state == .suspended
             case .barrier, .noop, .before, .after, .attempt, .exec: false
             }
         }.map { work($0) }

@@ -134,7 +134,7 @@ extension RunProgress {
                 guard let node = step.spec.node, newest.contains(node) else { continue }
                 named.insert(node)
             case .undo, .destroy: if let node = step.spec.node { named.insert(node) }
-            case .before, .after, .exec: break
+            case .before, .after, .exec, .call, .finalize, .revert: break
             case .barrier, .noop, .attempt: continue
             }
             let words = self.words(step)

@@ -127,6 +127,13 @@ extension Director {
         case .callEnded(let call, let end):
             touched.insert(call.step.plan)
             programs[call.step.plan]?.callEnded(call, end, &shared, into: &turn)
+        case .callFound(let call, let isUnderWay):
+            touched.insert(call.step.plan)
+            programs[call.step.plan]?.callFound(call, isUnderWay: isUnderWay, &shared, into: &turn)
+        case .wrote(let call, let text):
+            if programs[call.step.plan]?.isCurrent(call) == true {
+                turn.chunks.append(ChunkRow(step: call.step, number: 0, at: turn.now, text: text))
+            }
         case .planned(let id, let result): planned(id, result, into: &turn)
         case .prerequisiteFound(let prerequisite, let row, let id):
             if let row {

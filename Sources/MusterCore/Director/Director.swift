@@ -15,6 +15,10 @@ package struct Director: Sendable {
         case actFound(Act, ActStatus)
         case nodeLost(NodeID, reason: String)
         case callEnded(ActionCall.ID, CallEnd)
+        /// The answer to `Directive.inquireCall`.
+        case callFound(ActionCall.ID, isUnderWay: Bool)
+        /// A call has appended to its step's output.
+        case wrote(ActionCall.ID, String)
         /// The answer to `Directive.plan`.
         case planned(PlanID, Result<ChildPlan, StepError>)
         /// The answer to `Directive.lookUp`: a plan's row; nil when there is none.
@@ -128,7 +132,8 @@ package struct Director: Sendable {
             } else {
                 context.nodes.move(node, to: .lost, reason: reason, plan: nil, into: &turn)
             }
-        case .callEnded, .planned, .prerequisiteFound, .permitsFound: handleProgram(event, into: &turn)
+        case .callEnded, .callFound, .wrote, .planned, .prerequisiteFound, .permitsFound:
+            handleProgram(event, into: &turn)
         case .woke: break
         }
         fireTimers(into: &turn)
@@ -170,6 +175,7 @@ package struct Director: Sendable {
             touched.insert(id)
             runs[id]?.settle(in: &context, into: &turn)
         }
+        goOnWithPrograms(into: &turn)
     }
 
     private mutating func fireTimers(into turn: inout Turn) {
@@ -187,14 +193,7 @@ package struct Director: Sendable {
     package mutating func close(_ turn: inout Turn) {
         letQueuedRunsIn(&turn)
         settlePrograms(into: &turn)
-        // What was begun and ended in this very turn, by a halt or by an outcome that was on its way, is not begun.
-        if turn.hasWithdrawn {
-            turn.directives.removeAll { directive in
-                guard case .perform(let act) = directive else { return false }
-                guard let plan = runs[act.step.plan]?.plan else { return true }
-                return plan.state(of: act.step.index) != .running || plan.tries(of: act.step.index) != act.number
-            }
-        }
+        withdraw(from: &turn)
         var hasStoppedRuns = false
         for id in touched.sorted() {
             if closeProgram(id, into: &turn) { continue }
@@ -219,6 +218,20 @@ package struct Director: Sendable {
         for index in turn.events.indices {
             lastEvent += 1
             turn.events[index].number = lastEvent
+        }
+    }
+
+    /// What was begun and ended in this very turn, by a halt or by an outcome that was on its way, is not begun.
+    private func withdraw(from turn: inout Turn) {
+        guard turn.hasWithdrawn else { return }
+        turn.directives.removeAll { directive in
+            switch directive {
+            case .perform(let act):
+                guard let plan = runs[act.step.plan]?.plan else { return true }
+                return plan.state(of: act.step.index) != .running || plan.tries(of: act.step.index) != act.number
+            case .call(let call): return programs[call.id.step.plan]?.isCurrent(call.id) != true
+            case .inquire, .interrupt, .watch, .cancelCall, .inquireCall, .plan, .lookUp: return false
+            }
         }
     }
 

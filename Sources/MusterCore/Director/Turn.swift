@@ -77,6 +77,8 @@ package enum Directive: Hashable, Sendable {
     case call(ActionCall)
     /// Tell a call that it is to end. Its outcome still arrives.
     case cancelCall(ActionCall.ID, byForce: Bool)
+    /// Say whether a call that was begun is under way: `Director.Event.callFound` answers.
+    case inquireCall(ActionCall.ID)
     /// Have the root action of a plan make its steps: `Director.Event.planned` answers.
     case plan(PlanID)
     /// Look up how plans ended that are not among its own: `Director.Event.prerequisiteFound` answers.

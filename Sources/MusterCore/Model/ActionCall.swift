@@ -184,7 +184,7 @@ package struct SignalRow: Hashable, Sendable {
 /// A piece of output that a step has appended.
 package struct ChunkRow: Hashable, Sendable {
     package var step: StepID
-    /// From 1 in its step.
+    /// From 1 in its step: given by the store when it is written, 0 before.
     package var number: Int64
     package var at: Timestamp
     package var text: String

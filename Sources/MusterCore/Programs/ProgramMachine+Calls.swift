@@ -171,7 +171,7 @@ extension ProgramMachine {
     }
 
     /// The worker of a step's present call is free, once.
-    private mutating func freeWorker(of step: StepIndex) {
+    mutating func freeWorker(of step: StepIndex) {
         if working.remove(step) != nil { freed.append(action(of: step).queue) }
     }
 

@@ -41,12 +41,10 @@ extension ProgramMachine {
         isHeld = false
         guard plan.row.state == .running else { return }
         plan.gateIsOpen = !plan.row.isCancelling || plan.row.phase != .main
-        for step in plan.steps(in: .running) { settle(step, into: &turn) }
-        for step in plan.steps(in: .skipping) {
-            plan.finish(step, .error, error: plan.error(of: step), into: &turn)
-            skips.insert(step)
-            queued.insert(step)
-            queues.add(stepID(step), to: action(of: step).queue, priority: action(of: step).priority)
+        for step in plan.steps(in: .running) + plan.steps(in: .skipping) {
+            working.insert(step)
+            queues.occupy(action(of: step).queue)
+            turn.directives.append(.inquireCall(callID(of: step)))
         }
         if plan.row.isCancelling, plan.row.phase == .main { cancel(byForce: false, &queues, into: &turn) }
         for step in plan.steps(in: .suspended) {
@@ -56,6 +54,32 @@ extension ProgramMachine {
         advance(&queues, into: &turn)
     }
 
+    /// What is true of a call that the store has begun. One that is under way ends as every other.
+    mutating func callFound(
+        _ id: ActionCall.ID,
+        isUnderWay: Bool,
+        _ shared: inout ProgramContext,
+        into turn: inout Turn
+    ) {
+        guard !isUnderWay, isCurrent(id) else { return }
+        let step = id.step.index
+        freeWorker(of: step)
+        if plan.state(of: step) == .skipping {
+            let error = plan.error(of: step)
+            plan.finish(step, .error, error: error, into: &turn)
+            skips.insert(step)
+            queued.insert(step)
+            shared.queues.add(stepID(step), to: action(of: step).queue, priority: action(of: step).priority)
+        } else if plan.row.isCancelling, plan.row.phase == .main, !calls[Int(step)].isWoken {
+            finish(step, .cancelled, into: &turn)
+        } else {
+            settle(step, into: &turn)
+            if plan.state(of: step) == .suspended { wakeIfWanted(step, &shared.queues, into: &turn) }
+        }
+        advance(&shared.queues, into: &turn)
+    }
+
+    /// Treats an interrupted call as its action says.
     private mutating func settle(_ step: StepIndex, into turn: inout Turn) {
         // It was suspended before, and is told again what it was being told: that is stored until its answer is.
         if calls[Int(step)].isWoken {

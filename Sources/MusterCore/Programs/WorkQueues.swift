@@ -37,6 +37,11 @@ package struct WorkQueues: Sendable {
 
     package init(sizes: [String: Int] = [:]) { self.sizes = sizes }
 
+    /// A worker of a queue performs something that was begun before the queues were there.
+    mutating func occupy(_ name: String) {
+        queues[name, default: Queue(size: max(1, sizes[name] ?? Self.sizeDefault))].busy += 1
+    }
+
     mutating func add(_ step: StepID, to name: String, priority: Int64) {
         var queue = queues.removeValue(forKey: name) ?? Queue(size: max(1, sizes[name] ?? Self.sizeDefault))
         let place = max(queue.lastPlace[step.plan].map { $0 + 1 } ?? 0, queue.front)

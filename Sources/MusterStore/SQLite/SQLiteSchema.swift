@@ -6,7 +6,7 @@ enum SQLiteSchema {
     /// The newest schema this version knows; each migration raises it by one.
     static var newest: Int64 { Int64(migrations.count) }
 
-    private static let migrations: [String] = [
+    static let migrations: [String] = [
         """
         -- One row. These columns stay for ever: by them an older version sees that a state is too new for it.
         CREATE TABLE meta (

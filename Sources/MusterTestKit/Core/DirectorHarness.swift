@@ -94,7 +94,7 @@ package struct DirectorHarness {
             case .inquire(let act): inquired.append(act)
             case .interrupt(let act):
                 for i in works.indices where Operation(works[i].act) == Operation(act) { works[i].isInterrupted = true }
-            case .watch: break
+            case .watch, .call, .cancelCall, .inquireCall, .plan, .lookUp: break
             }
         }
         turns += 1
@@ -233,7 +233,7 @@ package struct DirectorHarness {
         switch work.act.spec.action {
         case .provision where work.act.spec.b == 0:
             return .succeeded(facts: ["address": "127.64.0.\(work.act.node?.rawValue ?? 0)"])
-        case .provision, .ready, .destroy, .barrier, .noop: return .succeeded(facts: [:])
+        case .provision, .ready, .destroy, .barrier, .noop, .call, .finalize, .revert: return .succeeded(facts: [:])
         case .undo, .before, .after, .attempt, .exec:
             return .exited(ProcessExit(status: 0, startedAt: now, endedAt: now))
         }

@@ -214,7 +214,7 @@ extension SimulatedWorld {
             switch directive {
             case .watch, .inquire: true
             case .perform(let act): act.isInDoubt
-            case .interrupt, .call, .cancelCall, .plan, .lookUp: false
+            case .interrupt, .call, .cancelCall, .inquireCall, .plan, .lookUp: false
             }
         if !isHarmless { checkTerm(of: conductor, directive) }
         if let tell { tell("conductor \(conductor.number): \(directive)") }
@@ -223,7 +223,7 @@ extension SimulatedWorld {
         case .inquire(let act): inquire(act, by: conductor)
         case .interrupt(let act): interrupt(act, by: conductor)
         case .watch(let node): send(.watch(node), to: node, by: conductor)
-        case .call, .cancelCall, .plan, .lookUp: break
+        case .call, .cancelCall, .inquireCall, .plan, .lookUp: break
         }
     }
 
