@@ -17,7 +17,11 @@ struct CompactOptionals<Value: RawRepresentable<Int64> & Sendable>: Sendable {
     mutating func reserve(_ count: Int) { capacity = count }
 
     subscript(_ index: Int) -> Value? {
-        get { raw.isEmpty || raw[index] == Self.none ? nil : Value(rawValue: raw[index]) }
+        get {
+            if raw.isEmpty { return nil }
+            let value = raw[index]
+            return value == Self.none ? nil : Value(rawValue: value)
+        }
         set {
             if raw.isEmpty {
                 guard newValue != nil else { return }
