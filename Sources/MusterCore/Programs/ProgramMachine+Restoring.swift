@@ -4,7 +4,7 @@ extension ProgramMachine {
     /// Takes a stored plan back in. It is held until `goOn`.
     package init(restoring stored: Snapshot.Plan, program: ProgramSpec) {
         self.init(row: stored.row, spec: stored.spec, program: program)
-        plan.reserve(stored.steps.count)
+        plan.reserve(steps: stored.steps.count, edges: stored.steps.reduce(0) { $0 + $1.needs.count })
         for step in stored.steps {
             plan.restore(step)
             calls.append(step.call ?? CallColumns(input: nil))

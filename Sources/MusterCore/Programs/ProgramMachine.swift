@@ -79,7 +79,7 @@ package struct ProgramMachine: Sendable {
 
     /// Adds the steps of a plan that was just made.
     mutating func append(_ steps: [PlanSubmission.Step]) {
-        plan.reserve(plan.count + steps.count)
+        plan.reserve(steps: plan.count + steps.count, edges: steps.reduce(0) { $0 + $1.needs.count })
         calls.reserveCapacity(plan.count + steps.count)
         for step in steps { append(step.spec, needs: step.needs) }
     }
