@@ -51,6 +51,12 @@ enum Usage {
             + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec)
     }
 
+    /// What is resident now, in bytes.
+    static var residentMemory: Int {
+        let pages = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ").dropFirst().first
+        return (pages.flatMap { Int($0) } ?? 0) * Int(sysconf(Int32(_SC_PAGESIZE)))
+    }
+
     /// The most memory that was resident. Not `ru_maxrss`: in that a program begins with what its parent had.
     static var peakMemoryInMegabytes: Double {
         guard let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),

@@ -30,6 +30,7 @@ struct MusterBench: AsyncParsableCommand {
               muster-bench recovery --count 10000
               muster-bench open --plans 1000000
               muster-bench clients --count 16
+              muster-bench actions --shape subplans --count 10000
               muster-bench tests --count 1000 --remotes 10
               muster-bench simulate --seeds 100000
 
@@ -37,7 +38,7 @@ struct MusterBench: AsyncParsableCommand {
             """,
         subcommands: [
             Steps.self, Limit.self, Plans.self, Graph.self, Recovery.self, Opening.self, Clients.self, Tests.self,
-            Turns.self, Simulate.self,
+            Turns.self, Simulate.self, Actions.self,
             RecoveryRun.self, OpenLook.self, Follow.self,
         ]
     )

@@ -16,7 +16,12 @@ struct Workbench {
     let conductor: Conductor
 
     /// Opens the state in `folder`, or one in memory. Requests that are to be found at once are put in by `prepare`.
-    init(in folder: String, inMemory: Bool = false, prepare: (any Store) throws -> Void = { _ in }) throws {
+    init(
+        in folder: String,
+        inMemory: Bool = false,
+        host: (any ActionHost)? = nil,
+        prepare: (any Store) throws -> Void = { _ in }
+    ) throws {
         let state = StateDirectory(path: folder)
         if inMemory {
             sqlite = nil
@@ -30,10 +35,16 @@ struct Workbench {
         conductor = try Conductor(
             store: store,
             state: state,
-            identity: ConductorCore.Identity(host: "bench", pid: getpid(), seed: 1),
+            identity: ConductorCore.Identity(
+                host: "bench",
+                pid: getpid(),
+                seed: 1,
+                queues: host == nil ? nil : [:]
+            ),
             bell: bell,
             surroundings: CommandBuilder.Surroundings(environment: [:], secret: { _ in nil }),
             time: HostTime(),
+            host: host,
             logger: Logger(label: "bench"),
             makeDriver: { _ in NoDriver() }
         )

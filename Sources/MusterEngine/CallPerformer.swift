@@ -6,6 +6,8 @@ import Synchronization
 final class CallPerformer: Sendable {
     private struct UnderWay {
         var task: Task<Void, Never>?
+        /// What came of it, kept until that is stored: should the commit fail, it is asked for again.
+        var end: CallEnd?
     }
 
     private let host: (any ActionHost)?
@@ -13,6 +15,8 @@ final class CallPerformer: Sendable {
     private let time: any TimeSource
     private let stateName: String
     private let underWay = Mutex<[ActionCall.ID: UnderWay]>([:])
+    /// Calls whose ends were reported and not seen to be stored.
+    private let reported = Mutex<[ActionCall.ID]>([])
     private let plannings = Mutex<[PlanID: UnderWay]>([:])
     /// Calls of a term that is over: they were told to end, and are awaited.
     private let endings = Mutex<[Task<Void, Never>]>([])
@@ -57,8 +61,30 @@ final class CallPerformer: Sendable {
     }
 
     private func report(_ id: ActionCall.ID, _ end: CallEnd, for tenure: Tenure) {
-        let isKnown = underWay.withLock { $0.removeValue(forKey: id) != nil }
-        if isKnown, !tenure.isOver { inbox.put(.event(.callEnded(id, end))) }
+        let isKnown = underWay.withLock { calls in
+            guard calls[id] != nil else { return false }
+            calls[id] = UnderWay(task: nil, end: end)
+            return true
+        }
+        guard isKnown, !tenure.isOver else { return }
+        reported.withLock { $0.append(id) }
+        inbox.put(.event(.callEnded(id, end)))
+    }
+
+    /// A turn was committed: ends that its Director has taken in are stored, and need not be kept.
+    func turnEnded(with director: borrowing Director) {
+        let ids = reported.withLock { ids in
+            defer { ids = [] }
+            return ids
+        }
+        guard !ids.isEmpty else { return }
+        var open: [ActionCall.ID] = []
+        var stored: [ActionCall.ID] = []
+        for id in ids {
+            if director.isCurrent(id) { open.append(id) } else { stored.append(id) }
+        }
+        if !open.isEmpty { reported.withLock { $0 += open } }
+        if !stored.isEmpty { underWay.withLock { calls in for id in stored { calls[id] = nil } } }
     }
 
     private func drop(_ id: ActionCall.ID) {
@@ -68,8 +94,12 @@ final class CallPerformer: Sendable {
 
     /// Says whether a call that the store has begun is under way here. Of one that is, the end comes anyway.
     func inquire(_ id: ActionCall.ID) {
-        let isUnderWay = underWay.withLock { $0[id] != nil }
-        inbox.put(.event(.callFound(id, isUnderWay: isUnderWay)))
+        let (isUnderWay, end) = underWay.withLock { ($0[id] != nil, $0[id]?.end) }
+        if let end {
+            inbox.put(.event(.callEnded(id, end)))
+        } else {
+            inbox.put(.event(.callFound(id, isUnderWay: isUnderWay)))
+        }
     }
 
     /// Tells a call that it is to end.

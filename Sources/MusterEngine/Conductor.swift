@@ -21,6 +21,7 @@ package final class Conductor: Sendable {
     private let failure = Mutex<StoreError?>(nil)
 
     /// - Parameters:
+    ///   - host: performs the actions of programs; `identity.queues` says how many at once.
     ///   - makeDriver: gets the place where the driver reports lost nodes.
     ///   - bell: rung after each commit, for followers in this process.
     package init(
@@ -30,6 +31,7 @@ package final class Conductor: Sendable {
         bell: Bell,
         surroundings: CommandBuilder.Surroundings,
         time: any TimeSource,
+        host: (any ActionHost)? = nil,
         logger: Logger,
         makeDriver: (@escaping @Sendable (DriverEvent) -> Void) -> any Driver
     ) throws(StoreError) {
@@ -47,6 +49,7 @@ package final class Conductor: Sendable {
             inbox: inbox,
             time: time,
             settings: Performer.Settings(state: state, stateName: store.stateName, surroundings: surroundings),
+            host: host,
             logger: logger
         )
         core = Mutex(try ConductorCore(store: store, identity: identity, time: time))
@@ -107,8 +110,13 @@ package final class Conductor: Sendable {
             })
         else { return }
         var announcer = Announcer()
+        var outage = Outage()
         while true {
-            let items = inbox.take(timeout: core.timeToNextTimer())
+            // While the store does not answer, what arrives waits.
+            if outage.lasts {
+                if inbox.awaitStop(for: outage.pause) { return }
+            }
+            let items = outage.lasts ? [] : inbox.take(timeout: core.timeToNextTimer())
             let isLast = items.contains { if case .stop = $0 { true } else { false } }
             do {
                 let timesFenced = core.timesFenced
@@ -116,6 +124,14 @@ package final class Conductor: Sendable {
                 if core.timesFenced != timesFenced { performer.abandon() }
                 performer.renew(core.epoch, until: core.actsUntil)
                 performer.perform(directives, with: core.director)
+                if outage.lasts { logger.notice("the store answers again; nothing is lost") }
+                outage = Outage()
+            } catch where error.isPassing && outage.goesOn(at: core.now()) {
+                if outage.isNew {
+                    logger.warning("the store does not answer; trying for \(Outage.lengthMax.shortText): \(error)")
+                }
+                if isLast { return announce(core.position) }
+                continue
             } catch {
                 logger.error("the conductor ends: \(error)")
                 failure.withLock { $0 = error }
@@ -129,6 +145,36 @@ package final class Conductor: Sendable {
     private func announce(_ position: Int64) {
         bell.ring(position)
         socket.withLock { $0 }?.announce(position)
+    }
+}
+
+/// A time in which the store does not answer: locked by another program, or its disk gone for a while.
+private struct Outage {
+    static let lengthMax: Duration = .seconds(120)
+    private var begunAt: Timestamp?
+    private var tries = 0
+
+    var lasts: Bool { begunAt != nil }
+    var isNew: Bool { tries == 1 }
+    /// Grows, up to a second.
+    var pause: Duration { .milliseconds(min(1000, 50 << min(tries, 5))) }
+
+    /// Notes another failure; false when it has lasted too long.
+    mutating func goesOn(at now: Timestamp) -> Bool {
+        let begun = begunAt ?? now
+        begunAt = begun
+        tries += 1
+        return now - begun < Self.lengthMax
+    }
+}
+
+extension StoreError {
+    /// Whether the same may succeed later, without anybody doing anything about it here.
+    fileprivate var isPassing: Bool {
+        switch code {
+        case .busy, .failed: true
+        case .fenced, .newer, .corrupt, .full, .permission: false
+        }
     }
 }
 

@@ -30,6 +30,8 @@ package struct ConductorCore {
     var careDueAt: Timestamp?
     /// Labs that were taken and not yet gone on with.
     var adopted: Set<String> = []
+    /// Why the last turn was given up; the next begins by deciding again from what is stored.
+    private var outage: StoreError?
     /// What the store has answered, for the next turn.
     var answers: [Director.Event] = []
     /// When a limit may be granted only because time has passed.
@@ -117,9 +119,14 @@ package struct ConductorCore {
 
     /// Decides and commits one turn; returns what is to be performed.
     ///
-    /// - Throws: what ended this conductor: it was fenced though it had the state to itself, the disk is full, or
-    ///   commits fail again and again. Nothing is lost by it; the next conductor goes on from the store.
+    /// - Throws: that it was fenced though it had the state to itself, that the disk is full, or that the store fails
+    ///   again and again. Nothing is lost by it: the next conductor, or the next turn, goes on from the store.
     package mutating func takeTurn(_ items: consuming [Inbox.Item]) throws(StoreError) -> [Directive] {
+        if let error = outage {
+            // What was decided before is not to be believed.
+            outage = nil
+            return try recover(from: error)
+        }
         do {
             try takeCare()
             if hasRequests { items.append(.requestsArrived) }
@@ -241,7 +248,11 @@ package struct ConductorCore {
             case .busy, .failed: break
             }
             tries += 1
-            if tries > Self.failuresMax || lease == nil && failedWrites > Self.failuresMax { throw error }
+            if tries > Self.failuresMax || lease == nil && failedWrites > Self.failuresMax {
+                outage = error
+                failedWrites = Self.failuresMax
+                throw error
+            }
             do throws(StoreError) {
                 guard let lease else { return try decideAgain() }
                 try beginAnew(lease)

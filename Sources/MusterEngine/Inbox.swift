@@ -74,6 +74,14 @@ package final class Inbox: Sendable {
         return takeNow()
     }
 
+    /// Waits, whatever arrives, and says whether somebody wants the conductor to end.
+    package func awaitStop(for length: Duration) -> Bool {
+        _ = DispatchSemaphore(value: 0).wait(timeout: .now() + .microseconds(Int(clamping: length.microseconds)))
+        return content.withLock { content in
+            content.items.contains { if case .stop = $0 { true } else { false } }
+        }
+    }
+
     /// Takes everything that is here now.
     package func takeNow() -> [Item] { takeNow(orAwait: false) }
 

@@ -67,6 +67,7 @@ package final class Performer: Sendable {
     /// Begins everything a turn decided. Called on the conductor's thread, with the Director as the turn left it.
     package func perform(_ directives: [Directive], with director: borrowing Director) {
         let tenure = present
+        calls.turnEnded(with: director)
         for directive in directives {
             CrashPoint.reached(.beforeDirective)
             switch directive {

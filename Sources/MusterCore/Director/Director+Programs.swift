@@ -3,6 +3,8 @@
 extension Director {
     package var programIDs: [PlanID] { programs.keys.sorted() }
     package func program(_ id: PlanID) -> ProgramMachine? { programs[id] }
+    /// Whether a call is the present one of its step.
+    package func isCurrent(_ call: ActionCall.ID) -> Bool { programs[call.step.plan]?.isCurrent(call) == true }
     /// Whether some step or plan waits for a limit.
     package var asksForLimits: Bool { programs.values.contains { !$0.asking.isEmpty } }
 
@@ -21,6 +23,14 @@ extension Director {
             if let dueAt = row.dueAt { timers.set(.signal(row.step, number: row.number), at: dueAt) }
         }
         return true
+    }
+
+    /// Whether a request concerns a program whose actions nobody can perform here: it waits for who can.
+    func isOfForeignProgram(_ request: Request) -> Bool {
+        if performsPrograms { return false }
+        if case .submit(_, let spec) = request { return spec.program != nil }
+        if case .plan(let id) = request.subject { return foreignPrograms.contains(id) }
+        return false
     }
 
     /// Goes on with plans of programs that were taken in: nobody has to ask for them.

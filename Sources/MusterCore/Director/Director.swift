@@ -114,6 +114,7 @@ package struct Director: Sendable {
     package mutating func handle(_ event: Event, into turn: inout Turn) {
         switch event {
         case .requested(let row):
+            if isOfForeignProgram(row.request) { break }
             turn.requestsDone.append(row.id)
             answer(row, into: &turn)
         case .submitted(let submission):
@@ -269,8 +270,6 @@ package struct Director: Sendable {
         let reason: Refusal.Reason =
             if let aside = rowsAside[id], aside.host != host {
                 .otherHost(id, host: aside.host)
-            } else if foreignPrograms.contains(id), let aside = rowsAside[id] {
-                .noProgram(id, program: aside.lab)
             } else if let flaw = broken[id] {
                 .broken(id, flaw: flaw)
             } else {

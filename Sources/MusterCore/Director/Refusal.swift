@@ -11,11 +11,9 @@ package struct Refusal: Hashable, Sendable {
         case ended(PlanID)
         /// What was asked for does not fit the state it is in.
         case notPossible(PlanID, reason: String)
-        /// Its actions belong to a program that does not run now.
-        case noProgram(PlanID, program: String)
 
         /// Every word that `code` can be.
-        package static let codes = ["in-use", "needed", "no-node", "broken", "other-host", "ended", "not-possible", "no-program"]
+        package static let codes = ["in-use", "needed", "no-node", "broken", "other-host", "ended", "not-possible"]
 
         /// A stable word for programs.
         package var code: String {
@@ -27,7 +25,6 @@ package struct Refusal: Hashable, Sendable {
             case .otherHost: "other-host"
             case .ended: "ended"
             case .notPossible: "not-possible"
-            case .noProgram: "no-program"
             }
         }
 
@@ -48,10 +45,8 @@ package struct Refusal: Hashable, Sendable {
             case .otherHost(let plan, let host):
                 return
                     "run \(RunName(plan)) has its machines on host \(host); only a muster on that host can do this: run it there"
-            case .notPossible(let plan, let reason): return "run \(RunName(plan)): \(reason); see: muster why \(RunName(plan))"
-            case .noProgram(let plan, let program):
-                return
-                    "run \(RunName(plan)) is performed by the program '\(program)', which does not run now; start it, and it goes on"
+            case .notPossible(let plan, let reason):
+                return "run \(RunName(plan)): \(reason); see: muster why \(RunName(plan))"
             case .ended(let plan):
                 return "run \(RunName(plan)) has ended, or there is none of that name; see: muster runs"
             }

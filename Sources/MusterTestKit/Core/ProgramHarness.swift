@@ -96,11 +96,18 @@ package struct ProgramHarness {
     /// Lets calls end as their scripts say, oldest first, until nothing ends by itself any more.
     package mutating func run() throws(StoreError) {
         try turn()
-        while let place = underWay.firstIndex(where: { end(of: $0) != nil }) {
+        while let (place, end) = nextEnd() {
             let call = underWay.remove(at: place)
-            guard let end = end(of: call) else { continue }
             try turn([.event(.callEnded(call.id, end))])
         }
+    }
+
+    /// The oldest call that its script lets end. Each script is asked until it answers, and never again.
+    private func nextEnd() -> (place: Int, end: CallEnd)? {
+        for (place, call) in underWay.enumerated() {
+            if let end = end(of: call) { return (place, end) }
+        }
+        return nil
     }
 
     private func end(of call: ActionCall) -> CallEnd? {
