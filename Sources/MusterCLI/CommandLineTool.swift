@@ -62,7 +62,9 @@ struct MusterCommand: AsyncParsableCommand {
             CommandGroup(name: "Machines:", subcommands: [Exec.self]),
             CommandGroup(
                 name: "Recover:",
-                subcommands: [Runs.self, Resume.self, Cancel.self, Halt.self, GC.self]
+                subcommands: [
+                    Runs.self, Pause.self, Resume.self, Retry.self, Skip.self, Cancel.self, Halt.self, GC.self,
+                ]
             ),
         ]
     )

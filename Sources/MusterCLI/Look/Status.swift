@@ -9,6 +9,7 @@ struct Status: AsyncParsableCommand {
         discussion: """
               muster status             what is up
               muster status app         one group, or app/1 for one node
+              muster status r-7f3k      the steps of a program's plan
               muster status --json
             """
     )
@@ -19,6 +20,9 @@ struct Status: AsyncParsableCommand {
         let session = try StateSession.open(options, creating: false)
         let lookup = RunLookup(store: session.store)
         let isConducted = StateLock.isHeld(session.state)
+        if things.count == 1, let run = RunName(things[0]), try showProgram(run, session, isConducted: isConducted) {
+            return
+        }
         let nodes = try lookup.read { () throws(StoreError) in
             try session.store.nodes(lab: nil, includingGone: false)
         }.filter { matches($0.name) }
@@ -60,6 +64,20 @@ struct Status: AsyncParsableCommand {
         if !isConducted, !nodes.isEmpty {
             Output.line("nobody conducts this state now; node states are as of their last event")
         }
+    }
+
+    /// Shows the steps of a program's plan; false when the run is none.
+    private func showProgram(_ run: RunName, _ session: StateSession, isConducted: Bool) throws -> Bool {
+        let lookup = RunLookup(store: session.store)
+        let row = try lookup.find(run.description)
+        guard let spec = try lookup.read({ () throws(StoreError) in try session.store.spec(of: row.id) }),
+            spec.program != nil
+        else {
+            throw CLIError("run \(run) is one of a lab: muster why \(run), muster status")
+        }
+        let status = try ProgramStatus(row, spec, in: session, isConducted: isConducted)
+        if options.json { Output.json(status.shape) } else { Output.lines(status.lines) }
+        return true
     }
 
     private func matches(_ name: NodeName) -> Bool {

@@ -26,6 +26,9 @@ struct Resume: AsyncParsableCommand {
         guard !row.state.isFinal else {
             throw CLIError("run \(RunName(row.id)) has ended (\(row.result.rawValue)); there is nothing to resume")
         }
+        if try ProgramRequest.program(of: row, in: session) != nil {
+            return try await ProgramRequest(session: session, options: options).ask(.resume(row.id), of: row)
+        }
         let runs = RunSession(session: session, options: options, follow: follow)
         try await runs.resume(row.id)
     }
@@ -44,9 +47,12 @@ struct Cancel: AsyncParsableCommand {
     @OptionGroup var options: GlobalOptions
     @OptionGroup var follow: FollowOptions
     @Argument(help: "The run.") var run: String?
+    @Flag(help: "A program's plan: end what is suspended without asking it.") var force = false
 
     func run() async throws {
-        try await RunSession.end(run, options: options, follow: follow, what: "cancel") { .cancel($0) }
+        try await RunSession.end(run, options: options, follow: follow, what: "cancel") {
+            force ? .abort($0) : .cancel($0)
+        }
     }
 }
 

@@ -46,9 +46,16 @@ struct RunSession {
             }
             return
         }
+        let wanted = request(row.id)
+        if try ProgramRequest.program(of: row, in: session) != nil {
+            return try await ProgramRequest(session: session, options: options).ask(wanted, of: row)
+        }
+        if case .abort = wanted {
+            throw CLIError("--force is for plans of programs; give up on a lab's run with: muster halt \(RunName(row.id))")
+        }
         let runs = RunSession(session: session, options: options, follow: follow)
         do {
-            try await runs.perform(request(row.id), token: nil, run: row.id)
+            try await runs.perform(wanted, token: nil, run: row.id)
         } catch let end as RunEnd where end.exitCode == ExitCodes.interrupted {
             // It was asked to end, and has ended.
             throw RunEnd(exitCode: ExitCodes.passed)

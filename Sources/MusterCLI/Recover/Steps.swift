@@ -1,0 +1,100 @@
+import ArgumentParser
+import Foundation
+import MusterCore
+import MusterStore
+
+struct Retry: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Try one failed step of a program's plan again, and go on.",
+        discussion: """
+              muster retry r-7f3k:3                      step 3, as it is
+              muster retry r-7f3k:charge --input new.json  with another input
+              muster retry r-7f3k:3 --input -            read from standard input
+
+            The plan has to be paused. `muster status r-7f3k` shows its steps; the input is checked by the action.
+            """
+    )
+    @OptionGroup var options: GlobalOptions
+    @Argument(help: "The step: r-7f3k:3.") var step: String
+    @Option(help: "A file with the new input, as JSON; - for standard input.") var input: String?
+
+    /// So large an input may be.
+    private static let bytesMax = 1 << 20
+
+    func run() async throws {
+        let session = try StateSession.open(options, creating: true)
+        let found = try StepLookup(store: session.store).find(step)
+        let text = try input.map { try newInput($0, of: found.step) }
+        try await ProgramRequest(session: session, options: options).ask(
+            .retry(StepID(plan: found.row.id, index: found.step.index), input: text),
+            of: found.row
+        )
+    }
+
+    /// The new input in the envelope of the old one. What it took from other steps it takes no more.
+    private func newInput(_ path: String, of step: StepRow) throws -> String {
+        let data: Data
+        if path == "-" {
+            data = FileHandle.standardInput.readDataToEndOfFile()
+        } else {
+            guard let read = FileManager.default.contents(atPath: path) else {
+                throw CLIError("\(path) cannot be read")
+            }
+            data = read
+        }
+        guard data.count <= Self.bytesMax else { throw CLIError("\(path): an input may have 1 MiB, this has \(data.count) bytes") }
+        let value: Any
+        do {
+            value = try JSONSerialization.jsonObject(with: data, options: .fragmentsAllowed)
+        } catch {
+            throw CLIError("\(path) is not JSON: \(error.localizedDescription)")
+        }
+        var envelope: [String: Any] = ["input": value]
+        let old = step.spec.input.flatMap { try? JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any] }
+        if let secrets = old?["secrets"] { envelope["secrets"] = secrets }
+        let encoded = try JSONSerialization.data(withJSONObject: envelope, options: [.sortedKeys])
+        return String(decoding: encoded, as: UTF8.self)
+    }
+}
+
+struct Skip: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Go on without a failed step of a program's plan.",
+        discussion: """
+              muster skip r-7f3k:3
+
+            What uses the step's output is skipped with it; the plan then ends with a warning. It has to be paused.
+            """
+    )
+    @OptionGroup var options: GlobalOptions
+    @Argument(help: "The step: r-7f3k:3.") var step: String
+
+    func run() async throws {
+        let session = try StateSession.open(options, creating: true)
+        let found = try StepLookup(store: session.store).find(step)
+        try await ProgramRequest(session: session, options: options).ask(
+            .skip(StepID(plan: found.row.id, index: found.step.index)),
+            of: found.row
+        )
+    }
+}
+
+struct Pause: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Have a program's plan start nothing more until it is resumed.",
+        discussion: """
+              muster pause r-7f3k       what runs goes to its end; go on with: muster resume r-7f3k
+            """
+    )
+    @OptionGroup var options: GlobalOptions
+    @Argument(help: "The run.") var run: String
+
+    func run() async throws {
+        let session = try StateSession.open(options, creating: true)
+        let row = try RunLookup(store: session.store).find(run)
+        guard try ProgramRequest.program(of: row, in: session) != nil else {
+            throw CLIError("run \(run) is one of a lab, which is not paused on request; end it: muster cancel \(run)")
+        }
+        try await ProgramRequest(session: session, options: options).ask(.pause(row.id), of: row)
+    }
+}
