@@ -41,17 +41,17 @@ struct Clients: AsyncParsableCommand {
         let cost = measured.median { 1 - $0.followed / $0.alone }
         let alone = Int(measured.median(\.alone))
         let followed = Int(measured.median(\.followed))
-        if json {
-            print(
-                "{\"format\":1,\"clients\":\(count),\"steps_per_s_alone\":\(alone),"
-                    + "\"steps_per_s_followed\":\(followed),"
-                    + "\"cost\":\(text(cost, 4)),\(measured.json)}"
-            )
-        } else {
-            print("\(shape.rawValue) of \(steps): \(alone) steps/s alone, \(followed) with \(count) followers")
-            print("each follows \(all ? "everything" : "a run of its own")")
-            print("they cost \(text(cost * 100)) %; \(measured.note)")
-        }
+        measured.report(
+            asJSON: json,
+            [
+                "clients": count, "steps_per_s_alone": alone, "steps_per_s_followed": followed, "cost": text(cost, 4),
+            ],
+            [
+                "\(shape.rawValue) of \(steps): \(alone) steps/s alone, \(followed) with \(count) followers",
+                "each follows \(all ? "everything" : "a run of its own")",
+                "they cost \(text(cost * 100)) %",
+            ]
+        )
     }
 
     private func rate(followers: Int, in folder: String) async throws -> Double {

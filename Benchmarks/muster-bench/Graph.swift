@@ -36,21 +36,19 @@ struct Graph: AsyncParsableCommand {
         }
         func each(_ figure: (Figures) -> Double) -> String { text(measured.median(figure) * 1e9 / edges) }
         let memory = Int(Usage.peakMemoryInMegabytes)
-        if json {
-            print(
-                "{\"format\":1,\"steps\":\(steps),\"edges\":\(Int(edges)),"
-                    + "\"ns_per_edge\":\(each { $0.build + $0.walk }),"
-                    + "\"build_ns_per_edge\":\(each(\.build)),\"walk_ns_per_edge\":\(each(\.walk)),"
-                    + "\"director_ns_per_edge\":\(each(\.director)),\"peak_rss_mb\":\(memory),\(measured.json)}"
-            )
-        } else {
-            print("\(shape.rawValue) of \(steps), \(Int(edges)) edges, \(memory) MB at most")
-            print(
+        measured.report(
+            asJSON: json,
+            [
+                "steps": steps, "edges": Int(edges), "ns_per_edge": each { $0.build + $0.walk },
+                "build_ns_per_edge": each(\.build), "walk_ns_per_edge": each(\.walk),
+                "director_ns_per_edge": each(\.director), "peak_rss_mb": memory,
+            ],
+            [
+                "\(shape.rawValue) of \(steps), \(Int(edges)) edges, \(memory) MB at most",
                 "plan: \(each { $0.build + $0.walk }) ns an edge (\(each(\.build)) to build, \(each(\.walk)) to run); "
-                    + "with the Director, rows and events: \(each(\.director)) ns"
-            )
-            print(measured.note)
-        }
+                    + "with the Director, rows and events: \(each(\.director)) ns",
+            ]
+        )
     }
 
     /// The plan's own machine: what is ready, what starts, what ends.
@@ -68,7 +66,7 @@ struct Graph: AsyncParsableCommand {
         let begin = ContinuousClock.now
         var plan = PlanMachine(row: row, slots: steps)
         plan.gateIsOpen = true
-        plan.reserve(steps)
+        plan.reserve(steps: steps, edges: needs.reduce(0) { $0 + $1.count })
         for needs in needs { plan.append(StepSpec(.noop), needs: needs) }
         let built = begin.duration(to: .now).inSeconds
         let ended = run(&plan)
@@ -84,6 +82,7 @@ struct Graph: AsyncParsableCommand {
             var next: [StepIndex] = []
             for part in stride(from: 0, to: max(1, open.count), by: batch) {
                 var turn = Turn(now: Timestamp(rawValue: 1), epoch: 1)
+                turn.reserve(outcomes: min(batch, open.count - part))
                 for step in open[part..<min(part + batch, open.count)] {
                     plan.finish(step, .success, into: &turn)
                     ended += 1
@@ -112,6 +111,7 @@ struct Graph: AsyncParsableCommand {
             for part in stride(from: 0, to: open.count, by: batch) {
                 now += 1
                 turn = Turn(now: Timestamp(rawValue: now), epoch: 1)
+                turn.reserve(outcomes: min(batch, open.count - part))
                 for case .perform(let act) in open[part..<min(part + batch, open.count)] {
                     director.handle(.actEnded(act, .succeeded(facts: [:])), into: &turn)
                     ended += 1

@@ -25,13 +25,14 @@ struct Limit: ParsableCommand {
             (batch: batch, rate: try SQLiteLimit.rate(in: scratch.path, batch: batch, seconds: seconds))
         }
         let after = FlushProbe.median(in: scratch.path)
-        if json {
-            let fields = rates.map { "\"steps_per_s_\($0.batch)\":\(Int($0.rate))" }.joined(separator: ",")
-            print("{\"format\":1,\(fields),\"probe_us\":\(Int(max(before, after)))}")
-        } else {
-            for (batch, rate) in rates { print("\(batch) a commit: \(Int(rate)) steps/s") }
-            print("flush probe: \(Int(before)) µs before, \(Int(after)) µs after")
-        }
+        var fields = rates.map { rate -> Fields.Element in ("steps_per_s_\(rate.batch)", Int(rate.rate)) }
+        fields.append(("probe_us", Int(max(before, after))))
+        MusterBench.report(
+            asJSON: json,
+            fields,
+            rates.map { "\($0.batch) a commit: \(Int($0.rate)) steps/s" }
+                + ["flush probe: \(Int(before)) µs before, \(Int(after)) µs after"]
+        )
     }
 }
 

@@ -34,12 +34,11 @@ struct Opening: AsyncParsableCommand {
         }
         let length = text(measured.median(\.milliseconds))
         let memory = text(measured.median(\.megabytes))
-        if json {
-            print("{\"format\":1,\"plans\":\(plans),\"open_ms\":\(length),\"peak_rss_mb\":\(memory),\(measured.json)}")
-        } else {
-            print("a state with \(plans) finished plans opens in \(length) ms with \(memory) MB at most")
-            print(measured.note)
-        }
+        measured.report(
+            asJSON: json,
+            ["plans": plans, "open_ms": length, "peak_rss_mb": memory],
+            ["a state with \(plans) finished plans opens in \(length) ms with \(memory) MB at most"]
+        )
     }
 
     /// Makes the state by the store, and its rows in bulk.
@@ -57,10 +56,11 @@ struct Opening: AsyncParsableCommand {
             "PRAGMA synchronous = OFF", "PRAGMA cache_size = -200000", "BEGIN",
             """
             INSERT INTO plans (id, request, verb, lab, state, result, phase, is_cancelling, host, epoch, created_at,
-                started_at, ended_at)
-            \(numbers) SELECT n, 'request-' || n, 4, 'bench', 6, 1, 0, 0, 'bench', 1, n, n, n FROM numbers
+                started_at, ended_at, first_event, spec)
+            \(numbers) SELECT n, 'request-' || n, 4, 'bench', 6, 1, 0, 0, 'bench', 1, n, n, n, 5 * n - 4, '\(spec)'
+                FROM numbers
             """,
-            "INSERT INTO plan_specs \(numbers) SELECT n, '\(spec)' FROM numbers",
+            "INSERT INTO plan_blocks SELECT DISTINCT lab, id >> 8 FROM plans",
             """
             INSERT INTO steps (plan, step, action, a, b, c, pool, priority, starts_after_failure, needs, state, tries,
                 started_at, ended_at)

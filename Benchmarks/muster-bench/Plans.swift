@@ -45,24 +45,20 @@ struct Plans: AsyncParsableCommand {
         let alone = measured.median(\.alone.all)
         let commits = measured.median { $0.alone.all / $0.commit }
         func part(_ part: KeyPath<Parts, Double>) -> String { text(measured.median { $0.alone[keyPath: part] }, 0) }
-        if json {
-            print(
-                "{\"format\":1,\"plans_per_s\":\(Int(rate)),\"lost\":\(lost),\"alone_p50_us\":\(text(alone)),"
-                    + "\"commit_us\":\(text(measured.median(\.commit))),\"alone_p50_commits\":\(text(commits, 3)),"
-                    + "\(measured.json)}"
-            )
-        } else {
-            print("\(count) plans of one step at once: \(Int(rate)) plans/s, \(lost) lost")
-            print(
-                "one at a time: p50 \(text(alone)) µs = \(text(commits, 2)) commits "
-                    + "of \(text(measured.median(\.commit))) µs"
-            )
-            print(
+        let commit = text(measured.median(\.commit))
+        measured.report(
+            asJSON: json,
+            [
+                "plans_per_s": Int(rate), "lost": lost, "alone_p50_us": text(alone), "commit_us": commit,
+                "alone_p50_commits": text(commits, 3),
+            ],
+            [
+                "\(count) plans of one step at once: \(Int(rate)) plans/s, \(lost) lost",
+                "one at a time: p50 \(text(alone)) µs = \(text(commits, 2)) commits of \(commit) µs",
                 "of these: \(part(\.toTurn)) µs to its first turn, \(part(\.intent)) to the second, "
-                    + "\(part(\.end)) until its author is awake, \(part(\.reading)) to read"
-            )
-            print(measured.note)
-        }
+                    + "\(part(\.end)) until its author is awake, \(part(\.reading)) to read",
+            ]
+        )
     }
 
     private func atOnce(in folder: String) async throws -> (rate: Double, lost: Int) {

@@ -38,20 +38,18 @@ struct Recovery: AsyncParsableCommand {
         let rerun = measured.figures.reduce(0) { $0 + $1.rerun }
         let unstored = measured.figures.map(\.unstored).max() ?? 0
         let done = measured.figures.map(\.doneBefore).sorted()
-        if json {
-            print(
-                "{\"format\":1,\"first_step_ms\":\(text(first)),\"first_step_ms_max\":\(text(worst)),"
-                    + "\"rerun\":\(rerun),"
-                    + "\"acknowledged_but_lost\":\(unstored),\"done_before_kill\":\(done),\(measured.json)}"
-            )
-        } else {
-            print("\(shape.rawValue) of \(count), killed with \(done) steps done:")
-            print(
+        measured.report(
+            asJSON: json,
+            [
+                "first_step_ms": text(first), "first_step_ms_max": text(worst), "rerun": rerun,
+                "acknowledged_but_lost": unstored, "done_before_kill": done,
+            ],
+            [
+                "\(shape.rawValue) of \(count), killed with \(done) steps done:",
                 "first new step \(text(first)) ms after the program starts (at most \(text(worst))), \(rerun) re-run, "
-                    + "\(unstored) acknowledged and lost"
-            )
-            print(measured.note)
-        }
+                    + "\(unstored) acknowledged and lost",
+            ]
+        )
         if rerun > 0 || unstored > 0 { throw ExitCode.failure }
     }
 

@@ -24,13 +24,16 @@ struct Rounds: ParsableArguments {
             return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
         }
 
-        /// For the last line on a terminal.
-        var note: String {
+        private var note: String {
             let quiet = noisy == 0 ? "" : "; \(noisy) rounds were not quiet" + (probe > probeMax ? "" : " and left out")
             return "flush probe \(Int(probe)) µs" + (probe > probeMax ? ": do not quote these figures" : "") + quiet
         }
 
-        var json: String { "\"rounds\":\(figures.count),\"noisy_rounds\":\(noisy),\"probe_us\":\(Int(probe))" }
+        /// Prints what was found, and how quiet it was meanwhile.
+        func report(asJSON: Bool, _ fields: Fields, _ lines: [String]) {
+            let quiet: Fields = ["rounds": figures.count, "noisy_rounds": noisy, "probe_us": Int(probe)]
+            MusterBench.report(asJSON: asJSON, Array(fields) + Array(quiet), lines + [note])
+        }
     }
 
     /// Measures round after round, with a flush probe before and after each.
@@ -48,6 +51,21 @@ struct Rounds: ParsableArguments {
             probe: counted.map(\.probe).max() ?? .infinity,
             noisy: all.count - quiet.count
         )
+    }
+}
+
+/// What a command found, by name, in order: numbers, or texts that are JSON.
+typealias Fields = KeyValuePairs<String, any CustomStringConvertible>
+
+extension MusterBench {
+    /// Prints the fields as one JSON object for programs, or the lines for people.
+    static func report(asJSON: Bool, _ fields: some Sequence<Fields.Element>, _ lines: [String]) {
+        if asJSON {
+            let members = fields.map { "\"\($0.key)\":\($0.value)" }
+            print("{" + (["\"format\":1"] + members).joined(separator: ",") + "}")
+        } else {
+            for line in lines { print(line) }
+        }
     }
 }
 

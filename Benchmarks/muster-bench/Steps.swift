@@ -49,23 +49,24 @@ struct Steps: AsyncParsableCommand {
         let share = ratio && store == .sqlite ? measured.median { $0.rate / ($0.limit ?? .nan) } : nil
         let growth = against == nil ? nil : measured.median { $0.growth ?? .nan }
         let memory = Int(Usage.peakMemoryInMegabytes)
-        if json {
-            print(
-                "{\"format\":1,\"steps_per_s\":\(Int(rate)),\"cpu_us_per_step\":\(cpu),\"commits\":\(commits),"
-                    + "\"syncs\":\(commits),\"statements_per_step\":\(statements),\"peak_rss_mb\":\(memory),"
-                    + "\(measured.json),\"limit_steps_per_s\":\(limit.map { text($0, 0) } ?? "null"),"
-                    + "\"ratio\":\(share.map { text($0, 4) } ?? "null"),"
-                    + "\"cost_growth\":\(growth.map { text($0, 3) } ?? "null")}"
-            )
-            return
-        }
-        print(
+        var lines = [
             "\(shape.rawValue) of \(count) on \(store.rawValue): \(Int(rate)) steps/s, \(cpu) µs CPU and "
                 + "\(statements) statements a step, \(commits) commits, \(memory) MB at most"
+        ]
+        if let limit, let share { lines.append("limit \(Int(limit)) steps/s; ratio \(text(share * 100)) %") }
+        if let against, let growth {
+            lines.append("a step costs \(text(growth, 2)) times that of a plan of \(against)")
+        }
+        measured.report(
+            asJSON: json,
+            [
+                "steps_per_s": Int(rate), "cpu_us_per_step": cpu, "commits": commits, "syncs": commits,
+                "statements_per_step": statements, "peak_rss_mb": memory,
+                "limit_steps_per_s": limit.map { text($0, 0) } ?? "null",
+                "ratio": share.map { text($0, 4) } ?? "null", "cost_growth": growth.map { text($0, 3) } ?? "null",
+            ],
+            lines
         )
-        if let limit, let share { print("limit \(Int(limit)) steps/s; ratio \(text(share * 100)) %") }
-        if let against, let growth { print("a step costs \(text(growth, 2)) times that of a plan of \(against)") }
-        print(measured.note)
     }
 
     private struct Figures {

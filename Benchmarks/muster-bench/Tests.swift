@@ -29,17 +29,19 @@ struct Tests: AsyncParsableCommand {
         let (each, up) = try await measure(in: scratch.path)
         let probe = max(probeBefore, FlushProbe.median(in: scratch.path))
         func text(_ value: Double) -> String { String(format: "%.3f", value) }
-        if json {
-            print(
-                "{\"format\":1,\"ms_per_attempt\":\(text(each)),\"floor_ms\":\(text(floor)),\"beyond_ms\":\(text(each - floor)),"
-                    + "\"bring_up_ms\":\(text(up)),\"probe_us\":\(Int(probe))}"
-            )
-        } else {
-            print(
-                "\(count) attempts on \(remotes) nodes: \(text(each)) ms each; spawn loop \(text(floor)) ms; beyond it \(text(each - floor)) ms"
-            )
-            print("bring-up of \(remotes) nodes: \(text(up)) ms; flush probe \(Int(probe)) µs")
-        }
+        let fields: Fields = [
+            "ms_per_attempt": text(each), "floor_ms": text(floor), "beyond_ms": text(each - floor),
+            "bring_up_ms": text(up), "probe_us": Int(probe),
+        ]
+        MusterBench.report(
+            asJSON: json,
+            fields,
+            [
+                "\(count) attempts on \(remotes) nodes: \(text(each)) ms each; spawn loop \(text(floor)) ms; "
+                    + "beyond it \(text(each - floor)) ms",
+                "bring-up of \(remotes) nodes: \(text(up)) ms; flush probe \(Int(probe)) µs",
+            ]
+        )
     }
 
     private func measure(in folder: String) async throws -> (each: Double, up: Double) {

@@ -13,6 +13,7 @@ struct Turns: ParsableCommand {
     )
     @Option(help: "fan, chain, layers or diamond.") var shape = Shape.chain
     @Option(help: "How many steps.") var count = 1000
+    @Flag(help: "As many plans of one step, one after the other.") var plans = false
     @Option(help: "Where to write.") var folder: String?
     @Flag(help: "A store in memory.") var memory = false
 
@@ -30,21 +31,24 @@ struct Turns: ParsableCommand {
             time: HostTime()
         )
         let before = sqlite?.counters
-        var items: [Inbox.Item] = [.event(.submitted(Workbench.submission("bench", shape.steps(count))))]
         var ended = 0
         var turns = 0
-        while !items.isEmpty {
-            turns += 1
-            let directives = try core.takeTurn(consume items)
-            items = []
-            for case .perform(let act) in directives {
-                items.append(.event(.actEnded(act, .succeeded(facts: [:]))))
-                ended += 1
+        for plan in 0..<(plans ? count : 1) {
+            let steps = shape.steps(plans ? 1 : count)
+            var items: [Inbox.Item] = [.event(.submitted(Workbench.submission("bench-\(plan)", steps)))]
+            while !items.isEmpty {
+                turns += 1
+                let directives = try core.takeTurn(consume items)
+                items = []
+                for case .perform(let act) in directives {
+                    items.append(.event(.actEnded(act, .succeeded(facts: [:]))))
+                    ended += 1
+                }
             }
         }
         guard ended == count else { throw Workbench.Failure(description: "\(ended) of \(count) steps ended") }
         let after = sqlite?.counters
         let statements = (after?.statements ?? 0) - (before?.statements ?? 0)
-        print("\(shape.rawValue) of \(count): \(turns) turns, \(statements) statements")
+        print("\(plans ? "plans" : shape.rawValue) of \(count): \(turns) turns, \(statements) statements")
     }
 }

@@ -107,6 +107,7 @@ package struct ConductorCore {
             let requestsHaveArrived = items.contains { if case .requestsArrived = $0 { true } else { false } }
             if requestsHaveArrived { try takeLabsOfRequests() }
             var turn = Turn(now: time.now(), term: term)
+            turn.reserve(outcomes: items.count)
             if !isSettled {
                 director.settle(into: &turn)
                 isSettled = true

@@ -75,6 +75,9 @@ package final class ConductorSocket: Sendable {
 
         func announce(_ position: Int64) {
             last.store(position, ordering: .sequentiallyConsistent)
+            // To wake the loop for nobody takes the processor from whoever reads what is new. One that comes now is
+            // told of this position when it has come.
+            guard channels.withLock({ !$0.isEmpty }) else { return }
             guard !isTelling.exchange(true, ordering: .sequentiallyConsistent) else { return }
             loop.execute { self.tell() }
         }

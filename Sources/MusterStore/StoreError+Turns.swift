@@ -17,6 +17,10 @@ extension StoreError {
         )
     }
 
+    static func withoutPlan(_ plan: PlanID) -> StoreError {
+        StoreError(.failed, "the request of \(RunName(plan)) comes without a new run; nothing was written")
+    }
+
     static func gap(event position: Int64, last: Int64) -> StoreError {
         StoreError(.failed, "event \(position) does not follow \(last), the newest of its term; nothing was written")
     }

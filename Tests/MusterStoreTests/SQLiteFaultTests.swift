@@ -33,7 +33,7 @@ import Testing
         let before = folder.content()
         let error = try #require(storeError { try open(access) })
         #expect(error.code == .newer)
-        for part in [folder.file(), "99", "up to 3", "--state"] { #expect(error.message.contains(part), "\(part)") }
+        for part in [folder.file(), "99", "up to 4", "--state"] { #expect(error.message.contains(part), "\(part)") }
         #expect(folder.content() == before)
     }
 
@@ -105,9 +105,9 @@ import Testing
     @Test(arguments: [
         "UPDATE plans SET state = 99 WHERE id = 1", "UPDATE plans SET verb = -1 WHERE id = 1",
         "UPDATE plans SET result = 5 WHERE id = 1", "UPDATE plans SET phase = 2 WHERE id = 1",
-        "DELETE FROM plan_specs WHERE plan = 1", "UPDATE plan_specs SET spec = '{\"verb\":' WHERE plan = 1",
-        "UPDATE plan_specs SET spec = '{}' WHERE plan = 1",
-        "UPDATE plan_specs SET spec = replace(spec, '\"up\"', '\"fly\"') WHERE plan = 1",
+        "UPDATE plans SET spec = NULL WHERE id = 1", "UPDATE plans SET spec = '{\"verb\":' WHERE id = 1",
+        "UPDATE plans SET spec = '{}' WHERE id = 1",
+        "UPDATE plans SET spec = replace(spec, '\"up\"', '\"fly\"') WHERE id = 1",
         "UPDATE steps SET action = 77 WHERE plan = 1 AND step = 1", "UPDATE steps SET state = 8 WHERE plan = 1",
         "UPDATE steps SET needs = x'000000' WHERE plan = 1", "UPDATE steps SET needs = x'ffffff7f' WHERE plan = 1",
         "UPDATE steps SET a = 99999999999 WHERE plan = 1", "UPDATE steps SET error_code = 1000 WHERE plan = 1",

@@ -175,7 +175,7 @@ import Testing
         try store.commit(turn)
         let after = store.counters
         #expect(after.commits - before.commits == 1)
-        #expect(after.statements - before.statements == 1 + 1 + 1 + 100, "the epoch, the plan, its request, the steps")
+        #expect(after.statements - before.statements == 1 + 1 + 1 + 100, "the epoch, the plan, its block, the steps")
         #expect(storeError { try store.commit(Turn(now: turn.now, epoch: 0)) }?.code == .fenced)
         #expect(store.counters.commits == after.commits, "what is refused is no commit")
     }
@@ -188,10 +188,10 @@ import Testing
             try database.write { db in
                 for sql in [
                     """
-                    INSERT INTO plans SELECT value, 'done-' || value, 0, 'shop', 6, 1, 0, 0, NULL, 'host', 1, 0, 0, 0
-                        FROM numbers
+                    INSERT INTO plans SELECT value, 'done-' || value, 0, 'shop', 6, 1, 0, 0, NULL, 'host', 1, 0, 0, 0,
+                        value, '{}' FROM numbers
                     """,
-                    "INSERT INTO plan_specs SELECT value, '{}' FROM numbers",
+                    "INSERT INTO plan_blocks SELECT DISTINCT 'shop', value >> 8 FROM numbers",
                     """
                     INSERT INTO steps SELECT value, 0, 1, 0, 0, 0, NULL, -1, 0, NULL, 0, NULL, x'', 3, 1, NULL, NULL,
                         NULL, 0, 0 FROM numbers
@@ -312,7 +312,7 @@ import Testing
         let old = try DatabaseQueue(path: path)
         try old.write { db in
             try db.execute(
-                sql: """
+                sql: Self.backToThree + """
                     DROP TABLE event_blocks;
                     CREATE INDEX events_by_plan ON events (plan, position) WHERE plan IS NOT NULL;
                     UPDATE meta SET schema = 2;
@@ -323,6 +323,64 @@ import Testing
         let store = try SQLiteStore(path: path)
         #expect(try store.events(after: 0, plan: PlanID(2), limit: .max).count == 200)
         #expect(try store.events(after: 300, plan: PlanID(1), limit: .max).count == 100)
+    }
+
+    /// Makes of a state what the version before this schema would have made.
+    private static let backToThree = """
+        CREATE TABLE plan_specs (plan INTEGER PRIMARY KEY, spec TEXT NOT NULL) STRICT;
+        INSERT INTO plan_specs SELECT id, spec FROM plans WHERE spec IS NOT NULL;
+        INSERT OR IGNORE INTO event_blocks SELECT DISTINCT plan, position >> 8 FROM events WHERE plan IS NOT NULL;
+        ALTER TABLE plans DROP COLUMN spec;
+        ALTER TABLE plans DROP COLUMN first_event;
+        DROP TABLE plan_blocks;
+        CREATE INDEX plans_by_lab ON plans (lab, id);
+        UPDATE meta SET schema = 3;
+        """
+
+    @Test func aStateWhosePlansAreInSeveralTablesIsBroughtUpToDate() throws {
+        let path = folder.file()
+        func events(_ store: SQLiteStore) throws -> [[EventRow]] {
+            try (1...3).map { try store.events(after: 0, plan: PlanID($0), limit: .max) }
+        }
+        let before = try {
+            let store = try SQLiteStore(path: path)
+            try commit(to: store) { turn in
+                for number in 1...300 as ClosedRange<Int64> {
+                    fill(&turn, plan: number, steps: 1, state: number == 2 ? .running : .stopped)
+                }
+                turn.events = (1...600).map {
+                    EventRow(
+                        position: $0,
+                        epoch: turn.epoch,
+                        number: $0,
+                        at: turn.now,
+                        kind: .stepStarted,
+                        plan: PlanID($0 % 3 + 1)
+                    )
+                }
+            }
+            return (try store.load(), try store.plans(lab: "shop", limit: 999), try events(store))
+        }()
+        #expect(before.1.count == 300)
+        #expect(before.2.map(\.count) == [200, 200, 200])
+        let old = try DatabaseQueue(path: path)
+        try old.write { try $0.execute(sql: Self.backToThree) }
+        try old.close()
+        let store = try SQLiteStore(path: path)
+        #expect(try store.load().plans.map(\.spec) == before.0.plans.map(\.spec))
+        #expect(try store.plans(lab: "shop", limit: 999) == before.1)
+        #expect(try store.plans(lab: "shop", limit: 2).map(\.id.rawValue) == [300, 299])
+        #expect(try store.plans(lab: "other", limit: 2).isEmpty)
+        #expect(try events(store) == before.2)
+        #expect(try store.spec(of: PlanID(299)) != nil)
+        // And goes on where it was.
+        try commit(to: store) { turn in
+            fill(&turn, plan: 301)
+            turn.events = [EventRow(position: 0, epoch: turn.epoch, number: 1, at: turn.now, kind: .planCreated)]
+            turn.events[0].plan = PlanID(301)
+        }
+        #expect(try store.events(after: 0, plan: PlanID(301), limit: 9).map(\.position) == [601])
+        #expect(try store.plans(lab: "shop", limit: 999).count == 301)
     }
 
     @Test func eventsAreNumberedWithinTheirEpoch() throws {
@@ -361,7 +419,7 @@ import Testing
         try commit(to: store) {
             for number in 1...20 as ClosedRange<Int64> { fill(&$0, plan: number) }
         }
-        let texts = try DatabaseQueue(path: path).read { try String.fetchAll($0, sql: "SELECT spec FROM plan_specs") }
+        let texts = try DatabaseQueue(path: path).read { try String.fetchAll($0, sql: "SELECT spec FROM plans") }
         #expect(texts.count == 20)
         #expect(Set(texts).count == 1)
         #expect(texts[0].contains("\"labDirectory\":\"/lab\""))

@@ -28,6 +28,12 @@ package struct Turn: Sendable {
 
     package init(now: Timestamp, term: Term) { self.init(now: now, epoch: term.epoch, conductor: term.conductor) }
 
+    /// Makes room for what so many outcomes bring about: each ends a step and, on the whole, begins another.
+    package mutating func reserve(outcomes count: Int) {
+        events.reserveCapacity(2 * count)
+        directives.reserveCapacity(count)
+    }
+
     /// Whether there is anything to commit.
     package var hasChanges: Bool {
         !(plans.isEmpty && steps.isEmpty && nodes.isEmpty && timersSet.isEmpty && timersCleared.isEmpty

@@ -1,17 +1,35 @@
 /// Optional numbers in eight bytes each: one value, the smallest there is, stands for nil.
 ///
-/// A plan has several of them for each step; as optionals they would take twice the room.
+/// A plan has several of them for each step; as optionals they would take twice the room. As long as all are nil they
+/// take none.
 struct CompactOptionals<Value: RawRepresentable<Int64> & Sendable>: Sendable {
     private var raw: [Int64] = []
+    private var count = 0
+    private var capacity = 0
 
     private static var none: Int64 { .min }
 
-    mutating func append(_ value: Value?) { raw.append(value?.rawValue ?? Self.none) }
-    mutating func reserve(_ count: Int) { raw.reserveCapacity(count) }
+    mutating func appendNil() {
+        count += 1
+        if !raw.isEmpty { raw.append(Self.none) }
+    }
+
+    mutating func reserve(_ count: Int) { capacity = count }
 
     subscript(_ index: Int) -> Value? {
-        get { raw[index] == Self.none ? nil : Value(rawValue: raw[index]) }
-        set { raw[index] = newValue?.rawValue ?? Self.none }
+        get {
+            if raw.isEmpty { return nil }
+            let value = raw[index]
+            return value == Self.none ? nil : Value(rawValue: value)
+        }
+        set {
+            if raw.isEmpty {
+                guard newValue != nil else { return }
+                raw.reserveCapacity(max(capacity, count))
+                raw.append(contentsOf: repeatElement(Self.none, count: count))
+            }
+            raw[index] = newValue?.rawValue ?? Self.none
+        }
     }
 }
 

@@ -96,8 +96,9 @@ package struct PlanMachine: Sendable {
 
     // MARK: Growing
 
-    /// Makes room for a plan of this size at once, where its size is known.
-    package mutating func reserve(_ count: Int) {
+    /// Makes room for more steps and edges at once, where their numbers are known.
+    package mutating func reserve(steps: Int, edges: Int) {
+        let count = count + steps
         specs.reserveCapacity(count)
         cells.reserveCapacity(count)
         resources.reserve(count)
@@ -105,7 +106,7 @@ package struct PlanMachine: Sendable {
         ended.reserve(count)
         dirty.reserveCapacity(count)
         newNeeds.reserveCapacity(count)
-        graph.reserve(steps: count)
+        graph.reserve(steps: count, edges: graph.edgeCount + edges)
     }
 
     package mutating func makePool() -> Int32 {
@@ -115,7 +116,7 @@ package struct PlanMachine: Sendable {
 
     /// Adds a step. It may need steps that have ended; those that succeeded count at once.
     @discardableResult
-    package mutating func append(_ spec: StepSpec, needs: [StepIndex]) -> StepIndex {
+    package mutating func append(_ spec: consuming StepSpec, needs: consuming [StepIndex]) -> StepIndex {
         let step = add(spec, needs: needs, state: .pending)
         newNeeds.append(needs)
         mark(step)
@@ -123,12 +124,13 @@ package struct PlanMachine: Sendable {
         return step
     }
 
-    private mutating func add(_ spec: StepSpec, needs: [StepIndex], state: StepState) -> StepIndex {
+    private mutating func add(_ spec: consuming StepSpec, needs: [StepIndex], state: StepState) -> StepIndex {
         let step = StepIndex(specs.count)
+        let (threshold, startsAfterFailure) = (spec.threshold, spec.startsAfterFailure)
         specs.append(spec)
-        resources.append(nil)
-        started.append(nil)
-        ended.append(nil)
+        resources.appendNil()
+        started.appendNil()
+        ended.appendNil()
         graph.addStep()
         counts[state] += 1
         var met: Int32 = 0
@@ -136,11 +138,11 @@ package struct PlanMachine: Sendable {
             precondition(need >= 0 && need < step, "a step needs only steps before it")
             graph.addEdge(from: need, to: step)
             let end = cells[Int(need)].state
-            let counts = end.satisfiesNeeds && (spec.threshold == nil || !uncounted.contains(need))
-            if counts || (spec.startsAfterFailure && end.hasEnded) { met += 1 }
+            let counts = end.satisfiesNeeds && (threshold == nil || !uncounted.contains(need))
+            if counts || (startsAfterFailure && end.hasEnded) { met += 1 }
         }
         operations += needs.count + 1
-        cells.append(StepCell(state: state, waiting: (spec.threshold ?? Int32(needs.count)) - met))
+        cells.append(StepCell(state: state, waiting: (threshold ?? Int32(needs.count)) - met))
         return step
     }
 

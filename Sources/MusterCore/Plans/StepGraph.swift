@@ -17,7 +17,10 @@ struct StepGraph: Sendable {
     var stepCount: Int { ends.count }
     var edgeCount: Int { edges.count }
 
-    mutating func reserve(steps: Int) { ends.reserveCapacity(steps) }
+    mutating func reserve(steps: Int, edges count: Int) {
+        ends.reserveCapacity(steps)
+        edges.reserveCapacity(count)
+    }
 
     mutating func addStep() { ends.append(Ends(first: Self.none, last: Self.none)) }
 

@@ -97,7 +97,7 @@ package struct RunMachine: Sendable {
 
     /// Adds steps that a program has built itself.
     mutating func append(_ steps: [PlanSubmission.Step]) {
-        plan.reserve(plan.count + steps.count)
+        plan.reserve(steps: steps.count, edges: steps.reduce(0) { $0 + $1.needs.count })
         for step in steps { plan.append(step.spec, needs: step.needs) }
     }
 

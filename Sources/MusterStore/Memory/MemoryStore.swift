@@ -217,6 +217,8 @@ private struct MemoryRows {
         for (plan, _) in turn.newSpecs where specs[plan] != nil {
             throw StoreError.twice("the request of \(RunName(plan))")
         }
+        let made = Set(turn.newSpecs.isEmpty ? [] : turn.plans.map(\.id))
+        for (plan, _) in turn.newSpecs where !made.contains(plan) { throw StoreError.withoutPlan(plan) }
         var added: Set<StepID> = []
         for step in turn.steps {
             let id = StepID(plan: step.plan, index: step.index)

@@ -106,6 +106,21 @@ enum SQLiteSchema {
         INSERT INTO event_blocks SELECT DISTINCT plan, position >> 8 FROM events WHERE plan IS NOT NULL;
         DROP INDEX events_by_plan;
         """,
+        """
+        -- A commit costs by the pages it writes: what a plan is made of stands in its row, and what finds it by its lab
+        -- or finds its events is written once for many.
+        ALTER TABLE plans ADD COLUMN first_event INTEGER;
+        ALTER TABLE plans ADD COLUMN spec TEXT;
+        UPDATE plans SET spec = (SELECT spec FROM plan_specs WHERE plan_specs.plan = plans.id);
+        DROP TABLE plan_specs;
+
+        -- Which blocks of 256 plans hold one of a lab.
+        CREATE TABLE plan_blocks (
+            lab TEXT NOT NULL, block INTEGER NOT NULL, PRIMARY KEY (lab, block)
+        ) STRICT, WITHOUT ROWID;
+        INSERT INTO plan_blocks SELECT DISTINCT lab, id >> 8 FROM plans;
+        DROP INDEX plans_by_lab;
+        """,
     ]
 
     /// The schema of the database and the state's name; nil for a database without any table.

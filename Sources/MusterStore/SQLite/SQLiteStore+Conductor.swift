@@ -11,8 +11,8 @@ extension SQLiteStore {
     package func commit(_ turn: borrowing Turn) throws(StoreError) -> Int64? {
         let turn = copy turn
         // Encoded before the transaction begins: others wait while it is open.
-        var specs: [(PlanID, String)] = []
-        for (plan, spec) in turn.newSpecs { specs.append((plan, try text(of: spec, plan))) }
+        var specs: [PlanID: String] = [:]
+        for (plan, spec) in turn.newSpecs { specs[plan] = try text(of: spec, plan) }
         var facts: [String] = []
         for node in turn.nodes {
             facts.append(node.facts.isEmpty ? "{}" : try StoredJSON.encode(node.facts, "the facts of \(node.name)"))

@@ -1,7 +1,7 @@
 package import MusterCore
 
 enum ReaderSQL {
-    static let spec = "SELECT spec FROM plan_specs WHERE plan = ?1"
+    static let spec = "SELECT spec FROM plans WHERE id = ?1 AND spec IS NOT NULL"
     static let steps = "SELECT \(PreparedStatement.stepColumns) FROM steps WHERE plan = ?1 ORDER BY step"
     static let timers = "SELECT step, due_at FROM timers WHERE plan = ?1 ORDER BY step"
     static let attempts =
@@ -9,13 +9,28 @@ enum ReaderSQL {
     static let events = """
         SELECT \(PreparedStatement.eventColumns) FROM events WHERE position > ?1 ORDER BY position LIMIT ?3
         """
-    /// By the blocks in which the plan has events; CROSS makes SQLite begin with those.
+    /// By the blocks in which the plan has events: the first is told by its own row, the others by `event_blocks`.
+    /// CROSS makes SQLite begin with those.
     static let eventsOfPlan = """
-        SELECT \(PreparedStatement.eventColumns)
+        SELECT \(PreparedStatement.eventColumns), position >> 8 AS block
+        FROM (SELECT first_event AS first FROM plans WHERE id = ?2) CROSS JOIN events
+            ON position BETWEEN max(first, ?1 + 1) AND first | 255
+        WHERE plan = ?2
+        UNION ALL
+        SELECT \(PreparedStatement.eventColumns), block
         FROM (SELECT plan AS holder, block FROM event_blocks) CROSS JOIN events
             ON position BETWEEN block << 8 AND (block << 8) + 255
-        WHERE holder = ?2 AND block >= ?1 >> 8 AND plan = ?2 AND position > ?1
+        WHERE holder = ?2 AND plan = ?2 AND position > ?1
+            AND block >= max(?1 >> 8, coalesce((SELECT (first_event >> 8) + 1 FROM plans WHERE id = ?2), 0))
         ORDER BY block, position LIMIT ?3
+        """
+    static let plans = "SELECT \(PreparedStatement.planColumns) FROM plans ORDER BY id DESC LIMIT ?2"
+    /// By the blocks in which the lab has plans, the newest first.
+    static let plansOfLab = """
+        SELECT \(PreparedStatement.planColumns)
+        FROM (SELECT lab AS holder, block FROM plan_blocks) CROSS JOIN plans
+            ON id BETWEEN block << 8 AND (block << 8) + 255
+        WHERE holder = ?1 AND lab = ?1 ORDER BY block DESC, id DESC LIMIT ?2
         """
     static let nodesPresent = """
         SELECT \(PreparedStatement.nodeColumns) FROM nodes WHERE state <> 7 ORDER BY lab, group_name, group_index, id
@@ -42,13 +57,7 @@ extension SQLiteStore {
     /// Those whose rows are broken are left out of the list; asked for by number they throw.
     package func plans(lab: String?, limit: Int) throws(StoreError) -> [PlanRow] {
         try read { connection throws(StoreError) in
-            let statement = try PreparedStatement(
-                connection,
-                """
-                SELECT \(PreparedStatement.planColumns) FROM plans
-                \(lab == nil ? "" : "WHERE lab = ?1") ORDER BY id DESC LIMIT ?2
-                """
-            )
+            let statement = try PreparedStatement(connection, lab == nil ? ReaderSQL.plans : ReaderSQL.plansOfLab)
             if let lab { statement.bind(1, lab) }
             statement.bind(2, Int64(max(limit, 0)))
             var plans: [PlanRow] = []
@@ -147,8 +156,8 @@ extension SQLiteStore {
     }
 
     package func position() throws(StoreError) -> Int64 {
-        try read { connection throws(StoreError) in
-            let statement = try PreparedStatement(connection, TurnSQL.lastEvent)
+        try look { connection throws(StoreError) in
+            let statement = try connection.keptStatement(TurnSQL.lastEvent)
             defer { statement.reset() }
             return try statement.step() ? statement.int(0) : 0
         }

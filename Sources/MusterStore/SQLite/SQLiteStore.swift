@@ -54,6 +54,8 @@ package final class SQLiteStore: Store {
     let lastSpec = Mutex<(spec: RunSpec, text: String)?>(nil)
     private let pool: DatabasePool?
     private let reader: any DatabaseReader
+    /// For looks, beside the pool.
+    private let looker: Looker?
     // Used only inside `pool.writeWithoutTransaction`, which lets in one thread at a time.
     private nonisolated(unsafe) var turnWriter: TurnWriter?
 
@@ -105,6 +107,7 @@ package final class SQLiteStore: Store {
         clock = options.clock
         stateName = found.state
         pool = nil
+        looker = nil
         self.reader = reader
     }
 
@@ -142,6 +145,7 @@ package final class SQLiteStore: Store {
         self.pool = pool
         self.turnWriter = turnWriter
         reader = pool
+        looker = Looker(path: path, configuration: SQLiteStore.configuration(options, readonly: true))
     }
 
     deinit {
@@ -160,7 +164,9 @@ package final class SQLiteStore: Store {
     func look<Value>(_ body: (Connection) throws(StoreError) -> Value) throws(StoreError) -> Value {
         let result: Result<Value, StoreError>
         do {
-            result = try reader.unsafeRead { db in
+            let lent = try looker?.take()
+            defer { if let lent { looker?.putBack(lent) } }
+            result = try (lent ?? reader).unsafeRead { db in
                 Result { () throws(StoreError) -> Value in
                     try body(try SQLiteStore.connection(db, errors, counting))
                 }

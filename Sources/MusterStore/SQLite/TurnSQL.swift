@@ -26,17 +26,20 @@ enum TurnSQL {
         RETURNING events
         """
 
-    static let putPlan = """
-        INSERT INTO plans (id, request, verb, lab, state, result, phase, is_cancelling, reason, host, epoch, created_at,
-            started_at, ended_at)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
-        ON CONFLICT (id) DO UPDATE SET verb = excluded.verb, lab = excluded.lab, state = excluded.state,
-            result = excluded.result, phase = excluded.phase, is_cancelling = excluded.is_cancelling,
-            reason = excluded.reason, host = excluded.host, epoch = excluded.epoch, created_at = excluded.created_at,
-            started_at = excluded.started_at, ended_at = excluded.ended_at
+    static let addPlan = """
+        INSERT INTO plans (id, state, result, phase, is_cancelling, reason, host, epoch, started_at, ended_at,
+            request, verb, lab, created_at, first_event, spec)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
         """
 
-    static let addSpec = "INSERT INTO plan_specs (plan, spec) VALUES (?1, ?2)"
+    /// What is told of a plan when it is made never changes, nor what finds it.
+    static let changePlan = """
+        UPDATE plans SET state = ?2, result = ?3, phase = ?4, is_cancelling = ?5, reason = ?6, host = ?7, epoch = ?8,
+            started_at = ?9, ended_at = ?10
+        WHERE id = ?1
+        """
+
+    static let addPlanBlock = "INSERT INTO plan_blocks (lab, block) VALUES (?1, ?2) ON CONFLICT DO NOTHING"
 
     static let addStep = """
         INSERT INTO steps (plan, step, state, tries, resource, error_code, error_message, started_at, ended_at,

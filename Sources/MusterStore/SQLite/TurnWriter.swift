@@ -8,6 +8,8 @@ final class TurnWriter {
     let connection: Connection
     private var statements = 0
     private var eventBlocks = EventBlocks()
+    /// The newest block of plans that is known to be noted for each lab.
+    private var planBlocks: [String: Int64] = [:]
 
     /// How old the time may be at which a conductor that has the state to itself was last known to live. Nothing
     /// depends on it; a row that each turn writes costs each commit a page more.
@@ -18,8 +20,9 @@ final class TurnWriter {
     private let renew: PreparedStatement
     private let fenceOfSole: PreparedStatement
     private let renewSole: PreparedStatement
-    private let putPlan: PreparedStatement
-    private let addSpec: PreparedStatement
+    private let addPlan: PreparedStatement
+    private let changePlan: PreparedStatement
+    private let addPlanBlock: PreparedStatement
     private let addStep: PreparedStatement
     private let changeStep: PreparedStatement
     private let putNode: PreparedStatement
@@ -43,8 +46,9 @@ final class TurnWriter {
         renew = try prepare(TurnSQL.renew)
         fenceOfSole = try prepare(TurnSQL.fenceOfSole)
         renewSole = try prepare(TurnSQL.renewSole)
-        putPlan = try prepare(TurnSQL.putPlan)
-        addSpec = try prepare(TurnSQL.addSpec)
+        addPlan = try prepare(TurnSQL.addPlan)
+        changePlan = try prepare(TurnSQL.changePlan)
+        addPlanBlock = try prepare(TurnSQL.addPlanBlock)
         addStep = try prepare(TurnSQL.addStep)
         changeStep = try prepare(TurnSQL.changeStep)
         putNode = try prepare(TurnSQL.putNode)
@@ -88,7 +92,7 @@ final class TurnWriter {
     /// - Returns: the position of the newest event; nil when there is none.
     func write(
         _ turn: Turn,
-        specs: [(PlanID, String)],
+        specs: [PlanID: String],
         facts: [String],
         now: Timestamp
     ) throws(StoreError) -> Int64? {
@@ -96,12 +100,10 @@ final class TurnWriter {
             // Before any row: the term of this turn must still hold.
             let term = Term(conductor: turn.conductor, epoch: turn.epoch)
             let events = try renew(term, events: turn.events.count, now: now)
-            for plan in turn.plans { try write(plan) }
-            for (plan, spec) in specs {
-                addSpec.bind(1, plan.rawValue)
-                addSpec.bind(2, spec)
-                try run(addSpec)
-            }
+            if !specs.isEmpty { try require(rowsOf: specs.keys, in: turn.plans) }
+            // Events first: the row of a new plan tells where its own begin.
+            let (position, firstEvents) = try write(turn.events, before: events - Int64(turn.events.count), new: specs)
+            for plan in turn.plans { try write(plan, spec: specs[plan.id], firstEvent: firstEvents[plan.id]) }
             for step in turn.steps { try write(step) }
             for place in turn.nodes.indices { try write(turn.nodes[place], facts: facts[place]) }
             for timer in turn.timersSet {
@@ -116,7 +118,6 @@ final class TurnWriter {
                 try run(clearTimer)
             }
             for attempt in turn.attempts { try write(attempt) }
-            let position = try write(turn.events, before: events - Int64(turn.events.count))
             for request in turn.requestsDone {
                 removeRequest.bind(1, request)
                 try run(removeRequest)
@@ -136,6 +137,7 @@ final class TurnWriter {
             return value
         } catch {
             eventBlocks = EventBlocks()
+            planBlocks = [:]
             if connection.isInTransaction { try? connection.run("ROLLBACK") }
             throw error
         }
@@ -188,23 +190,45 @@ final class TurnWriter {
         return count + Int64(events)
     }
 
-    private func write(_ plan: PlanRow) throws(StoreError) {
-        let put = putPlan
-        put.bind(1, plan.id.rawValue)
-        put.bind(2, plan.request)
-        put.bind(3, plan.verb.number)
-        put.bind(4, plan.lab)
-        put.bind(5, plan.state.number)
-        put.bind(6, plan.result.number)
-        put.bind(7, plan.phase.number)
-        put.bind(8, plan.isCancelling)
-        put.bind(9, plan.reason)
-        put.bind(10, plan.host)
-        put.bind(11, plan.epoch)
-        put.bind(12, plan.createdAt.rawValue)
-        put.bind(13, plan.startedAt?.rawValue)
-        put.bind(14, plan.endedAt?.rawValue)
-        try run(put)
+    private func write(_ plan: PlanRow, spec: String?, firstEvent: Int64?) throws(StoreError) {
+        if spec == nil {
+            bind(plan, to: changePlan)
+            try run(changePlan)
+            if connection.changes > 0 { return }
+        }
+        bind(plan, to: addPlan)
+        addPlan.bind(11, plan.request)
+        addPlan.bind(12, plan.verb.number)
+        addPlan.bind(13, plan.lab)
+        addPlan.bind(14, plan.createdAt.rawValue)
+        addPlan.bind(15, firstEvent)
+        addPlan.bind(16, spec)
+        try run(addPlan)
+        let block = plan.id.rawValue >> 8
+        if planBlocks.count >= EventBlocks.plansMax { planBlocks = [:] }
+        if planBlocks.updateValue(block, forKey: plan.lab) == block { return }
+        addPlanBlock.bind(1, plan.lab)
+        addPlanBlock.bind(2, block)
+        try run(addPlanBlock)
+    }
+
+    /// A request is stored with the row of the plan that it makes.
+    private func require(rowsOf plans: some Sequence<PlanID>, in rows: [PlanRow]) throws(StoreError) {
+        let made = Set(rows.map(\.id))
+        for plan in plans where !made.contains(plan) { throw StoreError.withoutPlan(plan) }
+    }
+
+    private func bind(_ plan: PlanRow, to statement: PreparedStatement) {
+        statement.bind(1, plan.id.rawValue)
+        statement.bind(2, plan.state.number)
+        statement.bind(3, plan.result.number)
+        statement.bind(4, plan.phase.number)
+        statement.bind(5, plan.isCancelling)
+        statement.bind(6, plan.reason)
+        statement.bind(7, plan.host)
+        statement.bind(8, plan.epoch)
+        statement.bind(9, plan.startedAt?.rawValue)
+        statement.bind(10, plan.endedAt?.rawValue)
     }
 
     private func write(_ step: StepRow) throws(StoreError) {
@@ -281,11 +305,19 @@ final class TurnWriter {
         try run(putDuration)
     }
 
-    /// - Parameter before: how many events of the term there are already.
-    private func write(_ events: [EventRow], before: Int64) throws(StoreError) -> Int64? {
-        if events.isEmpty { return nil }
+    /// - Parameters:
+    ///   - before: how many events of the term there are already.
+    ///   - new: the plans that this turn makes.
+    /// - Returns: the position of the newest event, and those of the first event of each new plan.
+    private func write(
+        _ events: [EventRow],
+        before: Int64,
+        new: [PlanID: String]
+    ) throws(StoreError) -> (newest: Int64?, first: [PlanID: Int64]) {
+        if events.isEmpty { return (nil, [:]) }
         var last = before
         var position: Int64 = 0
+        var first: [PlanID: Int64] = [:]
         for event in events {
             if event.number != last + 1 { throw StoreError.gap(event: event.number, last: last) }
             last = event.number
@@ -300,23 +332,27 @@ final class TurnWriter {
             try run(addEvent)
             position = connection.lastRow
             guard let plan = event.plan, let block = eventBlocks.add(position, of: plan) else { continue }
+            if !new.isEmpty, new[plan] != nil, first[plan] == nil {
+                first[plan] = position
+                continue
+            }
             addEventBlock.bind(1, plan.rawValue)
             addEventBlock.bind(2, block)
             try run(addEventBlock)
         }
-        return position
+        return (position, first)
     }
 }
 
-/// Which blocks of events are known to have their rows in `event_blocks`; forgotten whenever that is in doubt.
+/// Which blocks of events are known to be noted for their plans; forgotten whenever that is in doubt.
 private struct EventBlocks {
     private var newest: [PlanID: Int64] = [:]
     private var last: (plan: PlanID, block: Int64)?
 
     /// So many plans are remembered at most: writing a row that is there changes nothing.
-    private static let plansMax = 10_000
+    static let plansMax = 10_000
 
-    /// The block that a plan's event lies in, when that is to be written; nil when it is known to be.
+    /// The block that a plan's event lies in, when that is to be noted; nil when it is known to be.
     mutating func add(_ position: Int64, of plan: PlanID) -> Int64? {
         let block = position >> 8
         if let last, last == (plan, block) { return nil }
