@@ -192,7 +192,7 @@ package struct ConductorCore {
     private mutating func answer(_ rows: [RequestRow], into turn: inout Turn) {
         for row in rows {
             switch row.request {
-            case .resume(let id), .cancel(let id): wanted.insert(id)
+            case .resume(let id), .takeUp(let id), .cancel(let id): wanted.insert(id)
             case .submit, .halt: break
             }
             director.handle(.requested(row), into: &turn)

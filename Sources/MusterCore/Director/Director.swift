@@ -14,6 +14,8 @@ package struct Director: Sendable {
         /// The answer to `Directive.inquire`.
         case actFound(Act, ActStatus)
         case nodeLost(NodeID, reason: String)
+        /// The answer to `Directive.survey`: this try of a step runs on the node.
+        case operationFound(StepID, number: Int32, on: NodeID)
         /// Time has passed: timers may be due.
         case woke
     }
@@ -57,7 +59,7 @@ package struct Director: Sendable {
                 rowsAside[stored.row.id] = stored.row
                 continue
             }
-            if let flaw = stored.flaw {
+            if let flaw = stored.flaw ?? stored.flaw(among: context) {
                 broken[stored.row.id] = flaw
                 rowsAside[stored.row.id] = stored.row
                 continue
@@ -85,6 +87,9 @@ package struct Director: Sendable {
     /// When something is due by itself; nil when nothing is.
     package mutating func nextDue() -> Timestamp? { timers.nextDue() }
 
+    /// Whether a plan's rows are not its own to decide.
+    func isAside(_ plan: PlanID) -> Bool { rowsAside[plan] != nil || broken[plan] != nil }
+
     // MARK: A turn
 
     package mutating func handle(_ event: Event, into turn: inout Turn) {
@@ -108,6 +113,7 @@ package struct Director: Sendable {
             } else {
                 context.nodes.move(node, to: .lost, reason: reason, plan: nil, into: &turn)
             }
+        case .operationFound(let step, let number, let node): found(step, number, on: node, into: &turn)
         case .woke: break
         }
         fireTimers(into: &turn)
@@ -147,6 +153,7 @@ package struct Director: Sendable {
             touched.insert(id)
             runs[id]?.settle(in: &context, into: &turn)
         }
+        survey(context.nodes.all.filter { labs?.contains($0.lab) ?? true }, into: &turn)
     }
 
     private mutating func fireTimers(into turn: inout Turn) {
@@ -198,6 +205,9 @@ package struct Director: Sendable {
         case .resume(let id):
             if runs[id] == nil { return refuse(row, of: id, into: &turn) }
             resume(id, into: &turn)
+        case .takeUp(let id):
+            if runs[id] == nil { return refuse(row, of: id, into: &turn) }
+            if runs[id]?.isHeld == true { resume(id, into: &turn) }
         case .cancel(let id):
             if runs[id] == nil { return refuse(row, of: id, into: &turn) }
             cancel(id, into: &turn)
@@ -243,6 +253,8 @@ package struct Director: Sendable {
             }
             if node.heldBy == row.id { context.nodes.change(node.id) { $0.heldBy = nil } }
         }
+        // What it has running nobody knows but the nodes.
+        survey(context.nodes.of(lab: row.lab), into: &turn)
         turn.emit(.planHalted, plan: row.id, detail: flaw)
         turn.emit(.planStopped, plan: row.id, detail: row.result.rawValue)
     }
@@ -399,29 +411,6 @@ package struct Director: Sendable {
             }
             return nil
         }
-    }
-}
-
-/// A plan that a program in this process has built: its steps come as they are, not from a lab.
-package struct PlanSubmission: Sendable {
-    package struct Step: Sendable {
-        package var spec: StepSpec
-        /// Positions of earlier steps of the same plan.
-        package var needs: [StepIndex]
-        package init(_ spec: StepSpec, needs: [StepIndex] = []) {
-            self.spec = spec
-            self.needs = needs
-        }
-    }
-    /// Its author's name for it, found again as `PlanRow.request`.
-    package var token: String
-    package var spec: RunSpec
-    package var steps: [Step]
-
-    package init(token: String, spec: RunSpec, steps: [Step]) {
-        self.token = token
-        self.spec = spec
-        self.steps = steps
     }
 }
 

@@ -41,6 +41,30 @@ package struct Turn: Sendable {
     }
 }
 
+extension Turn {
+    /// Notes that something happened. The position is given when the turn is complete.
+    mutating func emit(
+        _ kind: EventRow.Kind,
+        plan: PlanID? = nil,
+        step: StepIndex? = nil,
+        node: NodeID? = nil,
+        detail: String? = nil
+    ) {
+        events.append(
+            EventRow(
+                position: 0,
+                epoch: epoch,
+                at: now,
+                kind: kind,
+                plan: plan,
+                step: step,
+                node: node,
+                detail: detail
+            )
+        )
+    }
+}
+
 /// One try of one step, for the performer.
 package struct Act: Hashable, Sendable {
     package var step: StepID
@@ -71,6 +95,8 @@ package enum Directive: Hashable, Sendable {
     case interrupt(Act)
     /// Watch a node for the loss of its server or supervisor.
     case watch(NodeID)
+    /// Ask the driver what runs on a node: `Director.Event.operationFound` tells of each.
+    case survey(NodeID)
 }
 
 /// What is true of an act that may have been begun by a conductor that is gone.

@@ -357,6 +357,9 @@ package enum Request: Hashable, Sendable, Codable {
     case halt(PlanID)
     /// Go on with a run that was interrupted or is paused: what failed is tried again.
     case resume(PlanID)
+    /// Go on with a run that was interrupted, as its followers ask. One that goes on already, or is paused, stays as it
+    /// is: to go on after a pause is a person's to say.
+    case takeUp(PlanID)
 }
 
 /// A request as it lies in the inbox.

@@ -178,7 +178,7 @@ private struct MemoryRows {
         let lab: String? =
             switch request {
             case .submit(_, let spec): spec.lab
-            case .cancel(let plan), .halt(let plan), .resume(let plan): plans[plan]?.lab
+            case .cancel(let plan), .halt(let plan), .resume(let plan), .takeUp(let plan): plans[plan]?.lab
             }
         inbox.append(RequestRow(id: lastRequest, request: request, lab: lab))
         return lastRequest

@@ -70,7 +70,7 @@ extension SQLiteStore {
         let (lab, plan): (String?, PlanID?) =
             switch request {
             case .submit(_, let spec): (spec.lab, nil)
-            case .cancel(let plan), .halt(let plan), .resume(let plan): (nil, plan)
+            case .cancel(let plan), .halt(let plan), .resume(let plan), .takeUp(let plan): (nil, plan)
             }
         return try write { writer throws(StoreError) in try writer.submit(text, at: now, lab: lab, plan: plan) }
     }

@@ -212,9 +212,10 @@ extension SimulatedWorld {
         // To ask and to watch does no harm: a supervisor refuses who is too old.
         let isHarmless =
             switch directive {
-            case .watch, .inquire: true
+            case .watch, .inquire, .survey: true
             case .perform(let act): act.isInDoubt
-            case .interrupt: false
+            // What was found in doubt ran before, and no step wanted it.
+            case .interrupt(let act): act.isInDoubt
             }
         if !isHarmless { checkTerm(of: conductor, directive) }
         if let tell { tell("conductor \(conductor.number): \(directive)") }
@@ -223,6 +224,8 @@ extension SimulatedWorld {
         case .inquire(let act): inquire(act, by: conductor)
         case .interrupt(let act): interrupt(act, by: conductor)
         case .watch(let node): send(.watch(node), to: node, by: conductor)
+        case .survey(let node):
+            if mutation != .surveyIsForgotten { send(.survey(node), to: node, by: conductor) }
         }
     }
 
