@@ -222,7 +222,7 @@ private func attempts(_ store: any Store, _ row: PlanRow) throws -> [String] {
         let id = try #require(try store.plan(request: "t")).id
         bench.driver.doubt("seed")
         // What the pause asks for fails, too.
-        bench.driver.refuseEnds(1)
+        bench.driver.refuseEnds(100)
         _ = try store.submit(.takeUp(id), at: Timestamp(rawValue: 2))
         let paused = try await bench.finish("t", store, with: bench.conductor(store))
         #expect(paused.state == .paused)

@@ -165,7 +165,7 @@ extension SimulatedWorld {
             return
         }
         for directive in directives {
-            if diesHere(conductor) { return }
+            if diesHere(conductor, before: directive) { return }
             if mutation != .actsBeforeCommit { perform(directive, by: conductor) }
         }
         if diesHere(conductor) { return }
@@ -199,8 +199,10 @@ extension SimulatedWorld {
         afterTurn(conductor, [])
     }
 
-    private func diesHere(_ conductor: SimulatedConductor) -> Bool {
-        guard isChaotic, chance.happens(perMille: 3) else { return false }
+    /// Mostly where nothing in the rows tells what is still to be done.
+    private func diesHere(_ conductor: SimulatedConductor, before directive: Directive? = nil) -> Bool {
+        let isOfRows = if case .interrupt = directive { false } else { true }
+        guard isChaotic, chance.happens(perMille: isOfRows ? 3 : 250) else { return false }
         crash(conductor)
         return true
     }

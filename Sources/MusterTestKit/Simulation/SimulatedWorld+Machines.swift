@@ -229,7 +229,7 @@ extension SimulatedWorld {
         machines.began(key, on: machine)
         if act.spec.action == .provision { machine.begun.insert(act.spec.b) }
         // Some go on for very long, unless somebody ends them.
-        let isLong = isChaotic && chance.oneIn(30)
+        let isLong = isChaotic && chance.oneIn(12)
         put(.operationEnds(key), in: isLong ? Int64(chance.from(30, to: 300)) * 1_000_000 : chance.delay() * 3)
     }
 
