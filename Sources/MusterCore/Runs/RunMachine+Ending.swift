@@ -88,8 +88,8 @@ extension RunMachine {
         }
     }
 
-    /// Whether a step that failed to take something down is tried again. Of a node that is gone nothing is left to undo;
-    /// and what comes after an undo comes after it.
+    /// Whether a step that failed to take something down is tried again. Of a node that is gone nothing is left to
+    /// undo; and what comes after an undo comes after it.
     private func takesDownAgain(_ step: StepIndex, nodes: NodeTable) -> Bool {
         let action = plan.spec(of: step).action
         guard action == .undo || action == .destroy, plan.node(of: step).flatMap({ nodes[$0] }) != nil else {

@@ -28,8 +28,6 @@ package enum SimulatedMutation: String, CaseIterable, Sendable {
     case operationStartsAgain = "operation-starts-again"
     /// An act in doubt is begun as another operation beside the first.
     case actInDoubtIsAnother = "act-in-doubt-is-another"
-    /// Another try of a step is begun beside one that nobody could tell of.
-    case formerTryIsNotEnded = "former-try-is-not-ended"
     /// Nobody looks for what a lost conductor has left running.
     case surveyIsForgotten = "survey-is-forgotten"
     /// A follower goes on with a run that is paused.

@@ -29,7 +29,10 @@ extension SimulatedWorld {
         case .attach(let act, let task): attaches(act, task: task, from: conductor, epoch: epoch)
         case .inquire(let act, let task):
             put(.finds(conductor.number, act, status(of: act, epoch: epoch), task: task), in: chance.delay())
-        case .end(let act): ends(act, epoch: epoch)
+        case .end(let act):
+            // Who does not tell does not hear, either.
+            if isChaotic, machines.doubted.contains(SimulatedOperationKey(act)), !chance.oneIn(4) { return }
+            ends(act, epoch: epoch)
         case .watch(let node): watches(node, from: conductor, epoch: epoch)
         case .survey(let node): surveys(node, from: conductor, epoch: epoch)
         }
@@ -128,7 +131,7 @@ extension SimulatedWorld {
             answer(conductor, act, outcome, task: task)
         case .provision where isFiles(act): put(files: act, on: machine, task: task, from: conductor)
         default:
-            if mutation != .formerTryIsNotEnded, endsFormerTries(of: act, on: machine) {
+            if endsFormerTries(of: act, on: machine) {
                 // It begins when they have ended.
                 put(.arrives(.begin(act, task: task), from: conductor.number, epoch: epoch), in: 5_000_001)
             } else {
@@ -258,7 +261,7 @@ extension SimulatedWorld {
         guard let operation = machines.operations[key], operation.outcome == nil, let node = operation.act.node else {
             return
         }
-        if let calmSince, now > calmSince + 60_000_000, !operation.isEnding {
+        if let calmSince, now > calmSince + 60_000_000, !operation.isEnding, !machines.doubted.contains(key) {
             let step = ledger.plans[key.step.plan]?.steps[Int(key.step.index)]
             verdict.expect(
                 step?.state == .running && step?.tries == key.number,
