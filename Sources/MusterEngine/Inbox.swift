@@ -49,7 +49,7 @@ package final class Inbox: Sendable {
             content.items.removeAll { item in
                 guard case .event(let event) = item else { return false }
                 switch event {
-                case .actEnded, .actFound, .nodeLost: return true
+                case .actEnded, .actFound, .nodeLost, .operationFound: return true
                 case .requested, .submitted, .woke: return false
                 }
             }
