@@ -114,6 +114,7 @@ struct NoDriver: Driver {
     func attach(to operation: OperationID, on node: NodeHandle) async throws(StepError) -> ProcessExit {
         throw Self.none
     }
+    func running(on node: NodeHandle) async throws(StepError) -> [OperationID] { [] }
     func end(_ operation: OperationID, on node: NodeHandle, grace: Duration) async throws(StepError) {}
     func put(_ files: [FileContent], on node: NodeHandle) async throws(StepError) { throw Self.none }
     func probe(_ probe: ReadyCondition.Probe, on node: NodeHandle, within: Duration) async throws(StepError) {

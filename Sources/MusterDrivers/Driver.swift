@@ -32,6 +32,10 @@ package protocol Driver: Sendable {
     /// - Throws: `.unknown` when nobody can tell how it ended.
     func attach(to operation: OperationID, on node: NodeHandle) async throws(StepError) -> ProcessExit
 
+    /// The operations that run on the node, its server aside. Whatever an older conductor asks for afterwards is
+    /// refused. Nothing runs on a node that is gone.
+    func running(on node: NodeHandle) async throws(StepError) -> [OperationID]
+
     /// Ends what an operation runs, with all its descendants: TERM, and KILL after `grace`. Nothing to end is no error.
     func end(_ operation: OperationID, on node: NodeHandle, grace: Duration) async throws(StepError)
 

@@ -16,6 +16,8 @@ enum OperationRecord {
         let leftovers: Int
     }
 
+    private struct Spec: Decodable { let is_server: Bool? }
+
     private struct Facts: Decodable { let boot_id: String }
 
     /// How an operation ended; nil when nothing says so.
@@ -41,6 +43,18 @@ enum OperationRecord {
         let folder = "\(directory)/\(SupervisorFiles.folder(of: operation.description))"
         guard FileManager.default.fileExists(atPath: folder) else { return .neverStarted }
         return .unknown("\(operation) was begun by a supervisor that is gone, and has left no record of its end")
+    }
+
+    /// The operations of a node that have begun and have no record of their end, its server aside, by name.
+    static func unended(in directory: String) -> [OperationID] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+        let prefix = SupervisorFiles.folder(of: "")
+        return names.filter { name in
+            guard name.hasPrefix(prefix) else { return false }
+            let folder = "\(directory)/\(name)"
+            guard !FileManager.default.fileExists(atPath: "\(folder)/\(SupervisorFiles.exit)") else { return false }
+            return decode(Spec.self, "\(folder)/\(SupervisorFiles.spec)")?.is_server != true
+        }.sorted().map { OperationID(String($0.dropFirst(prefix.count))) }
     }
 
     /// The start of the host during which the node's supervisor was launched; nil when none ever was.

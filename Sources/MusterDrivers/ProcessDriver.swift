@@ -183,6 +183,25 @@ package final class ProcessDriver: Driver {
         }
     }
 
+    package func running(on node: NodeHandle) async throws(StepError) -> [OperationID] {
+        let directory = node.directory
+        do throws(LinkFailure) {
+            let link = link(to: node)
+            // From here on no older conductor starts anything: what its folder does not show is never started.
+            _ = try await link.facts(for: node.tenure)
+            var running: [OperationID] = []
+            for operation in await offLoop({ OperationRecord.unended(in: directory) }) {
+                let request = SupervisorRequest.Body.attach(operation: operation.description, waits: false)
+                if case .started = try await link.request(request, for: node.tenure) { running.append(operation) }
+            }
+            return running
+        } catch {
+            guard case .gone = error else { throw stepError(error, node) }
+            await Leftovers.sweep(directory: directory)
+            return []
+        }
+    }
+
     package func end(_ operation: OperationID, on node: NodeHandle, grace: Duration) async throws(StepError) {
         do throws(LinkFailure) {
             _ = try await link(to: node).request(

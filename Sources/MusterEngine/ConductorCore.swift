@@ -220,7 +220,7 @@ package struct ConductorCore {
     private mutating func answer(_ rows: [RequestRow], into turn: inout Turn) {
         for row in rows {
             switch row.request {
-            case .resume(let id), .cancel(let id): wanted.insert(id)
+            case .resume(let id), .takeUp(let id), .cancel(let id): wanted.insert(id)
             case .submit, .halt, .pause, .retry, .skip, .abort, .revert, .signal, .freeze: break
             }
             director.handle(.requested(row), into: &turn)

@@ -49,7 +49,8 @@ package final class Inbox: Sendable {
             content.items.removeAll { item in
                 guard case .event(let event) = item else { return false }
                 switch event {
-                case .actEnded, .actFound, .nodeLost, .callEnded, .callFound, .wrote, .planned: return true
+                case .actEnded, .actFound, .nodeLost, .operationFound, .callEnded, .callFound, .wrote, .planned:
+                    return true
                 case .requested, .submitted, .woke, .prerequisiteFound, .permitsFound: return false
                 }
             }

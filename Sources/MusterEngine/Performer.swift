@@ -82,6 +82,8 @@ package final class Performer: Sendable {
             case .plan(let id): if let program = director.program(id) { calls.plan(program.program, of: id, for: tenure) }
             // The conductor's core asks the store.
             case .lookUp: break
+            case .survey(let node):
+                if let row = director.node(node) { survey(handle(for: row, tenure)) }
             }
             CrashPoint.reached(.afterDirective)
         }
@@ -213,6 +215,23 @@ package final class Performer: Sendable {
     private func watch(_ node: NodeHandle) {
         // Awaited in `stop()`.
         let task = Task { await watchNow(node) }
+        watches.withLock { $0.append(task) }
+    }
+
+    /// Looks for what runs on a node and belongs to no step any more. What cannot be asked has nothing told of it.
+    private func survey(_ node: NodeHandle) {
+        let survey = Survey(driver: driver, node: node, stateName: settings.stateName)
+        // Awaited in `stop()`.
+        let task = Task { [inbox, logger] in
+            do throws(StepError) {
+                for (step, number) in try await survey.tries() where !node.tenure.isOver {
+                    inbox.put(.operationFound(step, number: number, on: node.id))
+                }
+            } catch {
+                if error.code == .cancelled || error.code == .lost { return }
+                logger.warning("what runs on \(node.name) is not known: \(error.message)")
+            }
+        }
         watches.withLock { $0.append(task) }
     }
 
@@ -358,6 +377,10 @@ package final class Performer: Sendable {
             case .create(let server):
                 return .succeeded(facts: try await driver.create(job.node, operation: job.operation, server: server))
             case .run(let command):
+                if job.key.number > 1 {
+                    let survey = Survey(driver: driver, node: job.node, stateName: settings.stateName)
+                    try await survey.endFormerTries(of: job.key.step, before: job.key.number)
+                }
                 return .exited(try await driver.run(command, on: job.node, operation: job.operation))
             case .attach: return .exited(try await driver.attach(to: job.operation, on: job.node))
             case .put(let files):

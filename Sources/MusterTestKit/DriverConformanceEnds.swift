@@ -65,6 +65,33 @@ extension DriverConformance {
             try await subject.sh("test ! -e ran", "look", on: node)
             try await subject.driver.destroy(node)
         },
+        Check("what runs on a node is told, its server aside, also to the next conductor") { subject in
+            var node = subject.node("told")
+            try equal(try await subject.driver.running(on: node), [], "what runs where nothing was made")
+            node.facts = try await subject.driver.create(
+                node,
+                operation: operation("create"),
+                server: server("exec sleep \(uniqueNap())")
+            )
+            try equal(try await subject.driver.running(on: node), [], "what runs beside the server")
+            try await subject.sh("mkfifo up", "prepare", on: node)
+            let command = shell("echo up > up; exec sleep \(uniqueNap())")
+            let place = node
+            async let exit = subject.driver.run(command, on: place, operation: operation("told"))
+            try await subject.sh("cat up", "see", on: node)
+            try equal(try await subject.driver.running(on: node), [operation("told")], "what runs")
+            var later = node
+            later.tenure = Tenure(node.tenure.epoch + 1)
+            try equal(try await subject.successor().running(on: later), [operation("told")], "what runs, to the next")
+            try await refused(.refused, "a start by an older conductor") {
+                _ = try await subject.driver.run(shell("true"), on: place, operation: operation("older"))
+            }
+            try await subject.successor().end(operation("told"), on: later, grace: .seconds(60))
+            try demand(try await exit.interrupted, "it was not ended")
+            try equal(try await subject.successor().running(on: later), [], "what runs after the end")
+            try await subject.successor().destroy(later)
+            try equal(try await subject.successor().running(on: later), [], "what runs on a node that is gone")
+        },
         Check("a bomb of processes is ended") { subject in
             let node = try await subject.made()
             let nap = uniqueNap()

@@ -22,7 +22,13 @@ package final class ScriptedDriver: Driver {
         var held: Set<String> = []
         var waiting: [OperationID: [Int: CheckedContinuation<Void, Never>]] = [:]
         var running: [OperationID: String] = [:]
+        /// Where each operation was begun.
+        var places: [OperationID: NodeID] = [:]
         var lastWaiter = 0
+        /// Commands of which it does not tell what became of them.
+        var doubted: Set<String> = []
+        /// How many ends it refuses.
+        var endsRefused = 0
     }
     private let state = Mutex(State())
     private let changed = Bell()
@@ -60,6 +66,14 @@ package final class ScriptedDriver: Driver {
         }
         for waiter in waiters { waiter.resume() }
     }
+
+    /// From now on nobody can tell what became of commands of this text, until it is begun again.
+    package func doubt(_ text: String) {
+        state.withLock { state in _ = state.doubted.insert(text) }
+    }
+
+    /// Ends nothing the next times that it is asked to.
+    package func refuseEnds(_ count: Int) { state.withLock { $0.endsRefused = count } }
 
     /// Waits until an operation does not run any more, or the task is cancelled.
     private func end(of operation: OperationID) async {
@@ -121,6 +135,8 @@ package final class ScriptedDriver: Driver {
             state.times[text] = time + 1
             state.runs[operation, default: 0] += 1
             state.log.append("run \(text) on \(node.name)")
+            state.places[operation] = node.id
+            state.doubted.remove(text)
             let exit = script(text, time)
             state.ended[operation] = exit
             if state.held.contains(text) { state.running[operation] = text }
@@ -130,7 +146,7 @@ package final class ScriptedDriver: Driver {
         guard let exit else { throw StepError(.lost, "\(node.name) does not exist") }
         await end(of: operation)
         if Task.isCancelled { throw StepError(.cancelled, "nobody waits for it any more") }
-        return exit
+        return state.withLock { $0.ended[operation] } ?? exit
     }
 
     package func status(
@@ -138,7 +154,9 @@ package final class ScriptedDriver: Driver {
         on node: NodeHandle
     ) async throws(StepError) -> OperationStatus {
         state.withLock { state in
-            if state.running[operation] != nil { return .running }
+            if let text = state.running[operation] {
+                return state.doubted.contains(text) ? .unknown("nobody can tell") : .running
+            }
             return state.ended[operation].map { .ended($0) } ?? .neverStarted
         }
     }
@@ -149,10 +167,35 @@ package final class ScriptedDriver: Driver {
         }
         await end(of: operation)
         if Task.isCancelled { throw StepError(.cancelled, "nobody waits for it any more") }
-        return exit
+        return state.withLock { $0.ended[operation] } ?? exit
     }
 
-    package func end(_ operation: OperationID, on node: NodeHandle, grace: Duration) async throws(StepError) {}
+    package func running(on node: NodeHandle) async throws(StepError) -> [OperationID] {
+        state.withLock { state in
+            state.running.keys.filter { state.places[$0] == node.id }.sorted { $0.description < $1.description }
+        }
+    }
+
+    package func end(_ operation: OperationID, on node: NodeHandle, grace: Duration) async throws(StepError) {
+        let waiters: [CheckedContinuation<Void, Never>]? = state.withLock { state in
+            if state.endsRefused > 0 {
+                state.endsRefused -= 1
+                return nil
+            }
+            guard let text = state.running.removeValue(forKey: operation) else { return [] }
+            state.log.append("end \(text) on \(node.name)")
+            state.ended[operation] = ProcessExit(
+                signal: 15,
+                interrupted: true,
+                startedAt: Timestamp(rawValue: 0),
+                endedAt: Timestamp(rawValue: 0)
+            )
+            return state.waiting.removeValue(forKey: operation)?.values.map { $0 } ?? []
+        }
+        guard let waiters else { throw StepError(.refused, "it ends nothing now") }
+        for waiter in waiters { waiter.resume() }
+        changed.ring(0)
+    }
     package func put(_ files: [FileContent], on node: NodeHandle) async throws(StepError) {}
     package func probe(
         _ probe: ReadyCondition.Probe,

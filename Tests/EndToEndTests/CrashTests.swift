@@ -72,6 +72,26 @@ import Testing
         #expect(failures == [], "\(failures.count) of \(Self.points.count) crashes ended differently")
     }
 
+    /// A halt that is committed is done, though nobody was left to end what ran: the next command ends it.
+    @Test func aHaltThatCrashedEndsWhatRan() async throws {
+        let nap = "sleep 10\(getpid())"
+        let lab = try LabFolder.scene(tests: ["long": "touch \"$MUSTER_LAB_DIR/ran\"; exec \(nap)"])
+        let command = try Running(["test"], in: lab.path)
+        try await lab.awaitFile("ran")
+        command.send(SIGKILL)
+        _ = await command.ending()
+        let halt = try await Program.muster(["halt"], in: lab.path, environment: ["MUSTER_CRASH_AT": "after-commit:1"])
+        #expect(halt.signal == SIGKILL, "\(halt.output)\(halt.errors)")
+        #expect(lab.processes().contains { $0.contains(nap) })
+        let exec = try await Program.muster(["exec", "node/0", "--", "true"], in: lab.path)
+        #expect(exec.status == 0, "\(exec.output)\(exec.errors)")
+        let left = lab.processes()
+        #expect(!left.contains { $0.contains(nap) }, "\(left)")
+        #expect(left.contains { $0.contains("muster-supervise") }, "the machine stays: \(left)")
+        #expect(try await Program.muster(["down"], in: lab.path).status == 0)
+        #expect(lab.processes() == [])
+    }
+
     private static func crash(at point: Point, _ expected: Final) async throws -> (kind: String, failure: String?) {
         let lab = try LabFolder(example: "quickstart")
         let environment = point.at.map { ["MUSTER_CRASH_AT": $0] } ?? [:]

@@ -201,6 +201,77 @@ private func attempts(_ store: any Store, _ row: PlanRow) throws -> [String] {
         #expect(bench.driver.startedTwice == [])
     }
 
+    /// A run whose first command is not of the lab's folder.
+    private var seeding: RunSpec {
+        var spec = lab(verb: .up)
+        spec.groups[0].steps[1] = ProvisionStep(.run(Template("seed")))
+        return spec
+    }
+
+    /// A command of which nobody could tell, and which runs in truth, is ended before it is begun again.
+    @Test func aFormerTryIsEndedBeforeTheNext() async throws {
+        let bench = try Bench(script: outcomes)
+        let store = MemoryStore()
+        _ = try store.submit(.submit(token: "t", spec: seeding), at: Timestamp(rawValue: 1))
+        bench.driver.hold("seed")
+        let first = try bench.conductor(store)
+        let running = Task { try await first.run(group: MultiThreadedEventLoopGroup.singleton) }
+        await bench.driver.logged { $0.contains("run seed on db/0") }
+        first.stop()
+        try await running.value
+        let id = try #require(try store.plan(request: "t")).id
+        bench.driver.doubt("seed")
+        // What the pause asks for fails, too.
+        bench.driver.refuseEnds(100)
+        _ = try store.submit(.takeUp(id), at: Timestamp(rawValue: 2))
+        let paused = try await bench.finish("t", store, with: bench.conductor(store))
+        #expect(paused.state == .paused)
+        #expect(!bench.driver.log.contains("end seed on db/0"))
+        _ = try store.submit(.takeUp(id), at: Timestamp(rawValue: 3))
+        #expect(try await bench.finish("t", store, with: bench.conductor(store)).state == .paused)
+        _ = try store.submit(.resume(id), at: Timestamp(rawValue: 4))
+        bench.driver.refuseEnds(0)
+        let third = try bench.conductor(store)
+        let last = Task { try await third.run(group: MultiThreadedEventLoopGroup.singleton) }
+        await bench.driver.logged { $0.filter { $0 == "run seed on db/0" }.count == 2 }
+        let log = bench.driver.log
+        let end = try #require(log.firstIndex(of: "end seed on db/0"))
+        #expect(try #require(log.lastIndex(of: "run seed on db/0")) > end)
+        bench.driver.release("seed")
+        try await bench.until { try store.plan(id)?.state.isFinal == true }
+        third.stop()
+        try await last.value
+        #expect(bench.driver.startedTwice == [])
+    }
+
+    /// A halt was committed and its conductor lost before it could end anything: the next one ends what still runs.
+    @Test func whatNoStepRunsWithIsEnded() async throws {
+        let bench = try Bench(script: outcomes)
+        let store = MemoryStore()
+        _ = try store.submit(.submit(token: "t", spec: seeding), at: Timestamp(rawValue: 1))
+        bench.driver.hold("seed")
+        let first = try bench.conductor(store)
+        let running = Task { try await first.run(group: MultiThreadedEventLoopGroup.singleton) }
+        await bench.driver.logged { $0.contains("run seed on db/0") }
+        first.stop()
+        try await running.value
+        let id = try #require(try store.plan(request: "t")).id
+        _ = try store.submit(.halt(id), at: Timestamp(rawValue: 2))
+        var lost = try ConductorCore(
+            store: store,
+            identity: ConductorCore.Identity(host: "here", pid: 1, seed: 7),
+            time: HostTime()
+        )
+        _ = try lost.takeTurn([.requestsArrived])
+        #expect(try store.plan(id)?.state == .stopped)
+        #expect(!bench.driver.log.contains("end seed on db/0"))
+        let next = try bench.conductor(store)
+        let after = Task { try await next.run(group: MultiThreadedEventLoopGroup.singleton) }
+        await bench.driver.logged { $0.contains("end seed on db/0") }
+        next.stop()
+        try await after.value
+    }
+
     /// A conductor that lacks a secret waits for what still runs with it, and asks a person before it starts more.
     @Test func aTakeOverWithoutASecretHarmsNothingThatRuns() async throws {
         let bench = try Bench(script: outcomes)

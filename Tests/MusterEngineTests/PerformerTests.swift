@@ -49,7 +49,7 @@ import Testing
             let acts = try core.takeTurn(items).compactMap { directive -> Act? in
                 switch directive {
                 case .perform(let act), .inquire(let act): act
-                case .interrupt, .watch: nil
+                case .interrupt, .watch, .survey: nil
                 }
             }
             try #require(acts.count == 1)
@@ -217,6 +217,7 @@ private final class GatedDriver: Driver {
     func attach(to operation: OperationID, on node: NodeHandle) async throws(StepError) -> ProcessExit {
         ScriptedDriver.exit(0)
     }
+    func running(on node: NodeHandle) async throws(StepError) -> [OperationID] { [] }
     func end(_ operation: OperationID, on node: NodeHandle, grace: Duration) async throws(StepError) {}
     func put(_ files: [FileContent], on node: NodeHandle) async throws(StepError) {}
     func probe(_ probe: ReadyCondition.Probe, on node: NodeHandle, within: Duration) async throws(StepError) {}

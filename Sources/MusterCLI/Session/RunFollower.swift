@@ -128,7 +128,7 @@ actor RunFollower {
 
     private func resume(_ id: PlanID) {
         guard let row = try? session.store.plan(id), row.state == .running || row.state == .pending else { return }
-        _ = try? session.store.submit(.resume(id), at: HostTime().now())
+        _ = try? session.store.submit(.takeUp(id), at: HostTime().now())
     }
 
     /// What a command asked for that has ended is not begun by the next one: nobody waits for it, and long after it was

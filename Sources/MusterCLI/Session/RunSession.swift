@@ -18,9 +18,14 @@ struct RunSession {
         try await perform(.submit(token: token, spec: spec), token: token, run: nil)
     }
 
-    /// Goes on with one.
+    /// Goes on with one that was interrupted or is paused.
     func resume(_ id: PlanID) async throws {
         try await perform(.resume(id), token: nil, run: id)
+    }
+
+    /// Goes on with one that was interrupted. Should it be paused by then, it says so.
+    func takeUp(_ id: PlanID) async throws {
+        try await perform(.takeUp(id), token: nil, run: id)
     }
 
     /// Asks an unfinished run to end, and follows it to there.

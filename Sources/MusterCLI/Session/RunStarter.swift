@@ -39,7 +39,11 @@ struct RunStarter {
         {
             Output.note("\(spec.labFile) has changed since that run began; the run goes on with what it began with")
         }
-        try await runs.resume(unfinished.id)
+        if unfinished.state == .paused {
+            try await runs.resume(unfinished.id)
+        } else {
+            try await runs.takeUp(unfinished.id)
+        }
     }
 
     /// A new run is meant to be the only one of its kind: what waits to be begun is not, unless its author still does.

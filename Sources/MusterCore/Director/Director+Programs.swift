@@ -158,7 +158,7 @@ extension Director {
                 touched.insert(id)
                 programs[id]?.permitsFound(byPlan[id] ?? [], &shared.queues, into: &turn)
             }
-        case .requested, .submitted, .actEnded, .actFound, .nodeLost, .woke: break
+        case .requested, .submitted, .actEnded, .actFound, .operationFound, .nodeLost, .woke: break
         }
     }
 
@@ -237,7 +237,7 @@ extension Director {
                 &shared.queues,
                 into: &turn
             )
-        case .submit: break
+        case .submit, .takeUp: break
         }
     }
 

@@ -25,13 +25,15 @@ package struct Director: Sendable {
         case prerequisiteFound(PlanID, PlanRow?, for: PlanID)
         /// What the plans in question hold, after a turn in which some asked or let go.
         case permitsFound([PermitRow])
+        /// The answer to `Directive.survey`: this try of a step runs on the node.
+        case operationFound(StepID, number: Int32, on: NodeID)
         /// Time has passed: timers may be due.
         case woke
     }
 
-    private(set) var runs: [PlanID: RunMachine] = [:]
+    var runs: [PlanID: RunMachine] = [:]
     var programs: [PlanID: ProgramMachine] = [:]
-    private(set) var context: RunContext
+    var context: RunContext
     var shared: ProgramContext
     /// Whether it can have the actions of programs performed.
     let performsPrograms: Bool
@@ -39,14 +41,14 @@ package struct Director: Sendable {
     var dependents: [PlanID: Set<PlanID>] = [:]
     var timers = TimerQueue()
     /// Runs that wait for others to let go of their machines, in the order they came.
-    private var queue: [PlanID] = []
+    var queue: [PlanID] = []
     var touched: Set<PlanID> = []
     var planNumbers: NumberRange
     /// Events of the present term so far.
     private var lastEvent: Int64
     let host: String
     /// Plans whose rows are broken, with what is wrong: they are left alone, and their users are told.
-    package private(set) var broken: [PlanID: String] = [:]
+    package internal(set) var broken: [PlanID: String] = [:]
     /// Rows of unfinished plans that are not its own to decide: broken ones, and those of other hosts.
     var rowsAside: [PlanID: PlanRow] = [:]
     /// Plans of programs that this conductor cannot have performed.
@@ -80,7 +82,7 @@ package struct Director: Sendable {
                 rowsAside[stored.row.id] = stored.row
                 continue
             }
-            if let flaw = stored.flaw {
+            if let flaw = stored.flaw ?? stored.flaw(among: context) {
                 broken[stored.row.id] = flaw
                 rowsAside[stored.row.id] = stored.row
                 continue
@@ -109,6 +111,9 @@ package struct Director: Sendable {
     /// When something is due by itself; nil when nothing is.
     package mutating func nextDue() -> Timestamp? { timers.nextDue() }
 
+    /// Whether a plan's rows are not its own to decide.
+    func isAside(_ plan: PlanID) -> Bool { rowsAside[plan] != nil || broken[plan] != nil }
+
     // MARK: A turn
 
     package mutating func handle(_ event: Event, into turn: inout Turn) {
@@ -135,6 +140,7 @@ package struct Director: Sendable {
             }
         case .callEnded, .callFound, .wrote, .planned, .prerequisiteFound, .permitsFound:
             handleProgram(event, into: &turn)
+        case .operationFound(let step, let number, let node): found(step, number, on: node, into: &turn)
         case .woke: break
         }
         fireTimers(into: &turn)
@@ -177,6 +183,7 @@ package struct Director: Sendable {
             runs[id]?.settle(in: &context, into: &turn)
         }
         goOnWithPrograms(into: &turn)
+        survey(context.nodes.all.filter { labs?.contains($0.lab) ?? true }, into: &turn)
     }
 
     private mutating func fireTimers(into turn: inout Turn) {
@@ -231,271 +238,14 @@ package struct Director: Sendable {
                 guard let plan = runs[act.step.plan]?.plan else { return true }
                 return plan.state(of: act.step.index) != .running || plan.tries(of: act.step.index) != act.number
             case .call(let call): return programs[call.id.step.plan]?.isCurrent(call.id) != true
-            case .inquire, .interrupt, .watch, .cancelCall, .inquireCall, .plan, .lookUp: return false
-            }
-        }
-    }
-
-    // MARK: Requests
-
-    private mutating func answer(_ row: RequestRow, into turn: inout Turn) {
-        switch row.request {
-        case .submit(let token, let spec): submit(token, spec, into: &turn)
-        case .resume(let id) where programs[id] != nil, .cancel(let id) where programs[id] != nil,
-            .halt(let id) where programs[id] != nil:
-            answerProgram(row, of: id, into: &turn)
-        case .pause(let id), .abort(let id), .revert(let id), .freeze(let id, _):
-            answerProgram(row, of: id, into: &turn)
-        case .retry(let step, _), .skip(let step), .signal(let step, _, _, _):
-            answerProgram(row, of: step.plan, into: &turn)
-        case .resume(let id):
-            if runs[id] == nil { return refuse(row, of: id, into: &turn) }
-            resume(id, into: &turn)
-        case .cancel(let id):
-            if runs[id] == nil { return refuse(row, of: id, into: &turn) }
-            cancel(id, into: &turn)
-        case .halt(let id):
-            if broken[id] != nil, let aside = rowsAside[id], aside.host == host {
-                return giveUp(aside, into: &turn)
-            }
-            if runs[id] == nil { return refuse(row, of: id, into: &turn) }
-            touched.insert(id)
-            runs[id]?.halt(nil, nodes: &context.nodes, into: &turn)
-            queue.removeAll { $0 == id }
-        }
-    }
-
-    /// Says why nothing is done about a run that is not among its own. Silence would leave the client waiting.
-    func refuse(_ row: RequestRow, of id: PlanID, into turn: inout Turn) {
-        let reason: Refusal.Reason =
-            if let aside = rowsAside[id], aside.host != host {
-                .otherHost(id, host: aside.host)
-            } else if let flaw = broken[id] {
-                .broken(id, flaw: flaw)
-            } else {
-                .ended(id)
-            }
-        turn.emit(.requestRefused, plan: id, detail: Refusal(token: Refusal.token(of: row.id), reason: reason).text)
-    }
-
-    /// Ends a run whose rows cannot be gone on with: by its own row alone, as its steps cannot be believed. Its
-    /// machines stay, and may be taken down.
-    private mutating func giveUp(_ row: PlanRow, into turn: inout Turn) {
-        let flaw = broken.removeValue(forKey: row.id) ?? ""
-        rowsAside[row.id] = nil
-        var row = row
-        row.state = .stopped
-        row.result = .cancelled
-        row.reason = "halted; it was broken: \(flaw)"
-        row.endedAt = turn.now
-        turn.plans.append(row)
-        for node in context.nodes.of(lab: row.lab) {
-            if node.createdBy == row.id, node.state == .creating || node.state == .starting {
-                let reason = "its run was broken and is halted"
-                context.nodes.move(node.id, to: .failed, reason: reason, plan: row.id, into: &turn)
-            }
-            if node.heldBy == row.id { context.nodes.change(node.id) { $0.heldBy = nil } }
-        }
-        turn.emit(.planHalted, plan: row.id, detail: flaw)
-        turn.emit(.planStopped, plan: row.id, detail: row.result.rawValue)
-    }
-
-    /// Goes on with a run as if somebody had asked for it.
-    package mutating func goOn(with id: PlanID, into turn: inout Turn) { resume(id, into: &turn) }
-
-    private mutating func resume(_ id: PlanID, into turn: inout Turn) {
-        // A run that has stopped in this very turn is still known.
-        guard let run = runs[id], !run.plan.row.state.isFinal else { return }
-        touched.insert(id)
-        if run.isHeld {
-            // What a waiting `down` cancelled was interrupted with it.
-            if run.plan.row.state == .pending { cancelRivals(of: id, run.spec, into: &turn) }
-        }
-        runs[id]?.resume(in: &context, into: &turn)
-    }
-
-    private mutating func cancel(_ id: PlanID, into turn: inout Turn) {
-        guard let run = runs[id] else { return }
-        touched.insert(id)
-        switch run.plan.row.state {
-        case .pending: runs[id]?.halt("cancelled", nodes: &context.nodes, into: &turn)
-        case .paused where run.keepsMachines(failed: true) || run.plan.row.phase == .teardown:
-            runs[id]?.halt("cancelled", nodes: &context.nodes, into: &turn)
-        case .running, .paused:
-            runs[id]?.cancel(nodes: &context.nodes, into: &turn)
-            // A run nobody went on with is taken up again to be ended properly.
-            if run.isHeld { resume(id, into: &turn) }
-        case .scheduled, .planning, .planned, .stopped: break
-        }
-        queue.removeAll { $0 == id }
-    }
-
-    private mutating func submit(
-        _ token: String,
-        _ spec: RunSpec,
-        steps: [PlanSubmission.Step] = [],
-        into turn: inout Turn
-    ) {
-        if let program = spec.program {
-            begin(token, spec, program, steps: steps, into: &turn)
-            return
-        }
-        if let refusal = refusal(of: spec) {
-            turn.emit(.requestRefused, detail: Refusal(token: token, reason: refusal).text)
-            return
-        }
-        let id = PlanID(planNumbers.take())
-        let row = PlanRow(
-            id: id,
-            request: token,
-            verb: spec.verb,
-            lab: spec.lab,
-            host: host,
-            epoch: turn.epoch,
-            createdAt: turn.now
-        )
-        runs[id] = RunMachine(row: row, spec: spec)
-        runs[id]?.plan.rowIsDirty = true
-        context.specs[id] = spec
-        touched.insert(id)
-        turn.newSpecs[id] = spec
-        turn.emit(.planCreated, plan: id)
-        runs[id]?.append(steps)
-        if spec.verb == .down {
-            cancelRivals(of: id, spec, into: &turn)
-            queue.append(id)
-        } else {
-            start(id, into: &turn)
-        }
-    }
-
-    /// Ends what a `down` takes the machines of. Another `down` is waited for, unless nobody went on with it.
-    private mutating func cancelRivals(of id: PlanID, _ spec: RunSpec, into turn: inout Turn) {
-        for rival in rivals(of: id, spec) where runs[rival]?.spec.verb != .down || runs[rival]?.isHeld == true {
-            cancel(rival, into: &turn)
-        }
-    }
-
-    private mutating func start(_ id: PlanID, into turn: inout Turn) {
-        guard let spec = runs[id]?.spec else { return }
-        touched.insert(id)
-        runs[id]?.begin(into: &turn)
-        switch spec.verb {
-        case .up, .test: runs[id]?.expand(in: &context, into: &turn)
-        case .exec: runs[id]?.expandExec(in: context)
-        case .plan: break
-        case .down:
-            let doomed = doomed(by: spec)
-            for node in doomed { context.nodes.change(node.id) { $0.heldBy = id } }
-            runs[id]?.appendTeardown(of: doomed, in: context)
-        }
-        runs[id]?.advance(nodes: &context.nodes, into: &turn)
-    }
-
-    /// Starts the runs that waited for machines which are free now.
-    private mutating func letQueuedRunsIn(_ turn: inout Turn) {
-        for id in queue.sorted(by: comesBefore) {
-            guard let spec = runs[id]?.spec, runs[id]?.isHeld == false else { continue }
-            let rivals = rivals(of: id, spec)
-            for rival in rivals {
-                guard let row = runs[rival]?.plan.row else { continue }
-                touched.insert(rival)
-                if row.state == .paused { runs[rival]?.halt("taken down", nodes: &context.nodes, into: &turn) }
-            }
-            guard self.rivals(of: id, spec).isEmpty else { continue }
-            queue.removeAll { $0 == id }
-            start(id, into: &turn)
-        }
-    }
-
-    /// Other unfinished runs that hold, or are about to make, machines of the same groups.
-    private func rivals(of id: PlanID?, _ spec: RunSpec) -> [PlanID] {
-        let groups = Set(
-            spec.verb == .down ? doomed(by: spec).map(\.name.group) + spec.downGroups : spec.groups.map(\.name)
-        )
-        return runs.values.filter { run in
-            guard run.id != id, run.spec.lab == spec.lab, run.spec.verb != .exec, run.spec.verb != .plan,
-                !run.plan.row.state.isFinal
-            else {
+            case .inquire, .interrupt, .watch, .survey, .cancelCall, .inquireCall, .plan, .lookUp:
                 return false
             }
-            // Of two that take down, the one that came later waits.
-            let bothTakeDown = spec.verb == .down && run.spec.verb == .down
-            if bothTakeDown, let id, run.plan.row.state == .pending, comesBefore(id, run.id) { return false }
-            if spec.verb == .down && spec.downGroups.isEmpty { return true }
-            return run.spec.groups.contains { groups.contains($0.name) }
-                || run.spec.verb == .down
-                    && (run.spec.downGroups.isEmpty || !groups.isDisjoint(with: run.spec.downGroups))
-        }.map(\.id).sorted()
-    }
-
-    private func doomed(by spec: RunSpec) -> [NodeRow] {
-        context.nodes.of(lab: spec.lab).filter { spec.downGroups.isEmpty || spec.downGroups.contains($0.name.group) }
-    }
-
-    private func refusal(of spec: RunSpec) -> Refusal.Reason? {
-        switch spec.verb {
-        case .up, .test:
-            guard let rival = rivals(of: nil, spec).first, let run = runs[rival] else { return nil }
-            let shared = run.spec.groups.map(\.name).filter { name in spec.groups.contains { $0.name == name } }
-            return .inUse(by: rival, verb: run.spec.verb, groups: shared)
-        case .down:
-            guard !spec.downGroups.isEmpty else { return nil }
-            for node in context.nodes.of(lab: spec.lab) where !spec.downGroups.contains(node.name.group) {
-                let needs = self.spec(node.createdBy)?.machinesNeeded(by: node.name.group) ?? []
-                if let needed = needs.first(where: { spec.downGroups.contains($0) }) {
-                    return .needed(group: needed, by: node.name.group)
-                }
-            }
-            return nil
-        case .plan: return nil
-        case .exec:
-            for name in spec.exec?.nodes ?? [] {
-                guard let node = context.nodes.current(lab: spec.lab, name) else { return .noNode(name, state: nil) }
-                if node.state != .ready { return .noNode(name, state: node.state) }
-            }
-            return nil
         }
-    }
-}
-
-/// A plan that a program in this process has built: its steps come as they are, not from a lab.
-package struct PlanSubmission: Sendable {
-    package struct Step: Hashable, Sendable {
-        package var spec: StepSpec
-        /// Positions of earlier steps of the same plan.
-        package var needs: [StepIndex]
-        package init(_ spec: StepSpec, needs: [StepIndex] = []) {
-            self.spec = spec
-            self.needs = needs
-        }
-    }
-    /// Its author's name for it, found again as `PlanRow.request`.
-    package var token: String
-    package var spec: RunSpec
-    package var steps: [Step]
-
-    package init(token: String, spec: RunSpec, steps: [Step]) {
-        self.token = token
-        self.spec = spec
-        self.steps = steps
     }
 }
 
 extension RunSpec {
     /// How many nodes there may be of it at once.
     fileprivate var placeCount: Int64 { groups.reduce(0) { $0 + ($1.hasNodes ? Int64($1.count) : 0) } }
-
-    /// The groups that a group needs, also through groups without machines, which only pass on what they wait for.
-    fileprivate func machinesNeeded(by name: String) -> [String] {
-        var found: [String] = []
-        var open = [name]
-        while let next = open.popLast() {
-            for need in groups.first(where: { $0.name == next })?.needs ?? [] where !found.contains(need.group) {
-                found.append(need.group)
-                if groups.first(where: { $0.name == need.group })?.hasNodes == false { open.append(need.group) }
-            }
-        }
-        return found
-    }
 }

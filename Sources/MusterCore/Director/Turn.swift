@@ -49,6 +49,30 @@ package struct Turn: Sendable {
     }
 }
 
+extension Turn {
+    /// Notes that something happened. The position is given when the turn is complete.
+    mutating func emit(
+        _ kind: EventRow.Kind,
+        plan: PlanID? = nil,
+        step: StepIndex? = nil,
+        node: NodeID? = nil,
+        detail: String? = nil
+    ) {
+        events.append(
+            EventRow(
+                position: 0,
+                epoch: epoch,
+                at: now,
+                kind: kind,
+                plan: plan,
+                step: step,
+                node: node,
+                detail: detail
+            )
+        )
+    }
+}
+
 /// One try of one step, for the performer.
 package struct Act: Hashable, Sendable {
     package var step: StepID
@@ -89,6 +113,8 @@ package enum Directive: Hashable, Sendable {
     case plan(PlanID)
     /// Look up how plans ended that are not among its own: `Director.Event.prerequisiteFound` answers.
     case lookUp([PlanID], for: PlanID)
+    /// Ask the driver what runs on a node: `Director.Event.operationFound` tells of each.
+    case survey(NodeID)
 }
 
 /// What is true of an act that may have been begun by a conductor that is gone.

@@ -109,6 +109,16 @@ package struct OperationID: Hashable, Sendable, Codable, CustomStringConvertible
         description = "\(state)-\(step.plan.rawValue)-\(step.index)-\(attempt)"
     }
     package init(_ description: String) { self.description = description }
+
+    /// Which try of which step of a state it is; nil when it is no act of that state.
+    package func act(ofState state: String) -> (step: StepID, number: Int32)? {
+        guard description.hasPrefix(state + "-") else { return nil }
+        let parts = description.dropFirst(state.utf8.count + 1).split(separator: "-", omittingEmptySubsequences: false)
+        guard parts.count == 3, let plan = Int64(parts[0]), let index = StepIndex(parts[1]),
+            let number = Int32(parts[2]), index >= 0, number > 0
+        else { return nil }
+        return (StepID(plan: PlanID(plan), index: index), number)
+    }
 }
 
 /// A conductor's term. Each registration raises it; a write of an older epoch does not land.

@@ -399,6 +399,9 @@ package enum Request: Hashable, Sendable, Codable {
     case halt(PlanID)
     /// Go on with a run that was interrupted or is paused: what failed is tried again.
     case resume(PlanID)
+    /// Go on with a run that was interrupted, as its followers ask. One that goes on already, or is paused, stays as it
+    /// is: to go on after a pause is a person's to say.
+    case takeUp(PlanID)
     /// Stop starting steps, and wait for a person.
     case pause(PlanID)
     /// Try one failed step of a paused plan again, with another input when there is one, and go on.
@@ -425,7 +428,7 @@ extension Request {
     package var subject: Subject {
         switch self {
         case .submit(_, let spec): .lab(spec.lab)
-        case .cancel(let plan), .halt(let plan), .resume(let plan), .pause(let plan), .abort(let plan),
+        case .cancel(let plan), .halt(let plan), .resume(let plan), .takeUp(let plan), .pause(let plan), .abort(let plan),
             .revert(let plan), .freeze(let plan, _):
             .plan(plan)
         case .retry(let step, _), .skip(let step), .signal(let step, _, _, _): .plan(step.plan)

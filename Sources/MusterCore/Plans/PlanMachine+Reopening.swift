@@ -16,6 +16,41 @@ extension PlanMachine {
         return successors
     }
 
+    /// What is tried again in a teardown comes before what comes after it, also where the steps between the two have
+    /// ended meanwhile and do not run again: a step then waits for another that it does not name.
+    ///
+    /// - Parameter reopened: steps that are about to be reopened, in order.
+    mutating func keepOrder(of reopened: [StepIndex]) {
+        let again = Set(reopened)
+        for step in reopened where spec(of: step).startsAfterFailure {
+            link(step, again)
+        }
+    }
+
+    /// The same after a restart, for those that were reopened before it: only they have not ended before what follows
+    /// them has.
+    mutating func restoreOrder() {
+        for step in 0..<StepIndex(count) where spec(of: step).startsAfterFailure && !state(of: step).hasEnded {
+            link(step, [])
+        }
+    }
+
+    /// Has the nearest steps that are still to come wait for a step, where steps that have ended stand between them.
+    private mutating func link(_ step: StepIndex, _ again: Set<StepIndex>) {
+        func isToCome(_ step: StepIndex) -> Bool { again.contains(step) || !state(of: step).hasEnded }
+        let next = successors(of: step)
+        var open = next.filter { spec(of: $0).startsAfterFailure && !isToCome($0) }
+        var seen = Set(open)
+        var found: [StepIndex] = []
+        while let passed = open.popLast() {
+            for successor in successors(of: passed) where spec(of: successor).startsAfterFailure {
+                guard seen.insert(successor).inserted else { continue }
+                if isToCome(successor) { found.append(successor) } else { open.append(successor) }
+            }
+        }
+        for successor in found.sorted() where !next.contains(successor) { wait(successor, for: step) }
+    }
+
     /// Whether everything that starts after a step still waits, or will be reopened with it: so that the step may run
     /// again before them.
     func isWaitedForAgain(_ step: StepIndex) -> Bool {

@@ -165,6 +165,12 @@ package struct PlanMachine: Sendable {
         storedCount = specs.count
     }
 
+    /// A step that starts after failures waits for one more, whose end is not told again unless it is reopened.
+    mutating func wait(_ step: StepIndex, for other: StepIndex) {
+        graph.addEdge(from: other, to: step)
+        if !cells[Int(other)].endWasTold { cells[Int(step)].waiting += 1 }
+    }
+
     /// Finds again what is ready, after all steps and timers were restored.
     package mutating func restoreReady(timers: some Sequence<StepIndex>) {
         retrying = Set(timers)
@@ -427,29 +433,5 @@ package struct PlanMachine: Sendable {
         precondition(row.state.mayBecome(state), "a plan that is \(row.state) cannot become \(state)")
         row.state = state
         rowIsDirty = true
-    }
-}
-
-extension Turn {
-    /// Notes that something happened. The position is given when the turn is complete.
-    mutating func emit(
-        _ kind: EventRow.Kind,
-        plan: PlanID? = nil,
-        step: StepIndex? = nil,
-        node: NodeID? = nil,
-        detail: String? = nil
-    ) {
-        events.append(
-            EventRow(
-                position: 0,
-                epoch: epoch,
-                at: now,
-                kind: kind,
-                plan: plan,
-                step: step,
-                node: node,
-                detail: detail
-            )
-        )
     }
 }

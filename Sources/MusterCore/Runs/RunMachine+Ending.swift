@@ -59,12 +59,15 @@ extension RunMachine {
 
     private mutating func reopen(in context: inout RunContext, into turn: inout Turn) {
         guard plan.count(of: .error) + plan.count(of: .cancelled) > 0 else { return }
-        for step in 0..<StepIndex(plan.count) {
-            let state = plan.state(of: step)
-            guard state == .error || state == .cancelled else { continue }
-            let spec = plan.spec(of: step)
+        let steps = (0..<StepIndex(plan.count)).filter { step in
+            guard plan.state(of: step) == .error || plan.state(of: step) == .cancelled else { return false }
             // Of the main part nothing runs again beside the teardown.
-            guard plan.row.phase == .main || plan.isOfTeardown(step) else { continue }
+            return plan.row.phase == .main || plan.isOfTeardown(step)
+        }
+        plan.keepOrder(of: steps.filter { takesDownAgain($0, nodes: context.nodes) })
+        for step in steps {
+            let state = plan.state(of: step)
+            let spec = plan.spec(of: step)
             switch spec.action {
             case .attempt:
                 if plan.error(of: step)?.code.wantsPerson == true {
@@ -76,16 +79,23 @@ extension RunMachine {
                 guard Int(spec.c) == suites[Int(spec.a)].tests[Int(spec.b)].attempts else { continue }
                 appendAttempt(of: Int(spec.b), in: Int(spec.a))
             case .provision, .ready: reopen(step, in: &context, into: &turn)
-            case .undo, .destroy:
-                // Of a node that is gone nothing is left to undo; and what comes after an undo comes after it.
-                guard plan.node(of: step).flatMap({ context.nodes[$0] }) != nil else { continue }
-                if spec.action == .destroy || plan.isWaitedForAgain(step) { plan.reopen(step, into: &turn) }
+            case .undo, .destroy: if takesDownAgain(step, nodes: context.nodes) { plan.reopen(step, into: &turn) }
             case .before:
                 // Its failure has ended the suite's tests.
                 if !suites[Int(spec.a)].hasEnded { plan.reopen(step, into: &turn) }
             case .barrier, .noop, .after, .exec, .call, .finalize, .revert: plan.reopen(step, into: &turn)
             }
         }
+    }
+
+    /// Whether a step that failed to take something down is tried again. Of a node that is gone nothing is left to
+    /// undo; and what comes after an undo comes after it.
+    private func takesDownAgain(_ step: StepIndex, nodes: NodeTable) -> Bool {
+        let action = plan.spec(of: step).action
+        guard action == .undo || action == .destroy, plan.node(of: step).flatMap({ nodes[$0] }) != nil else {
+            return false
+        }
+        return action == .destroy || plan.isWaitedForAgain(step)
     }
 
     /// Tries again what gets a node ready; a lost one makes way for another. Steps of nodes that were replaced stay as

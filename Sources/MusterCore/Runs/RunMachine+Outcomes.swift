@@ -378,7 +378,7 @@ extension RunMachine {
         into turn: inout Turn
     ) {
         guard let old = groups[group].slots[slot].node, let row = context.nodes[old] else { return }
-        let replacements = row.replacements + (spendsBudget ? 1 : 0)
+        let replacements = min(row.replacements, Int32(Defaults.replacementsMax) + 1) + (spendsBudget ? 1 : 0)
         guard replacements <= Defaults.replacementsMax else { return }
         groups[group].slots[slot].superseded += groups[group].slots[slot].chain.filter {
             !plan.state(of: $0).satisfiesNeeds

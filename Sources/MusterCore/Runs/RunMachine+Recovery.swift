@@ -33,6 +33,7 @@ extension RunMachine {
             let isEnding = plan.row.isCancelling && plan.row.phase == .main && act.spec.action.isEndedByCancel
             if isEnding || act.node.map({ lost[$0] != nil }) == true { turn.directives.append(.interrupt(act)) }
         case .neverStarted:
+            forgetStart(of: step, in: &context)
             takeBack(step, in: &context, into: &turn)
             advance(nodes: &context.nodes, into: &turn)
         case .unknown(let reason):
@@ -40,12 +41,26 @@ extension RunMachine {
             case .reconcile, .idempotent:
                 takeBack(step, in: &context, into: &turn)
                 advance(nodes: &context.nodes, into: &turn)
-            case .infra: actEnded(act, .failed(StepError(.lost, reason)), in: &context, into: &turn)
+            case .infra:
+                turn.directives.append(.interrupt(act))
+                actEnded(act, .failed(StepError(.lost, reason)), in: &context, into: &turn)
             case .never:
+                // Should it run in truth, nothing will wait for it any more.
+                turn.directives.append(.interrupt(act))
                 let message = "nobody can tell whether it was done, and it is not repeated by itself (\(reason))"
                 actEnded(act, .failed(StepError(.unknown, message)), in: &context, into: &turn)
             }
         }
+    }
+
+    /// What never ran on a node is not undone there. Of the making of a node a part may be there, though its operation
+    /// was never begun; and a former try may have come far.
+    private func forgetStart(of step: StepIndex, in context: inout RunContext) {
+        let spec = plan.spec(of: step)
+        guard spec.action == .provision, plan.tries(of: step) == 1, let node = plan.node(of: step),
+            provisionKind(step)?.creates == false, context.nodes[node]?.stepsStarted == spec.b + 1
+        else { return }
+        context.nodes.change(node) { $0.stepsStarted = spec.b }
     }
 
     /// A step that was taken for running waits again; the node it had from its pool is free.
@@ -105,6 +120,8 @@ extension RunMachine {
     ) {
         let node = plan.node(of: step)
         let spec = plan.spec(of: step)
+        // Without its secret nothing had left.
+        if error.code == .missingSecret { forgetStart(of: step, in: &context) }
         if plan.row.isCancelling, plan.row.phase == .main {
             plan.finish(step, .cancelled, error: error, into: &turn)
         } else {

@@ -9,6 +9,7 @@ extension RunMachine {
             plan.restore(step, countsForThresholds: filled.contains(place))
             note(step)
         }
+        plan.restoreOrder()
         plan.restoreReady(timers: stored.timers.map(\.step.index))
         for attempt in stored.attempts {
             let step = stored.steps[Int(attempt.step)].spec

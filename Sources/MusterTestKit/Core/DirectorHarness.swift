@@ -59,6 +59,8 @@ package struct DirectorHarness {
 
     /// What a driver says of an act in doubt; nil for the truth.
     package var statusScript: ((Act) -> ActStatus?)?
+    /// Acts that no conductor waits for, and that go on on their nodes.
+    package var orphans: [Act] = []
     private var ownViolations: [String] = []
     /// What was ever begun.
     private var begun: Set<Operation> = []
@@ -88,12 +90,15 @@ package struct DirectorHarness {
         director.close(&turn)
         rows.apply(turn)
         var inquired: [Act] = []
+        var surveyed: [NodeID] = []
         for directive in turn.directives {
             switch directive {
             case .perform(let act): begin(act)
             case .inquire(let act): inquired.append(act)
             case .interrupt(let act):
+                if let i = orphans.firstIndex(where: { Operation($0) == Operation(act) }) { orphans.remove(at: i) }
                 for i in works.indices where Operation(works[i].act) == Operation(act) { works[i].isInterrupted = true }
+            case .survey(let node): surveyed.append(node)
             case .watch, .call, .cancelCall, .inquireCall, .plan, .lookUp: break
             }
         }
@@ -101,6 +106,12 @@ package struct DirectorHarness {
         worksMax = max(worksMax, works.count)
         let answers = inquired.map { Director.Event.actFound($0, status(of: $0)) }
         if !answers.isEmpty { self.turn(answers) }
+        let found = surveyed.flatMap { node in
+            (works.map(\.act) + orphans).filter { $0.node == node }.map {
+                Director.Event.operationFound($0.step, number: $0.number, on: node)
+            }
+        }
+        if !found.isEmpty { self.turn(found) }
         afterTurn?(&self)
     }
 

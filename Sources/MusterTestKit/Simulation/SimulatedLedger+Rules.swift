@@ -79,8 +79,7 @@ extension SimulatedLedger {
             )
         }
         guard plan.row.phase == .teardown || plan.row.verb == .down else { return }
-        // What is tried again after a failure comes when it can: the rest has gone on without it.
-        for other in plan.steps where !other.state.hasEnded && other.tries - (other.state == .running ? 1 : 0) <= 0 {
+        for other in plan.steps where !other.state.hasEnded {
             guard other.spec.action == .undo || other.spec.action == .destroy, let id = other.spec.node,
                 let dependent = nodes[id], dependent.name.group != node.name.group,
                 let creator = spec(creating: dependent)?.groups.first(where: { $0.name == dependent.name.group })
@@ -90,6 +89,40 @@ extension SimulatedLedger {
                 "\(name) takes \(node.name) down before \(dependent.name), which needs it"
             )
         }
+    }
+
+    // MARK: What was started
+
+    /// A command that was taken for started, and never was, is not to be undone.
+    func checkReturned(_ id: StepID) {
+        guard let plan = plans[id.plan], !plan.row.state.isFinal else { return }
+        let step = plan.steps[Int(id.index)]
+        guard step.state == .pending, step.tries == 0, isCommand(step, of: plan) else { return }
+        guard let node = step.spec.node.flatMap({ nodes[$0] }) else { return }
+        verdict.expect(
+            node.stepsStarted <= step.spec.b,
+            "entry \(step.spec.b) of \(node.name) never ran, and \(node.stepsStarted) count as started"
+        )
+    }
+
+    /// What counted as started and does not any more never was.
+    func checkForgotten(_ node: NodeRow) {
+        let step = plans[node.createdBy].flatMap { plan in
+            plan.steps.first {
+                $0.spec.node == node.id && $0.spec.b == node.stepsStarted && $0.spec.b > 0
+                    && $0.spec.action == .provision
+            }
+        }
+        verdict.expect(
+            step.map { $0.tries == 0 || $0.tries == 1 && $0.error?.code == .missingSecret } == true,
+            "node \(node.id.rawValue) forgets what was started"
+        )
+    }
+
+    private func isCommand(_ step: StepRow, of plan: Plan) -> Bool {
+        guard step.spec.action == .provision else { return false }
+        if case .run = plan.spec.groups[Int(step.spec.a)].steps[Int(step.spec.b)].kind { return true }
+        return false
     }
 
     // MARK: Attempts

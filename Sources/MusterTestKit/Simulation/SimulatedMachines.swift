@@ -50,6 +50,8 @@ final class SimulatedMachines {
     var operations: [SimulatedOperationKey: Operation] = [:]
     /// Of each step the operations that run now.
     private var live: [StepID: [Int32]] = [:]
+    /// Operations of which was not told what became of them: nobody waits for their end.
+    var doubted: Set<SimulatedOperationKey> = []
     /// Entries whose undoing was asked for, by node.
     var undone: [NodeID: Set<Int32>] = [:]
 
@@ -73,13 +75,6 @@ final class SimulatedMachines {
     func began(_ key: SimulatedOperationKey, on machine: Machine) {
         live[key.step, default: []].append(key.number)
         machine.running.append(key)
-    }
-
-    /// Its supervisor did not answer: who asked takes it for lost, or a person says what to do. Nobody is to blame for
-    /// another operation beside it.
-    func giveUp(_ key: SimulatedOperationKey) {
-        live[key.step]?.removeAll { $0 == key.number }
-        if live[key.step]?.isEmpty == true { live[key.step] = nil }
     }
 
     func ended(_ key: SimulatedOperationKey, _ outcome: ActOutcome, on machine: Machine?) {

@@ -33,6 +33,20 @@ extension SimulatedMutation {
         return snapshot
     }
 
+    /// What a conductor reads in place of what lies in the inbox.
+    func planted(in rows: [RequestRow]) -> [RequestRow] {
+        switch self {
+        case .requestIsLost: return rows.filter { $0.id % 5 != 0 }
+        case .askedForIsHeld:
+            return rows.map { row in
+                var row = row
+                if case .takeUp = row.request { row.request = .takeUp(PlanID(999_999)) }
+                return row
+            }
+        default: return rows
+        }
+    }
+
     private func plant(in plan: inout Snapshot.Plan) {
         switch self {
         case .teardownOrderIsForgotten:

@@ -28,6 +28,12 @@ package enum SimulatedMutation: String, CaseIterable, Sendable {
     case operationStartsAgain = "operation-starts-again"
     /// An act in doubt is begun as another operation beside the first.
     case actInDoubtIsAnother = "act-in-doubt-is-another"
+    /// Nobody looks for what a lost conductor has left running.
+    case surveyIsForgotten = "survey-is-forgotten"
+    /// A follower goes on with a run that is paused.
+    case followerIsAPerson = "follower-is-a-person"
+    /// A run that somebody asked to go on stays as it was interrupted.
+    case askedForIsHeld = "asked-for-is-held"
     /// After a restart nothing waits for anything in a teardown.
     case teardownOrderIsForgotten = "teardown-order-is-forgotten"
     /// After a restart nobody knows that a node was provisioned: nothing is undone.

@@ -192,8 +192,7 @@ final class SimulatedStore: Store, @unchecked Sendable {
     func requests(after id: Int64) throws(StoreError) -> [RequestRow] {
         try readMayFail()
         let rows = try base.requests(after: id)
-        guard mutation == .requestIsLost else { return rows }
-        return rows.filter { $0.id % 5 != 0 }
+        return mutation?.planted(in: rows) ?? rows
     }
 
     func withdraw(request id: Int64) throws(StoreError) -> Bool { try base.withdraw(request: id) }

@@ -93,7 +93,11 @@ extension SimulatedWorld {
             for step in plan.running where !isAwaited(plan, step, by: conductor) {
                 verdict.violated("step \(id.rawValue)/\(step) runs and nobody waits for its end")
             }
-            if !run.isHeld { checkWork(of: plan, by: conductor) }
+            if run.isHeld {
+                checkHeld(plan, by: conductor)
+            } else {
+                checkWork(of: plan, by: conductor)
+            }
         }
         if items.contains(where: { if case .requestsArrived = $0 { true } else { false } }) {
             let left = ((try? store.base.requests(after: 0)) ?? []).filter { row in
@@ -107,6 +111,13 @@ extension SimulatedWorld {
     /// next look around.
     private func knows(_ conductor: SimulatedConductor, _ lab: String) -> Bool {
         !isShared || conductor.core.owns(lab) && owner(of: lab) === conductor
+    }
+
+    /// A run waits to be gone on with only until somebody asks; and where several conduct, they go on by themselves.
+    private func checkHeld(_ plan: SimulatedLedger.Plan, by conductor: SimulatedConductor) {
+        let name = "plan \(plan.id.rawValue) (\(plan.row.verb))"
+        verdict.expect(!isShared, "\(name) is held, and nobody will ask to go on")
+        verdict.expect(plan.goneOnIn != conductor.epoch, "\(name) is held although somebody asked to go on with it")
     }
 
     private func checkWork(of plan: SimulatedLedger.Plan, by conductor: SimulatedConductor) {
@@ -175,7 +186,7 @@ extension SimulatedWorld {
     /// everything is taken down, and nothing is left behind.
     func becomeCalm() {
         tell?("from here on nothing goes wrong")
-        isChaotic = false
+        calmSince = now
         store.isFaulty = false
         if !isShared { for conductor in living where conductor.epoch != store.newestEpoch { crash(conductor) } }
         if living.isEmpty { put(.start, in: 0) }
@@ -235,7 +246,10 @@ extension SimulatedWorld {
                 verdict.violated("plan \(id.rawValue) has no owner, and nobody takes \(lab) over")
                 return
             }
-            if conductor.core.director.run(id)?.isHeld == true { continue }
+            if let plan = ledger.plans[id], conductor.core.director.run(id)?.isHeld == true {
+                checkHeld(plan, by: conductor)
+                continue
+            }
             verdict.expect(
                 ledger.plans[id]?.row.state == .paused,
                 "plan \(id.rawValue) is \(ledger.plans[id]?.row.state.rawValue ?? "") and nothing will happen any more"

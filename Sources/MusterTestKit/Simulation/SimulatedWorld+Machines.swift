@@ -9,6 +9,7 @@ enum SimulatedRequest {
     case inquire(Act, task: Int)
     case end(Act)
     case watch(NodeID)
+    case survey(NodeID)
 }
 
 extension SimulatedWorld {
@@ -28,9 +29,19 @@ extension SimulatedWorld {
         case .attach(let act, let task): attaches(act, task: task, from: conductor, epoch: epoch)
         case .inquire(let act, let task):
             put(.finds(conductor.number, act, status(of: act, epoch: epoch), task: task), in: chance.delay())
-        case .end(let act): ends(act, epoch: epoch)
+        case .end(let act):
+            // Who does not tell does not hear, either.
+            if isChaotic, machines.doubted.contains(SimulatedOperationKey(act)), !chance.oneIn(4) { return }
+            ends(act, epoch: epoch)
         case .watch(let node): watches(node, from: conductor, epoch: epoch)
+        case .survey(let node): surveys(node, from: conductor, epoch: epoch)
         }
+    }
+
+    private func surveys(_ node: NodeID, from conductor: SimulatedConductor, epoch: Epoch) {
+        guard let machine = machines[node], machine.isThere, machine.epoch <= epoch else { return }
+        machine.epoch = epoch
+        for key in machine.running { put(.hearsOfOperation(conductor.number, key, node), in: chance.delay()) }
     }
 
     private func answer(_ conductor: SimulatedConductor, _ act: Act, _ outcome: ActOutcome, task: Int) {
@@ -55,7 +66,7 @@ extension SimulatedWorld {
         guard let node = act.node else { return .neverStarted }
         let key = SimulatedOperationKey(act)
         if isChaotic, chance.happens(perMille: 15) {
-            machines.giveUp(key)
+            machines.doubted.insert(key)
             return .unknown("its supervisor does not answer")
         }
         let operation = machines.operations[key]
@@ -119,8 +130,23 @@ extension SimulatedWorld {
             let outcome: ActOutcome = fails ? .failed(StepError(.notReady, "port 80 refuses")) : .succeeded(facts: [:])
             answer(conductor, act, outcome, task: task)
         case .provision where isFiles(act): put(files: act, on: machine, task: task, from: conductor)
-        default: run(act, on: machine, task: task, from: conductor)
+        default:
+            if endsFormerTries(of: act, on: machine) {
+                // It begins when they have ended.
+                put(.arrives(.begin(act, task: task), from: conductor.number, epoch: epoch), in: 5_000_001)
+            } else {
+                run(act, on: machine, task: task, from: conductor)
+            }
         }
+    }
+
+    /// Ends what former tries of a step have left running; says whether there was any.
+    private func endsFormerTries(of act: Act, on machine: SimulatedMachines.Machine) -> Bool {
+        let former = machine.running.filter { $0.step == act.step && $0.number < act.number }
+        for key in former {
+            if let act = machines.operations[key]?.act { ends(act, epoch: machine.epoch) }
+        }
+        return !former.isEmpty
     }
 
     private func isFiles(_ act: Act) -> Bool {
@@ -205,7 +231,9 @@ extension SimulatedWorld {
         machines.operations[key] = operation
         machines.began(key, on: machine)
         if act.spec.action == .provision { machine.begun.insert(act.spec.b) }
-        put(.operationEnds(key), in: chance.delay() * 3)
+        // Some go on for very long, unless somebody ends them.
+        let isLong = isChaotic && chance.oneIn(12)
+        put(.operationEnds(key), in: isLong ? Int64(chance.from(30, to: 300)) * 1_000_000 : chance.delay() * 3)
     }
 
     private func ends(_ act: Act, epoch: Epoch) {
@@ -232,6 +260,13 @@ extension SimulatedWorld {
     func operationEnds(_ key: SimulatedOperationKey) {
         guard let operation = machines.operations[key], operation.outcome == nil, let node = operation.act.node else {
             return
+        }
+        if let calmSince, now > calmSince + 60_000_000, !operation.isEnding, !machines.doubted.contains(key) {
+            let step = ledger.plans[key.step.plan]?.steps[Int(key.step.index)]
+            verdict.expect(
+                step?.state == .running && step?.tries == key.number,
+                "try \(key.number) of \(name(operation.act)) runs for ever, and no step runs with it"
+            )
         }
         // A test that is meant to destroy its node may do so.
         if operation.act.spec.action == .attempt, isDestructive(operation.act), chance.oneIn(2) {

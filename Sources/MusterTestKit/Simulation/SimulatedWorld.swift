@@ -21,6 +21,8 @@ final class SimulatedWorld {
         /// The same again, whoever waited.
         case hearsAgain(Int, Act, ActOutcome)
         case hearsOfLoss(Int, NodeID, String)
+        /// It was looked for what runs on a node.
+        case hearsOfOperation(Int, SimulatedOperationKey, NodeID)
         /// A user's wake-up reaches the conductor.
         case poke
         /// A user goes on with a run that was interrupted.
@@ -55,7 +57,9 @@ final class SimulatedWorld {
     var counts = Simulation.Counts()
     var tell: ((String) -> Void)?
     /// Whether anything still goes wrong by chance.
-    var isChaotic = true
+    var isChaotic: Bool { calmSince == nil }
+    /// Since when nothing goes wrong any more.
+    var calmSince: Int64?
     var tasks = 0
     /// Requests whose answer somebody waits for, by number.
     var submittedTokens: [Int64: String] = [:]
@@ -76,6 +80,7 @@ final class SimulatedWorld {
         ledger.isUnderWay = { [unowned self] step, number in
             let key = SimulatedOperationKey(step: step, number: number)
             // A try whose outcome was heard, and lost with its turn, may be asked for again.
+            if machines.doubted.contains(key) { return false }
             return machines.isRunning(step, number) || deciding?.underWay[key] != nil && !heard.contains(key)
         }
         store.tell = { [unowned self] text in tell?(text()) }
@@ -136,7 +141,9 @@ final class SimulatedWorld {
             receive(.event(.actEnded(matched(act), outcome)), by: conductors[number])
         case .hearsOfLoss(let number, let node, let reason):
             receive(.event(.nodeLost(node, reason: reason)), by: conductors[number])
-        case .goesOn(let plan): request(.resume(plan))
+        case .hearsOfOperation(let number, let key, let node):
+            receive(.event(.operationFound(key.step, number: key.number, on: node)), by: conductors[number])
+        case .goesOn(let plan): request(mutation == .followerIsAPerson ? .resume(plan) : .takeUp(plan), by: .follower)
         case .poke: for conductor in living { receive(.requestsArrived, by: conductor) }
         }
     }
@@ -193,9 +200,13 @@ final class SimulatedWorld {
 
     // MARK: Users
 
-    func request(_ request: Request) {
+    /// Who asks: a person, or a command that only follows a run.
+    enum Asker { case person, follower }
+
+    func request(_ request: Request, by asker: Asker = .person) {
         do {
             let number = try store.submit(request, at: Timestamp(rawValue: now))
+            ledger.asked[number] = SimulatedLedger.Asked(request: request, isOfPerson: asker == .person)
             if case .submit(let token, _) = request { submittedTokens[number] = token }
         } catch {
             verdict.violated("a request cannot be stored: \(error)")
@@ -240,6 +251,7 @@ extension Request {
         case .cancel(let plan): "cancel \(plan.rawValue)"
         case .halt(let plan): "halt \(plan.rawValue)"
         case .resume(let plan): "resume \(plan.rawValue)"
+        case .takeUp(let plan): "take up \(plan.rawValue)"
         case .pause(let plan): "pause \(plan.rawValue)"
         case .retry(let step, _): "retry \(step.plan.rawValue)/\(step.index)"
         case .skip(let step): "skip \(step.plan.rawValue)/\(step.index)"
