@@ -25,6 +25,7 @@ extension ConductorCore {
     mutating func takeAnswers(into turn: inout Turn) throws(StoreError) {
         if let due = grantDueAt, due <= time.now() {
             grantDueAt = nil
+            let term = term
             try writing { store throws(StoreError) in try store.grantPermits(by: term) }
             try lookAtPermits()
         }

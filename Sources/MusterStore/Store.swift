@@ -70,6 +70,12 @@ package protocol Store: AnyObject, Sendable {
     /// anybody letting go.
     func permits(of labs: Set<String>?) throws(StoreError) -> Permits
 
+    /// Deletes what `cleanable` gives for a rule, with everything that is kept of it; numbers are never used again.
+    ///
+    /// - Throws: `.fenced` when the caller was declared lost.
+    /// - Returns: what is gone, by number.
+    func clean(_ rule: CleaningRule, by term: Term) throws(StoreError) -> [PlanID]
+
     /// Ends a term at once: what it held is free. A term that is over already is left alone.
     func leave(_ term: Term) throws(StoreError)
 
@@ -91,6 +97,12 @@ package protocol Store: AnyObject, Sendable {
 
     /// Plans, newest first.
     func plans(lab: String?, limit: Int) throws(StoreError) -> [PlanRow]
+    /// Those that a query is about, in its order.
+    func plans(matching query: PlanQuery) throws(StoreError) -> [PlanRow]
+    /// How many plans of each state a query is about, on all its pages together.
+    func counts(matching query: PlanQuery) throws(StoreError) -> [PlanState: Int]
+    /// The stopped plans that a rule allows to go and that nothing else depends on, by number.
+    func cleanable(_ rule: CleaningRule) throws(StoreError) -> [PlanRow]
     func plan(_ id: PlanID) throws(StoreError) -> PlanRow?
     func plan(request token: String) throws(StoreError) -> PlanRow?
     func spec(of id: PlanID) throws(StoreError) -> RunSpec?

@@ -21,6 +21,10 @@ extension StoreError {
         StoreError(.failed, "the request of \(RunName(plan)) comes without a new run; nothing was written")
     }
 
+    static func another(_ plan: PlanID) -> StoreError {
+        StoreError(.failed, "\(RunName(plan)) belongs to another request already; nothing was written")
+    }
+
     static func gap(event position: Int64, last: Int64) -> StoreError {
         StoreError(.failed, "event \(position) does not follow \(last), the newest of its term; nothing was written")
     }

@@ -155,4 +155,23 @@ package final class FaultyStore: Store {
     package func durations(lab: String, suite: String) throws(StoreError) -> [String: Duration] {
         try base.durations(lab: lab, suite: suite)
     }
+
+    // MARK: Plans of programs
+
+    package func define(_ limits: [LimitRow], by term: Term) throws(StoreError) { try base.define(limits, by: term) }
+    package func grantPermits(by term: Term) throws(StoreError) { try base.grantPermits(by: term) }
+    package func permits(of labs: Set<String>?) throws(StoreError) -> Permits { try base.permits(of: labs) }
+    package func signals(of id: PlanID) throws(StoreError) -> [SignalRow] { try base.signals(of: id) }
+    package func children(of step: StepID) throws(StoreError) -> ChildCounts { try base.children(of: step) }
+    package func chunks(of step: StepID, after number: Int64, limit: Int) throws(StoreError) -> [ChunkRow] {
+        try base.chunks(of: step, after: number, limit: limit)
+    }
+    package func plans(matching query: PlanQuery) throws(StoreError) -> [PlanRow] { try base.plans(matching: query) }
+    package func counts(matching query: PlanQuery) throws(StoreError) -> [PlanState: Int] {
+        try base.counts(matching: query)
+    }
+    package func cleanable(_ rule: CleaningRule) throws(StoreError) -> [PlanRow] { try base.cleanable(rule) }
+    package func clean(_ rule: CleaningRule, by term: Term) throws(StoreError) -> [PlanID] {
+        try base.clean(rule, by: term)
+    }
 }

@@ -69,6 +69,7 @@ extension StoreConformance {
             var rows: [StepRow] = (0..<count).map { place in
                 var row = Sample.step(1, StepIndex(place))
                 row.spec.action = kinds[place % kinds.count]
+                if [.call, .finalize, .revert].contains(row.spec.action) { row.call = CallColumns(input: nil) }
                 return row
             }
             for (place, state) in StepState.allCases.enumerated() { rows[place].state = state }

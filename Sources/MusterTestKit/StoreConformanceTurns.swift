@@ -59,7 +59,6 @@ extension StoreConformance {
                 ("a change of a step that is not there", { $0.steps.append(unknown) }),
                 ("a step that is there already", { $0.steps.append(Sample.step(1, 0)) }),
                 ("a second run of one request", { $0.plans.append(Sample.plan(2, request: "request-1")) }),
-                ("a request that is there already", { $0.newSpecs[PlanID(1)] = Sample.spec() }),
                 ("an event after a gap", { $0.events = gap }),
                 ("an event that is there already", { $0.events = again }),
             ]

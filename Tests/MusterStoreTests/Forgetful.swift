@@ -36,4 +36,14 @@ final class Forgetful: Store {
     func events(after position: Int64, plan: PlanID?, limit: Int) throws(StoreError) -> [EventRow] { [] }
     func position() throws(StoreError) -> Int64 { 0 }
     func durations(lab: String, suite: String) throws(StoreError) -> [String: Duration] { [:] }
+    func define(_ limits: [LimitRow], by term: Term) throws(StoreError) {}
+    func grantPermits(by term: Term) throws(StoreError) {}
+    func permits(of labs: Set<String>?) throws(StoreError) -> Permits { Permits() }
+    func signals(of id: PlanID) throws(StoreError) -> [SignalRow] { [] }
+    func children(of step: StepID) throws(StoreError) -> ChildCounts { ChildCounts() }
+    func chunks(of step: StepID, after number: Int64, limit: Int) throws(StoreError) -> [ChunkRow] { [] }
+    func plans(matching query: PlanQuery) throws(StoreError) -> [PlanRow] { [] }
+    func counts(matching query: PlanQuery) throws(StoreError) -> [PlanState: Int] { [:] }
+    func cleanable(_ rule: CleaningRule) throws(StoreError) -> [PlanRow] { [] }
+    func clean(_ rule: CleaningRule, by term: Term) throws(StoreError) -> [PlanID] { [] }
 }

@@ -21,6 +21,13 @@ extension Snapshot.Plan {
         for timer in timers where !steps.indices.contains(Int(timer.step.index)) {
             return "a timer is set for step \(timer.step.index), which is missing"
         }
+        for signal in signals where !steps.indices.contains(Int(signal.step.index)) {
+            return "something was sent to step \(signal.step.index), which is missing"
+        }
+        // The plan itself asks as step -1.
+        for permit in permits where permit.step.index < -1 || Int(permit.step.index) >= steps.count {
+            return "a permit is for step \(permit.step.index), which is missing"
+        }
         for attempt in attempts {
             guard steps.indices.contains(Int(attempt.step)), steps[Int(attempt.step)].spec.action == .attempt else {
                 return "an attempt of \(attempt.suite)//\(attempt.test) belongs to no step"

@@ -21,7 +21,7 @@ package struct Turn: Sendable {
     package var chunks: [ChunkRow] = []
     /// Steps that ask for a limit; granted in the store, in the order of their priorities and of asking.
     package var asks: [PermitRow] = []
-    /// Steps that hold nothing and wait for nothing any more.
+    /// Steps that let go of what they held and waited for, before `asks`.
     package var releases: [StepID] = []
     package var directives: [Directive] = []
     /// Whether a step has ended for which `directives` has a `.perform`.

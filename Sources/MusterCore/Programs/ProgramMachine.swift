@@ -219,7 +219,11 @@ package struct ProgramMachine: Sendable {
     mutating func release(_ step: StepIndex, into turn: inout Turn) {
         let asked = asking.removeValue(forKey: step) != nil
         let held = holding.remove(step) != nil
-        if asked || held { turn.releases.append(stepID(step)) }
+        guard asked || held else { return }
+        let id = stepID(step)
+        // What it has asked for in this very turn it does not want any more.
+        if asked, !turn.asks.isEmpty { turn.asks.removeAll { $0.step == id } }
+        turn.releases.append(id)
     }
 
     /// The steps that its root action has planned.

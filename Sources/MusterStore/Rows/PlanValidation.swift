@@ -21,6 +21,13 @@ enum PlanValidation {
         for attempt in plan.attempts where attempt.step < 0 || Int(attempt.step) >= count {
             return "an attempt of \(attempt.test) belongs to step \(attempt.step) of \(count)"
         }
+        for signal in plan.signals where signal.step.index < 0 || Int(signal.step.index) >= count {
+            return "what was sent to it is for step \(signal.step.index) of \(count)"
+        }
+        // The plan itself asks as step -1.
+        for permit in plan.permits where permit.step.index < -1 || Int(permit.step.index) >= count {
+            return "a permit of '\(permit.limit)' belongs to step \(permit.step.index) of \(count)"
+        }
         return nil
     }
 }
@@ -36,9 +43,11 @@ extension Store {
             // before the steps.
             let timers = try timers(of: row.id)
             let attempts = try attempts(of: row.id)
+            let signals = try signals(of: row.id)
             guard let spec = try spec(of: row.id) else { return "its request is missing" }
             let steps = try steps(of: row.id)
-            let plan = Snapshot.Plan(row: row, spec: spec, steps: steps, timers: timers, attempts: attempts)
+            var plan = Snapshot.Plan(row: row, spec: spec, steps: steps, timers: timers, attempts: attempts)
+            plan.signals = signals
             return PlanValidation.problem(in: plan) ?? plan.flaw
         } catch  where error.code == .corrupt {
             return error.message

@@ -30,6 +30,8 @@ struct Connection {
     var changes: Int32 { sqlite3_changes(handle) }
     /// The number of the row that was inserted last.
     var lastRow: Int64 { sqlite3_last_insert_rowid(handle) }
+    /// Has `lastRow` be 0 until a row is inserted: an insertion that turns into a change leaves it alone.
+    func forgetLastRow() { sqlite3_set_last_insert_rowid(handle, 0) }
     var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
 }
 

@@ -25,7 +25,7 @@ extension PreparedStatement {
 
     static let planColumns = """
         id, request, verb, lab, host, epoch, created_at, state, result, phase, is_cancelling, reason, started_at,
-        ended_at
+        ended_at, parent_plan, parent_step, is_frozen
         """
     /// Where the lab stands in `planColumns` and `nodeColumns`.
     static let planLabColumn: Int32 = 3
@@ -48,6 +48,10 @@ extension PreparedStatement {
         plan.reason = optionalText(11)
         plan.startedAt = optionalTime(12)
         plan.endedAt = optionalTime(13)
+        if let parent = optionalInt(14) {
+            plan.parent = StepID(plan: PlanID(parent), index: try small(15, "parent's step"))
+        }
+        plan.isFrozen = int(16) != 0
         return plan
     }
 
@@ -55,7 +59,8 @@ extension PreparedStatement {
 
     static let stepColumns = """
         step, action, a, b, c, node, pool, priority, threshold, starts_after_failure, input, needs, state, tries,
-        resource, error_code, error_message, started_at, ended_at
+        resource, error_code, error_message, started_at, ended_at, output, invocation, is_woken, is_rescued,
+        children_total, children_limit
         """
 
     func step(of plan: PlanID) throws(BrokenRow) -> StepRow {
@@ -87,10 +92,22 @@ extension PreparedStatement {
             }
             step.startedAt = optionalTime(17)
             step.endedAt = optionalTime(18)
+            if action.isCall { step.call = try call() }
             return step
         } catch {
             throw BrokenRow("step \(int(0)): \(error.message)")
         }
+    }
+
+    private func call() throws(BrokenRow) -> CallColumns {
+        var call = CallColumns(input: nil, output: optionalText(19))
+        call.invocation = try small(20, "number of calls")
+        call.isWoken = int(21) != 0
+        call.isRescued = int(22) != 0
+        if let total = optionalInt(23) {
+            call.children = CallColumns.Children(total: Int(total), limit: optionalInt(24).map { Int($0) })
+        }
+        return call
     }
 
     // MARK: Nodes
@@ -172,5 +189,60 @@ extension PreparedStatement {
 
     func timer(of plan: PlanID) throws(BrokenRow) -> TimerRow {
         TimerRow(step: StepID(plan: plan, index: try small(0, "index")), dueAt: time(1))
+    }
+
+    // MARK: Plans of programs
+
+    static let signalColumns = "step, number, payload, due_at, key, is_optional, token"
+
+    func signal(of plan: PlanID) throws(BrokenRow) -> SignalRow {
+        SignalRow(
+            step: StepID(plan: plan, index: try small(0, "index")),
+            number: int(1),
+            payload: text(2),
+            dueAt: optionalTime(3),
+            key: optionalText(4),
+            isOptional: int(5) != 0,
+            token: optionalText(6)
+        )
+    }
+
+    static let permitColumns = "plan, step, name, priority, is_held"
+
+    func permit() throws(BrokenRow) -> PermitRow {
+        PermitRow(
+            step: StepID(plan: PlanID(int(0)), index: try small(1, "index")),
+            limit: text(2),
+            priority: int(3),
+            isHeld: int(4) != 0
+        )
+    }
+
+    /// Counts so many sub-plans: columns state, result and number.
+    func count(into counts: inout ChildCounts) throws(BrokenRow) {
+        counts.add(Int(int(2)), state: try value(0, "state"), result: try value(1, "result"))
+    }
+}
+
+extension ActionKind {
+    /// Whether its steps store what a program's do.
+    var isCall: Bool {
+        switch self {
+        case .call, .finalize, .revert: true
+        case .barrier, .noop, .provision, .ready, .undo, .destroy, .before, .after, .attempt, .exec: false
+        }
+    }
+}
+
+extension ChildCounts {
+    /// Counts so many more that stand like this.
+    mutating func add(_ number: Int, state: PlanState, result: PlanResult) {
+        planned += number
+        switch state {
+        case .stopped where result == .success || result == .warning: succeeded += number
+        case .stopped: failed += number
+        case .paused: paused += number
+        case .pending, .scheduled, .planning, .planned, .running: break
+        }
     }
 }

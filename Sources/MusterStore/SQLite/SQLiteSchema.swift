@@ -121,7 +121,62 @@ enum SQLiteSchema {
         INSERT INTO plan_blocks SELECT DISTINCT lab, id >> 8 FROM plans;
         DROP INDEX plans_by_lab;
         """,
+        programs,
     ]
+
+    /// Plans of programs' actions: what their steps store, what is sent to them, limits, and sub-plans.
+    private static let programs = """
+        -- Made anew so that the request stays the last column: who lists plans does not read it.
+        CREATE TABLE plans_new (
+            id INTEGER PRIMARY KEY, request TEXT NOT NULL UNIQUE, verb INTEGER NOT NULL, lab TEXT NOT NULL,
+            state INTEGER NOT NULL, result INTEGER NOT NULL, phase INTEGER NOT NULL, is_cancelling INTEGER NOT NULL,
+            reason TEXT, host TEXT NOT NULL, epoch INTEGER NOT NULL,
+            created_at INTEGER NOT NULL, started_at INTEGER, ended_at INTEGER, first_event INTEGER,
+            parent_plan INTEGER, parent_step INTEGER, is_frozen INTEGER NOT NULL DEFAULT 0, name TEXT, spec TEXT
+        ) STRICT;
+        INSERT INTO plans_new (id, request, verb, lab, state, result, phase, is_cancelling, reason, host, epoch,
+                created_at, started_at, ended_at, first_event, spec)
+            SELECT id, request, verb, lab, state, result, phase, is_cancelling, reason, host, epoch,
+                created_at, started_at, ended_at, first_event, spec FROM plans;
+        DROP TABLE plans;
+        ALTER TABLE plans_new RENAME TO plans;
+        CREATE INDEX plans_unfinished ON plans (id) WHERE state <> 6;
+        -- Sub-plans are counted here, without a look at their rows.
+        CREATE INDEX plans_by_parent ON plans (parent_plan, parent_step, state, result)
+            WHERE parent_plan IS NOT NULL;
+
+        ALTER TABLE steps ADD COLUMN output TEXT;
+        ALTER TABLE steps ADD COLUMN invocation INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE steps ADD COLUMN is_woken INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE steps ADD COLUMN is_rescued INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE steps ADD COLUMN children_total INTEGER;
+        ALTER TABLE steps ADD COLUMN children_limit INTEGER;
+
+        CREATE TABLE signals (
+            plan INTEGER NOT NULL, number INTEGER NOT NULL, step INTEGER NOT NULL, payload TEXT NOT NULL,
+            due_at INTEGER, key TEXT, is_optional INTEGER NOT NULL, token TEXT, PRIMARY KEY (plan, number)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE chunks (
+            plan INTEGER NOT NULL, step INTEGER NOT NULL, number INTEGER NOT NULL, at INTEGER NOT NULL,
+            text TEXT NOT NULL, PRIMARY KEY (plan, step, number)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE limits (
+            name TEXT PRIMARY KEY, size INTEGER, interval INTEGER NOT NULL, burst INTEGER NOT NULL, scheduled INTEGER
+        ) STRICT, WITHOUT ROWID;
+
+        -- By number: in the order of asking.
+        CREATE TABLE permits (
+            id INTEGER PRIMARY KEY, name TEXT NOT NULL, plan INTEGER NOT NULL, step INTEGER NOT NULL,
+            priority INTEGER NOT NULL, is_held INTEGER NOT NULL, UNIQUE (plan, step, name)
+        ) STRICT;
+        CREATE INDEX permits_waiting ON permits (name, priority DESC, id) WHERE is_held = 0;
+        CREATE INDEX permits_held ON permits (name) WHERE is_held = 1;
+
+        -- The highest number of a plan that was deleted: it is never used again.
+        ALTER TABLE numbers ADD COLUMN deleted_plan INTEGER NOT NULL DEFAULT 0;
+        """
 
     /// The schema of the database and the state's name; nil for a database without any table.
     static func version(_ connection: Connection) throws(StoreError) -> (schema: Int64, state: String)? {

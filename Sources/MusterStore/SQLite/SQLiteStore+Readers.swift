@@ -179,7 +179,7 @@ extension SQLiteStore {
 
     // MARK: Rows
 
-    private func all<Row>(
+    func all<Row>(
         _ sql: String,
         _ what: String,
         bind: (PreparedStatement) -> Void,

@@ -17,25 +17,31 @@ enum TurnSQL {
     /// The fence of a conductor that has the state to itself, read while the write lock is held: no other can register
     /// before this turn has ended.
     static let fenceOfSole = """
-        SELECT \(eventsOfSoleTerm), renewed_at FROM conductors WHERE id = ?1 AND epoch = ?2 AND state = 0
+        SELECT \(eventsOfSoleTerm), renewed_at, (\(lastEvent)) FROM conductors WHERE id = ?1 AND epoch = ?2 AND state = 0
         """
     static let renewSole = "UPDATE conductors SET renewed_at = ?2 WHERE id = ?1"
 
     static let renew = """
         UPDATE conductors SET renewed_at = ?3, events = events + ?4 WHERE id = ?1 AND epoch = ?2 AND state = 0
-        RETURNING events
+        RETURNING events, (\(lastEvent))
         """
 
+    /// Planning makes the request of a plan that is there whole.
     static let addPlan = """
         INSERT INTO plans (id, state, result, phase, is_cancelling, reason, host, epoch, started_at, ended_at,
-            request, verb, lab, created_at, first_event, spec)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+            is_frozen, request, verb, lab, created_at, first_event, parent_plan, parent_step, name, spec)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
+        ON CONFLICT (id) DO UPDATE SET state = excluded.state, result = excluded.result, phase = excluded.phase,
+            is_cancelling = excluded.is_cancelling, reason = excluded.reason, host = excluded.host,
+            epoch = excluded.epoch, started_at = excluded.started_at, ended_at = excluded.ended_at,
+            is_frozen = excluded.is_frozen, name = excluded.name, spec = excluded.spec
+        WHERE request = excluded.request
         """
 
     /// What is told of a plan when it is made never changes, nor what finds it.
     static let changePlan = """
         UPDATE plans SET state = ?2, result = ?3, phase = ?4, is_cancelling = ?5, reason = ?6, host = ?7, epoch = ?8,
-            started_at = ?9, ended_at = ?10
+            started_at = ?9, ended_at = ?10, is_frozen = ?11
         WHERE id = ?1
         """
 
@@ -50,6 +56,22 @@ enum TurnSQL {
     static let changeStep = """
         UPDATE steps SET state = ?3, tries = ?4, resource = ?5, error_code = ?6, error_message = ?7, started_at = ?8,
             ended_at = ?9
+        WHERE plan = ?1 AND step = ?2
+        """
+
+    /// For steps that call a program's actions.
+    static let addCall = """
+        INSERT INTO steps (plan, step, state, tries, resource, error_code, error_message, started_at, ended_at,
+            output, invocation, is_woken, is_rescued, children_total, children_limit, input,
+            action, a, b, c, node, pool, priority, threshold, starts_after_failure, needs)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
+            ?23, ?24, ?25, ?26)
+        """
+
+    static let changeCall = """
+        UPDATE steps SET state = ?3, tries = ?4, resource = ?5, error_code = ?6, error_message = ?7, started_at = ?8,
+            ended_at = ?9, output = ?10, invocation = ?11, is_woken = ?12, is_rescued = ?13, children_total = ?14,
+            children_limit = ?15, input = coalesce(?16, input)
         WHERE plan = ?1 AND step = ?2
         """
 

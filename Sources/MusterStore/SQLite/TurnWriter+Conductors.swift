@@ -7,7 +7,9 @@ extension TurnWriter {
         try transaction { () throws(StoreError) in
             try run("UPDATE conductors SET state = \(ConductorState.lost.rawValue)")
             try run("UPDATE claims SET conductor = NULL")
-            return try begin(.sole, host: host, pid: pid, lease: nil, now: now).epoch
+            let epoch = try begin(.sole, host: host, pid: pid, lease: nil, now: now).epoch
+            noteStatement(try programs.dropPermits(onlyHeld: false, now: now))
+            return epoch
         }
     }
 
@@ -47,7 +49,7 @@ extension TurnWriter {
 
     func declareLost(by term: Term, margin: Duration, now: Timestamp) throws(StoreError) -> [ConductorID] {
         try transaction { () throws(StoreError) in
-            _ = try renew(term, events: 0, now: now)
+            try renew(term, now: now)
             let lost = try numbers(
                 """
                 SELECT id FROM conductors WHERE id <> ?1 AND state = \(ConductorState.alive.rawValue)
@@ -84,7 +86,7 @@ extension TurnWriter {
 
     func claim(by term: Term, limit: Int, now: Timestamp) throws(StoreError) -> Claim {
         try transaction { () throws(StoreError) in
-            _ = try renew(term, events: 0, now: now)
+            try renew(term, now: now)
             let labs = try texts(
                 """
                 SELECT lab FROM (
@@ -100,6 +102,7 @@ extension TurnWriter {
                 $0.bind(1, Int64(max(limit, 0)))
                 $0.bind(2, term.conductor.rawValue)
             }
+            noteStatement(try programs.dropPermits(onlyHeld: false, now: now))
             var term = term
             var highest: Epoch = 0
             for lab in labs {
@@ -141,10 +144,11 @@ extension TurnWriter {
 
     func reserve(plans: Int64, nodes: Int64, by term: Term, now: Timestamp) throws(StoreError) -> NumberBlock {
         try transaction { () throws(StoreError) in
-            _ = try renew(term, events: 0, now: now)
+            try renew(term, now: now)
             let plan = try number(
                 """
-                UPDATE numbers SET plan = max(plan, (SELECT coalesce(max(id), 0) FROM plans)) + ?1 RETURNING plan
+                UPDATE numbers SET plan = max(plan, deleted_plan, (SELECT coalesce(max(id), 0) FROM plans)) + ?1
+                RETURNING plan
                 """
             ) { $0.bind(1, plans) }
             let node = try number(
@@ -165,28 +169,28 @@ extension TurnWriter {
 
     // MARK: Statements
 
-    private typealias Binding = (PreparedStatement) -> Void
+    typealias Binding = (PreparedStatement) -> Void
 
-    private func run(_ sql: String, _ bind: Binding = { _ in }) throws(StoreError) {
+    func run(_ sql: String, _ bind: Binding = { _ in }) throws(StoreError) {
         let statement = try prepare(sql, bind)
         try statement.run()
     }
 
-    private func numbers(_ sql: String, _ bind: Binding = { _ in }) throws(StoreError) -> [Int64] {
+    func numbers(_ sql: String, _ bind: Binding = { _ in }) throws(StoreError) -> [Int64] {
         let statement = try prepare(sql, bind)
         var found: [Int64] = []
         while try statement.step() { found.append(statement.int(0)) }
         return found
     }
 
-    private func number(_ sql: String, _ bind: Binding = { _ in }) throws(StoreError) -> Int64 {
+    func number(_ sql: String, _ bind: Binding = { _ in }) throws(StoreError) -> Int64 {
         guard let number = try numbers(sql, bind).first else {
             throw StoreError(.failed, "\(connection.errors.path): a row that must be there is missing")
         }
         return number
     }
 
-    private func texts(_ sql: String, _ bind: Binding) throws(StoreError) -> [String] {
+    func texts(_ sql: String, _ bind: Binding) throws(StoreError) -> [String] {
         let statement = try prepare(sql, bind)
         var found: [String] = []
         while try statement.step() { found.append(statement.text(0)) }

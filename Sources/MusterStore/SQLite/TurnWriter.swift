@@ -25,6 +25,8 @@ final class TurnWriter {
     private let addPlanBlock: PreparedStatement
     private let addStep: PreparedStatement
     private let changeStep: PreparedStatement
+    private let addCall: PreparedStatement
+    private let changeCall: PreparedStatement
     private let putNode: PreparedStatement
     private let setTimer: PreparedStatement
     private let clearTimer: PreparedStatement
@@ -34,6 +36,7 @@ final class TurnWriter {
     private let addEventBlock: PreparedStatement
     private let addRequest: PreparedStatement
     private let removeRequest: PreparedStatement
+    let programs: ProgramWriter
 
     init(_ connection: Connection) throws(StoreError) {
         func prepare(_ sql: String) throws(StoreError) -> PreparedStatement {
@@ -51,6 +54,8 @@ final class TurnWriter {
         addPlanBlock = try prepare(TurnSQL.addPlanBlock)
         addStep = try prepare(TurnSQL.addStep)
         changeStep = try prepare(TurnSQL.changeStep)
+        addCall = try prepare(TurnSQL.addCall)
+        changeCall = try prepare(TurnSQL.changeCall)
         putNode = try prepare(TurnSQL.putNode)
         setTimer = try prepare(TurnSQL.setTimer)
         clearTimer = try prepare(TurnSQL.clearTimer)
@@ -60,6 +65,7 @@ final class TurnWriter {
         addEventBlock = try prepare(TurnSQL.addEventBlock)
         addRequest = try prepare(TurnSQL.addRequest)
         removeRequest = try prepare(TurnSQL.removeRequest)
+        programs = try ProgramWriter(connection)
     }
 
     // MARK: Transactions
@@ -99,11 +105,23 @@ final class TurnWriter {
         try transaction { () throws(StoreError) in
             // Before any row: the term of this turn must still hold.
             let term = Term(conductor: turn.conductor, epoch: turn.epoch)
-            let events = try renew(term, events: turn.events.count, now: now)
-            if !specs.isEmpty { try require(rowsOf: specs.keys, in: turn.plans) }
-            // Events first: the row of a new plan tells where its own begin.
-            let (position, firstEvents) = try write(turn.events, before: events - Int64(turn.events.count), new: specs)
-            for plan in turn.plans { try write(plan, spec: specs[plan.id], firstEvent: firstEvents[plan.id]) }
+            let standing = try renew(term, events: turn.events.count, now: now)
+            // The row of a new plan tells where its events begin.
+            var firstEvents: [PlanID: Int64] = [:]
+            if !specs.isEmpty {
+                try require(rowsOf: specs.keys, in: turn.plans)
+                for (place, event) in turn.events.enumerated() {
+                    guard let plan = event.plan, specs[plan] != nil, firstEvents[plan] == nil else { continue }
+                    firstEvents[plan] = standing.position + 1 + Int64(place)
+                }
+            }
+            for plan in turn.plans {
+                let name = turn.newSpecs[plan.id]?.program?.name
+                let isNew = try write(plan, spec: specs[plan.id], name: name, firstEvent: firstEvents[plan.id])
+                if !isNew, !specs.isEmpty { firstEvents[plan.id] = nil }
+            }
+            let before = standing.events - Int64(turn.events.count)
+            let position = try write(turn.events, before: before, first: firstEvents)
             for step in turn.steps { try write(step) }
             for place in turn.nodes.indices { try write(turn.nodes[place], facts: facts[place]) }
             for timer in turn.timersSet {
@@ -118,6 +136,7 @@ final class TurnWriter {
                 try run(clearTimer)
             }
             for attempt in turn.attempts { try write(attempt) }
+            statements += try programs.write(turn, now: now)
             for request in turn.requestsDone {
                 removeRequest.bind(1, request)
                 try run(removeRequest)
@@ -136,14 +155,19 @@ final class TurnWriter {
             connection.counting.addCommit(statements: statements)
             return value
         } catch {
-            eventBlocks = EventBlocks()
-            planBlocks = [:]
+            forget()
             if connection.isInTransaction { try? connection.run("ROLLBACK") }
             throw error
         }
     }
 
-    func noteStatement() { statements += 1 }
+    func noteStatement(_ count: Int = 1) { statements += count }
+
+    /// What is remembered of the rows that are there: plans were deleted.
+    func forget() {
+        eventBlocks = EventBlocks()
+        planBlocks = [:]
+    }
 
     private func run(_ statement: PreparedStatement) throws(StoreError) {
         statements += 1
@@ -161,8 +185,17 @@ final class TurnWriter {
 
     // MARK: Rows
 
-    /// Renews the lease of a term that must still hold; returns how many events it has with these.
-    func renew(_ term: Term, events: Int, now: Timestamp) throws(StoreError) -> Int64 {
+    /// Where the events are when a turn begins.
+    struct Standing {
+        /// How many the term has, with those of this turn.
+        let events: Int64
+        /// The newest before this turn; 0 when there is none.
+        let position: Int64
+    }
+
+    /// Renews the lease of a term that must still hold.
+    @discardableResult
+    func renew(_ term: Term, events: Int = 0, now: Timestamp) throws(StoreError) -> Standing {
         if term.conductor == .sole { return try renewSole(term, events: events, now: now) }
         statements += 1
         renew.bind(1, term.conductor.rawValue)
@@ -170,46 +203,60 @@ final class TurnWriter {
         renew.bind(3, now.rawValue)
         renew.bind(4, Int64(events))
         guard try renew.step() else { throw StoreError.fenced(epoch: term.epoch, path: connection.errors.path) }
-        let count = renew.int(0)
+        let standing = Standing(events: renew.int(0), position: renew.int(1))
         try renew.run()
-        return count
+        return standing
     }
 
-    private func renewSole(_ term: Term, events: Int, now: Timestamp) throws(StoreError) -> Int64 {
+    private func renewSole(_ term: Term, events: Int, now: Timestamp) throws(StoreError) -> Standing {
         statements += 1
         fenceOfSole.bind(1, term.conductor.rawValue)
         fenceOfSole.bind(2, term.epoch)
         guard try fenceOfSole.step() else { throw StoreError.fenced(epoch: term.epoch, path: connection.errors.path) }
         let (count, renewedAt) = (fenceOfSole.int(0), Timestamp(rawValue: fenceOfSole.int(1)))
+        let position = fenceOfSole.int(2)
         fenceOfSole.reset()
         if now < renewedAt || now >= renewedAt + Self.renewalAge {
             renewSole.bind(1, term.conductor.rawValue)
             renewSole.bind(2, now.rawValue)
             try run(renewSole)
         }
-        return count + Int64(events)
+        return Standing(events: count + Int64(events), position: position)
     }
 
-    private func write(_ plan: PlanRow, spec: String?, firstEvent: Int64?) throws(StoreError) {
+    /// Whether the plan is new.
+    private func write(
+        _ plan: PlanRow,
+        spec: String?,
+        name: String?,
+        firstEvent: Int64?
+    ) throws(StoreError) -> Bool {
         if spec == nil {
             bind(plan, to: changePlan)
             try run(changePlan)
-            if connection.changes > 0 { return }
+            if connection.changes > 0 { return false }
         }
         bind(plan, to: addPlan)
-        addPlan.bind(11, plan.request)
-        addPlan.bind(12, plan.verb.number)
-        addPlan.bind(13, plan.lab)
-        addPlan.bind(14, plan.createdAt.rawValue)
-        addPlan.bind(15, firstEvent)
-        addPlan.bind(16, spec)
+        addPlan.bind(12, plan.request)
+        addPlan.bind(13, plan.verb.number)
+        addPlan.bind(14, plan.lab)
+        addPlan.bind(15, plan.createdAt.rawValue)
+        addPlan.bind(16, firstEvent)
+        addPlan.bind(17, plan.parent?.plan.rawValue)
+        addPlan.bind(18, plan.parent?.index)
+        addPlan.bind(19, name)
+        addPlan.bind(20, spec)
+        connection.forgetLastRow()
         try run(addPlan)
+        if connection.changes == 0 { throw StoreError.another(plan.id) }
+        if connection.lastRow != plan.id.rawValue { return false }  // it was there, and is changed
         let block = plan.id.rawValue >> 8
         if planBlocks.count >= EventBlocks.plansMax { planBlocks = [:] }
-        if planBlocks.updateValue(block, forKey: plan.lab) == block { return }
+        if planBlocks.updateValue(block, forKey: plan.lab) == block { return true }
         addPlanBlock.bind(1, plan.lab)
         addPlanBlock.bind(2, block)
         try run(addPlanBlock)
+        return true
     }
 
     /// A request is stored with the row of the plan that it makes.
@@ -229,10 +276,41 @@ final class TurnWriter {
         statement.bind(8, plan.epoch)
         statement.bind(9, plan.startedAt?.rawValue)
         statement.bind(10, plan.endedAt?.rawValue)
+        statement.bind(11, plan.isFrozen)
     }
 
     private func write(_ step: StepRow) throws(StoreError) {
+        if let call = step.call { return try write(step, call) }
         let statement = step.isNew ? addStep : changeStep
+        bind(step, to: statement)
+        if step.isNew {
+            bind(step.spec, to: statement, from: 10)
+            statement.bind(19, step.spec.input)
+            statement.bind(20, step.needs)
+        }
+        try run(statement)
+        if !step.isNew, connection.changes == 0 { throw StoreError.missing(step) }
+    }
+
+    private func write(_ step: StepRow, _ call: CallColumns) throws(StoreError) {
+        let statement = step.isNew ? addCall : changeCall
+        bind(step, to: statement)
+        statement.bind(10, call.output)
+        statement.bind(11, call.invocation)
+        statement.bind(12, call.isWoken)
+        statement.bind(13, call.isRescued)
+        statement.bind(14, call.children.map { Int64($0.total) })
+        statement.bind(15, call.children?.limit.map { Int64($0) })
+        statement.bind(16, call.input ?? (step.isNew ? step.spec.input : nil))
+        if step.isNew {
+            bind(step.spec, to: statement, from: 17)
+            statement.bind(26, step.needs)
+        }
+        try run(statement)
+        if !step.isNew, connection.changes == 0 { throw StoreError.missing(step) }
+    }
+
+    private func bind(_ step: StepRow, to statement: PreparedStatement) {
         statement.bind(1, step.plan.rawValue)
         statement.bind(2, step.index)
         statement.bind(3, step.state.number)
@@ -242,21 +320,19 @@ final class TurnWriter {
         statement.bind(7, step.error?.message)
         statement.bind(8, step.startedAt?.rawValue)
         statement.bind(9, step.endedAt?.rawValue)
-        if step.isNew {
-            statement.bind(10, step.spec.action.number)
-            statement.bind(11, step.spec.a)
-            statement.bind(12, step.spec.b)
-            statement.bind(13, step.spec.c)
-            statement.bind(14, step.spec.node?.rawValue)
-            statement.bind(15, step.spec.pool)
-            statement.bind(16, step.spec.priority)
-            statement.bind(17, step.spec.threshold)
-            statement.bind(18, step.spec.startsAfterFailure)
-            statement.bind(19, step.spec.input)
-            statement.bind(20, step.needs)
-        }
-        try run(statement)
-        if !step.isNew, connection.changes == 0 { throw StoreError.missing(step) }
+    }
+
+    /// What never changes, but for its input and needs.
+    private func bind(_ spec: StepSpec, to statement: PreparedStatement, from place: Int32) {
+        statement.bind(place, spec.action.number)
+        statement.bind(place + 1, spec.a)
+        statement.bind(place + 2, spec.b)
+        statement.bind(place + 3, spec.c)
+        statement.bind(place + 4, spec.node?.rawValue)
+        statement.bind(place + 5, spec.pool)
+        statement.bind(place + 6, spec.priority)
+        statement.bind(place + 7, spec.threshold)
+        statement.bind(place + 8, spec.startsAfterFailure)
     }
 
     private func write(_ node: NodeRow, facts: String) throws(StoreError) {
@@ -307,17 +383,16 @@ final class TurnWriter {
 
     /// - Parameters:
     ///   - before: how many events of the term there are already.
-    ///   - new: the plans that this turn makes.
-    /// - Returns: the position of the newest event, and those of the first event of each new plan.
+    ///   - first: where the events of plans begin that this turn makes.
+    /// - Returns: the position of the newest event.
     private func write(
         _ events: [EventRow],
         before: Int64,
-        new: [PlanID: String]
-    ) throws(StoreError) -> (newest: Int64?, first: [PlanID: Int64]) {
-        if events.isEmpty { return (nil, [:]) }
+        first: [PlanID: Int64]
+    ) throws(StoreError) -> Int64? {
+        if events.isEmpty { return nil }
         var last = before
         var position: Int64 = 0
-        var first: [PlanID: Int64] = [:]
         for event in events {
             if event.number != last + 1 { throw StoreError.gap(event: event.number, last: last) }
             last = event.number
@@ -332,32 +407,11 @@ final class TurnWriter {
             try run(addEvent)
             position = connection.lastRow
             guard let plan = event.plan, let block = eventBlocks.add(position, of: plan) else { continue }
-            if !new.isEmpty, new[plan] != nil, first[plan] == nil {
-                first[plan] = position
-                continue
-            }
+            if !first.isEmpty, first[plan] == position { continue }
             addEventBlock.bind(1, plan.rawValue)
             addEventBlock.bind(2, block)
             try run(addEventBlock)
         }
-        return (position, first)
-    }
-}
-
-/// Which blocks of events are known to be noted for their plans; forgotten whenever that is in doubt.
-private struct EventBlocks {
-    private var newest: [PlanID: Int64] = [:]
-    private var last: (plan: PlanID, block: Int64)?
-
-    /// So many plans are remembered at most: writing a row that is there changes nothing.
-    static let plansMax = 10_000
-
-    /// The block that a plan's event lies in, when that is to be noted; nil when it is known to be.
-    mutating func add(_ position: Int64, of plan: PlanID) -> Int64? {
-        let block = position >> 8
-        if let last, last == (plan, block) { return nil }
-        last = (plan, block)
-        if newest.count >= Self.plansMax { newest.removeAll(keepingCapacity: true) }
-        return newest.updateValue(block, forKey: plan) == block ? nil : block
+        return position
     }
 }

@@ -51,7 +51,8 @@ package struct ProgramHarness {
         parallel: Int = 64,
         token: String? = nil
     ) throws(StoreError) -> PlanID {
-        let token = token ?? "plan-\(story.count)-\(try store.position())"
+        let position = try store.position()
+        let token = token ?? "plan-\(story.count)-\(position)"
         var spec = RunSpec(verb: .plan, lab: "program", labDirectory: "/")
         spec.parallel = parallel
         spec.program = program

@@ -221,6 +221,31 @@ final class SimulatedStore: Store, @unchecked Sendable {
     func durations(lab: String, suite: String) throws(StoreError) -> [String: Duration] {
         try base.durations(lab: lab, suite: suite)
     }
+
+    // MARK: Plans of programs
+
+    func define(_ limits: [LimitRow], by term: Term) throws(StoreError) { try base.define(limits, by: term) }
+    func grantPermits(by term: Term) throws(StoreError) {
+        try readMayFail()
+        try base.grantPermits(by: term)
+    }
+    func permits(of labs: Set<String>?) throws(StoreError) -> Permits {
+        try readMayFail()
+        return try base.permits(of: labs)
+    }
+    func signals(of id: PlanID) throws(StoreError) -> [SignalRow] { try base.signals(of: id) }
+    func children(of step: StepID) throws(StoreError) -> ChildCounts { try base.children(of: step) }
+    func chunks(of step: StepID, after number: Int64, limit: Int) throws(StoreError) -> [ChunkRow] {
+        try base.chunks(of: step, after: number, limit: limit)
+    }
+    func plans(matching query: PlanQuery) throws(StoreError) -> [PlanRow] { try base.plans(matching: query) }
+    func counts(matching query: PlanQuery) throws(StoreError) -> [PlanState: Int] {
+        try base.counts(matching: query)
+    }
+    func cleanable(_ rule: CleaningRule) throws(StoreError) -> [PlanRow] { try base.cleanable(rule) }
+    func clean(_ rule: CleaningRule, by term: Term) throws(StoreError) -> [PlanID] {
+        try base.clean(rule, by: term)
+    }
 }
 
 /// A clock that differs from the world's by a constant, as clocks of hosts do; a process never sees it jump.
