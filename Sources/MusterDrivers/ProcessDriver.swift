@@ -196,8 +196,8 @@ package final class ProcessDriver: Driver {
             }
             return running
         } catch {
-            // Without its supervisor nothing is told of it. What that one left behind ends when the node is destroyed or
-            // replaced, not now: the node may just be in the making.
+            // Without its supervisor nothing is told of it. What that one left behind ends when the node is destroyed
+            // or replaced, not now: the node may just be in the making.
             guard case .gone = error else { throw stepError(error, node) }
             return []
         }
