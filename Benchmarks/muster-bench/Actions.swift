@@ -7,7 +7,9 @@ import Synchronization
 
 /// Plans of a program's actions: calls, suspensions, retries, compensation, sub-plans, timers.
 struct Actions: AsyncParsableCommand {
-    enum Kind: String, ExpressibleByArgument, CaseIterable { case calls, events, retries, saga, subplans, timers, suspended }
+    enum Kind: String, ExpressibleByArgument, CaseIterable {
+        case calls, events, retries, saga, subplans, timers, suspended
+    }
 
     static let configuration = CommandConfiguration(
         abstract: "Calls of actions a second, beside steps that do nothing.",
@@ -43,14 +45,16 @@ struct Actions: AsyncParsableCommand {
         let scratch = try Scratch(in: folder)
         defer { scratch.remove() }
         let measured = try await rounds.measure(in: scratch.path) {
-            let plain = shape == .calls ? try await plain(in: scratch.folder("plain")) : 0
-            let (rate, bytes) = try await rate(in: scratch.folder("actions"))
+            let plain = shape == .calls ? try await measurePlain(in: scratch.folder("plain")) : 0
+            let (rate, bytes) = try await measure(in: scratch.folder("actions"))
             return Figures(rate: rate, plain: plain, bytes: bytes)
         }
         let rate = measured.median(\.rate)
         let ratio = measured.median { $0.plain > 0 ? $0.plain / $0.rate : 0 }
         let bytes = Int(measured.median(\.bytes))
-        var lines = ["\(shape.rawValue) of \(count) on \(store.rawValue): \(Int(rate))/s, \(Usage.peakMemoryInMegabytes) MB at most"]
+        var lines = [
+            "\(shape.rawValue) of \(count) on \(store.rawValue): \(Int(rate))/s, \(Usage.peakMemoryInMegabytes) MB at most"
+        ]
         if ratio > 0 { lines.append("a call costs \(text(ratio, 2)) times a step that does nothing") }
         if shape == .suspended { lines.append("a suspended step takes \(bytes) bytes") }
         measured.report(
@@ -63,7 +67,7 @@ struct Actions: AsyncParsableCommand {
         )
     }
 
-    private func plain(in folder: String) async throws -> Double {
+    private func measurePlain(in folder: String) async throws -> Double {
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let bench = try Workbench(in: folder, inMemory: store == .memory)
         return try await bench.conducting {
@@ -73,7 +77,7 @@ struct Actions: AsyncParsableCommand {
         }
     }
 
-    private func rate(in folder: String) async throws -> (rate: Double, bytes: Double) {
+    private func measure(in folder: String) async throws -> (rate: Double, bytes: Double) {
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let host = NoActions(shape: shape, count: count, dueAt: HostTime().now() + .seconds(2))
         let bench = try Workbench(in: folder, inMemory: store == .memory, host: host)
@@ -90,12 +94,16 @@ struct Actions: AsyncParsableCommand {
             for await _ in wakeUps {
                 guard let row = try bench.store.plan(request: "actions"), row.state == .stopped else { continue }
                 let isRight = shape == .saga ? row.result == .error : row.result == .success
-                guard isRight else { throw Workbench.Failure(description: "ended with \(row.result): \(row.reason ?? "")") }
+                guard isRight else {
+                    throw Workbench.Failure(description: "ended with \(row.result): \(row.reason ?? "")")
+                }
                 break
             }
             var length = begin.duration(to: .now).inSeconds
             // The time until they were due is nobody's work.
-            if shape == .timers, let first = host.firstWoken { length = (HostTime().now() - first).inMicroseconds / 1e6 }
+            if shape == .timers, let first = host.firstWoken {
+                length = (HostTime().now() - first).inMicroseconds / 1e6
+            }
             return (Double(count) / length, 0)
         }
     }

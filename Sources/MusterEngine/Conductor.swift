@@ -126,7 +126,7 @@ package final class Conductor: Sendable {
                 performer.perform(directives, with: core.director)
                 if outage.lasts { logger.notice("the store answers again; nothing is lost") }
                 outage = Outage()
-            } catch where error.isPassing && outage.goesOn(at: core.now()) {
+            } catch  where error.isPassing && outage.goesOn(at: core.now()) {
                 if outage.isNew {
                     logger.warning("the store does not answer; trying for \(Outage.lengthMax.shortText): \(error)")
                 }

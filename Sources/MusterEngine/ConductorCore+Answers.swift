@@ -1,8 +1,8 @@
 import MusterCore
 import MusterStore
 
-/// What only the store can say, asked for after a turn and decided with in the next: how other plans ended, which limits
-/// were granted.
+/// What only the store can say, asked for after a turn and decided with in the next: how other plans ended, which
+/// limits were granted.
 extension ConductorCore {
     /// Asks the store what a turn wants to know; returns what is left to be performed.
     mutating func answering(_ turn: Turn) throws(StoreError) -> [Directive] {

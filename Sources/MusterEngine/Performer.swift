@@ -79,7 +79,8 @@ package final class Performer: Sendable {
             case .call(let call): calls.begin(call, for: tenure)
             case .cancelCall(let call, let isForced): calls.cancel(call, byForce: isForced)
             case .inquireCall(let call): calls.inquire(call)
-            case .plan(let id): if let program = director.program(id) { calls.plan(program.program, of: id, for: tenure) }
+            case .plan(let id):
+                if let program = director.program(id) { calls.plan(program.program, of: id, for: tenure) }
             // The conductor's core asks the store.
             case .lookUp: break
             case .survey(let node):

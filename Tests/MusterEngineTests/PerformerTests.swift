@@ -49,7 +49,7 @@ import Testing
             let acts = try core.takeTurn(items).compactMap { directive -> Act? in
                 switch directive {
                 case .perform(let act), .inquire(let act): act
-                case .interrupt, .watch, .survey: nil
+                case .interrupt, .watch, .survey, .call, .cancelCall, .inquireCall, .plan, .lookUp: nil
                 }
             }
             try #require(acts.count == 1)

@@ -42,7 +42,9 @@ struct Retry: AsyncParsableCommand {
             }
             data = read
         }
-        guard data.count <= Self.bytesMax else { throw CLIError("\(path): an input may have 1 MiB, this has \(data.count) bytes") }
+        guard data.count <= Self.bytesMax else {
+            throw CLIError("\(path): an input may have 1 MiB, this has \(data.count) bytes")
+        }
         let value: Any
         do {
             value = try JSONSerialization.jsonObject(with: data, options: .fragmentsAllowed)

@@ -16,12 +16,14 @@ struct ProgramRequest {
     private enum Answer: Sendable {
         case taken
         case refused(String)
-        case none
+        case nobody
     }
 
     /// The program of a plan; nil for runs of labs.
     static func program(of row: PlanRow, in session: StateSession) throws -> ProgramSpec? {
-        try RunLookup(store: session.store).read { () throws(StoreError) in try session.store.spec(of: row.id)?.program }
+        try RunLookup(store: session.store).read { () throws(StoreError) in
+            try session.store.spec(of: row.id)?.program
+        }
     }
 
     func ask(_ request: Request, of row: PlanRow) async throws {
@@ -31,7 +33,8 @@ struct ProgramRequest {
             try session.store.submit(request, at: HostTime().now())
         }
         let link = await ConductorLink.connect(session.state, group: MultiThreadedEventLoopGroup.singleton)
-        let answer = try await link.asyncMap { try await answer(to: number, after: begin, from: $0) } ?? .none
+        var answer = Answer.nobody
+        if let link { answer = try await self.answer(to: number, after: begin, from: link) }
         await link?.close()
         switch answer {
         case .refused(let reason): throw CLIError(reason)
@@ -44,7 +47,7 @@ struct ProgramRequest {
             } else {
                 Output.line("run \(RunName(row.id)) is \(now.stateText(isConducted: true))" + reason(now))
             }
-        case .none:
+        case .nobody:
             if options.json {
                 Output.json(Shape(run: JSONShape.Run(row, isConducted: link != nil), answered: false))
             } else {
@@ -67,14 +70,14 @@ struct ProgramRequest {
                 for await _ in link.wakeUps {
                     if let answer = try Self.look(for: number, after: position, in: store) { return answer }
                 }
-                return .none
+                return .nobody
             }
             group.addTask {
                 try await Task.sleep(for: Self.patience)
-                return .none
+                return .nobody
             }
             defer { group.cancelAll() }
-            return try await group.next() ?? .none
+            return try await group.next() ?? .nobody
         }
     }
 
@@ -95,12 +98,5 @@ struct ProgramRequest {
         var run: JSONShape.Run
         /// Whether the program has taken it in.
         var answered: Bool
-    }
-}
-
-extension Optional where Wrapped: Sendable {
-    fileprivate func asyncMap<Result>(_ change: (Wrapped) async throws -> Result) async rethrows -> Result? {
-        guard let self else { return nil }
-        return try await change(self)
     }
 }

@@ -56,7 +56,9 @@ struct RunSession {
             return try await ProgramRequest(session: session, options: options).ask(wanted, of: row)
         }
         if case .abort = wanted {
-            throw CLIError("--force is for plans of programs; give up on a lab's run with: muster halt \(RunName(row.id))")
+            throw CLIError(
+                "--force is for plans of programs; give up on a lab's run with: muster halt \(RunName(row.id))"
+            )
         }
         let runs = RunSession(session: session, options: options, follow: follow)
         do {

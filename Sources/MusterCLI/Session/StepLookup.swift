@@ -23,7 +23,9 @@ struct StepLookup {
             throw CLIError("run \(parts[0]) has no request any more")
         }
         guard spec.program != nil else {
-            throw CLIError("run \(parts[0]) is one of a lab: what failed in it is tried again by: muster resume \(parts[0])")
+            throw CLIError(
+                "run \(parts[0]) is one of a lab: what failed in it is tried again by: muster resume \(parts[0])"
+            )
         }
         let steps = try lookup.read { () throws(StoreError) in try store.steps(of: row.id) }
         let name = String(parts[1])

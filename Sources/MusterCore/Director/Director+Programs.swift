@@ -306,7 +306,8 @@ extension Director {
         if !machine.resumesChildren.isEmpty {
             let steps = machine.resumesChildren
             programs[id]?.resumesChildren = []
-            for child in children(of: id) where programs[child].map({ steps.contains($0.program.parent!.index) }) == true {
+            for child in children(of: id) {
+                guard let parent = programs[child]?.program.parent, steps.contains(parent.index) else { continue }
                 touched.insert(child)
                 looked.remove(child)
                 programs[child]?.resume(&shared.queues, into: &turn)

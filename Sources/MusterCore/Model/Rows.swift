@@ -428,7 +428,8 @@ extension Request {
     package var subject: Subject {
         switch self {
         case .submit(_, let spec): .lab(spec.lab)
-        case .cancel(let plan), .halt(let plan), .resume(let plan), .takeUp(let plan), .pause(let plan), .abort(let plan),
+        case .cancel(let plan), .halt(let plan), .resume(let plan), .takeUp(let plan), .pause(let plan),
+            .abort(let plan),
             .revert(let plan), .freeze(let plan, _):
             .plan(plan)
         case .retry(let step, _), .skip(let step), .signal(let step, _, _, _): .plan(step.plan)

@@ -176,7 +176,8 @@ package struct ProgramMachine: Sendable {
         }
     }
 
-    /// What the plan holds of the limits that it asked for. A singleton that does not wait ends it when it is not there.
+    /// What the plan holds of the limits that it asked for. A singleton that does not wait ends it when it is not
+    /// there.
     mutating func permitsFound(
         _ held: [PermitRow],
         _ queues: inout WorkQueues,

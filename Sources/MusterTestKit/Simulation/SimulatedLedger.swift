@@ -112,7 +112,7 @@ final class SimulatedLedger {
                 if asked.isOfPerson { resumed.insert(plan) }
                 plans[plan]?.goneOnIn = turn.epoch
             case .cancel(let plan): plans[plan]?.goneOnIn = turn.epoch
-            case .submit, .halt: break
+            case .submit, .halt, .pause, .retry, .skip, .abort, .revert, .signal, .freeze: break
             }
         }
     }

@@ -1,4 +1,6 @@
 import MusterCore
+import MusterEngine
+import MusterStore
 import MusterTestKit
 import Testing
 
@@ -283,7 +285,11 @@ import Testing
     @Test func cancelledPlanThatRevertsUndoesWhatItDid() throws {
         var world = try ProgramHarness()
         world.scripts["b"] = { $0.kind == .run ? nil : .done }
-        let spec = program("a", "b") { $0.reverts = true } plan: { $0.revertsWhenCancelled = true }
+        let spec = program("a", "b") {
+            $0.reverts = true
+        } plan: {
+            $0.revertsWhenCancelled = true
+        }
         let id = try world.start(spec, [.call(0), .call(1, uses: [0])])
         try world.run()
         try world.request(.cancel(id))

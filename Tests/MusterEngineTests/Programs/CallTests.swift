@@ -1,4 +1,6 @@
 import MusterCore
+import MusterEngine
+import MusterStore
 import MusterTestKit
 import Testing
 
@@ -25,7 +27,10 @@ import Testing
     @Test func failureOfOneBranchLetsTheOtherEnd() throws {
         var world = try ProgramHarness()
         world.scripts["bad"] = { _ in .fails() }
-        let id = try world.start(program("bad", "good"), [.call(0), .call(0, uses: [0]), .call(1), .call(1, uses: [2])])
+        let id = try world.start(
+            program("bad", "good"),
+            [.call(0), .call(0, uses: [0]), .call(1), .call(1, uses: [2])]
+        )
         try world.run()
         #expect(try world.states(id) == [.error, .pending, .success, .success])
         #expect(try world.row(id).state == .paused)
@@ -196,7 +201,10 @@ import Testing
     @Test func onlyOnePlanHoldsASingleton() throws {
         var world = try ProgramHarness()
         world.scripts["a"] = { _ in nil }
-        let spec = program("a") { _ in } plan: { $0.singleton = SingletonSpec(key: "only", waits: false) }
+        let spec = program("a") { _ in
+        } plan: {
+            $0.singleton = SingletonSpec(key: "only", waits: false)
+        }
         let first = try world.start(spec, [.call(0)])
         let second = try world.start(spec, [.call(0)])
         #expect(try world.row(first).state == .running)
@@ -211,7 +219,10 @@ import Testing
     @Test func singletonThatWaitsBeginsWhenTheOtherHasPaused() throws {
         var world = try ProgramHarness()
         world.scripts["a"] = { _ in nil }
-        let spec = program("a") { _ in } plan: { $0.singleton = SingletonSpec(key: "only", waits: true) }
+        let spec = program("a") { _ in
+        } plan: {
+            $0.singleton = SingletonSpec(key: "only", waits: true)
+        }
         let first = try world.start(spec, [.call(0)])
         let second = try world.start(spec, [.call(0)])
         #expect(try world.row(second).state == .planned)

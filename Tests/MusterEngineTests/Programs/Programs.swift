@@ -1,4 +1,5 @@
 import MusterCore
+import MusterEngine
 import MusterStore
 import MusterTestKit
 

@@ -1,4 +1,6 @@
 import MusterCore
+import MusterEngine
+import MusterStore
 import MusterTestKit
 import Testing
 
@@ -83,7 +85,8 @@ import Testing
                 CallEnd(
                     .suspended,
                     wakes: [
-                        .init(payload: "1", delay: .seconds(10), key: "k"), .init(payload: "2", delay: .seconds(20), key: "k"),
+                        .init(payload: "1", delay: .seconds(10), key: "k"),
+                        .init(payload: "2", delay: .seconds(20), key: "k"),
                     ]
                 )
             default: .done
@@ -254,7 +257,10 @@ import Testing
 
     @Test func delayedPlanBeginsInTime() throws {
         var world = try ProgramHarness()
-        let spec = program("a") { _ in } plan: { $0.startAt = world.time.now() + .seconds(60) }
+        let spec = program("a") { _ in
+        } plan: {
+            $0.startAt = world.time.now() + .seconds(60)
+        }
         let id = try world.start(spec, [.call(0)])
         #expect(try world.row(id).state == .scheduled)
         try world.pass(.seconds(59))
@@ -266,7 +272,8 @@ import Testing
 
     @Test func planThatIsTooLateEndsWithTheReason() throws {
         var world = try ProgramHarness()
-        let spec = program("a") { _ in } plan: {
+        let spec = program("a") { _ in
+        } plan: {
             $0.isFrozen = true
             $0.startBefore = world.time.now() + .seconds(10)
         }
@@ -278,7 +285,13 @@ import Testing
 
     @Test func frozenPlanBeginsWhenLetGo() throws {
         var world = try ProgramHarness()
-        let id = try world.start(program("a") { _ in } plan: { $0.isFrozen = true }, [.call(0)])
+        let id = try world.start(
+            program("a") { _ in
+            } plan: {
+                $0.isFrozen = true
+            },
+            [.call(0)]
+        )
         try world.pass(.seconds(100))
         #expect(try world.row(id).state == .scheduled)
         try world.request(.freeze(id, false))
@@ -292,7 +305,10 @@ import Testing
         let first = try world.start(program("a"), [.call(0)])
         let second = try world.start(program("slow"), [.call(0)])
         try world.run()
-        let spec = program("a") { _ in } plan: { $0.prerequisites = [first, second] }
+        let spec = program("a") { _ in
+        } plan: {
+            $0.prerequisites = [first, second]
+        }
         let id = try world.start(spec, [.call(0)])
         try world.run()
         #expect(try world.row(id).state == .scheduled)
@@ -306,7 +322,8 @@ import Testing
         var world = try ProgramHarness()
         world.scripts["slow"] = { _ in nil }
         let first = try world.start(program("slow"), [.call(0)])
-        let spec = program("a") { _ in } plan: {
+        let spec = program("a") { _ in
+        } plan: {
             $0.prerequisites = [first]
             $0.prerequisiteRule = rule
         }
