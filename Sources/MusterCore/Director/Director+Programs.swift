@@ -252,24 +252,33 @@ extension Director {
 
     // MARK: Closing a turn
 
-    /// Follows up what plans have said of each other until nothing is new, then gives free workers to calls.
+    /// Follows up what plans have said of each other until nothing is new, and gives free workers to calls.
     mutating func settlePrograms(into turn: inout Turn) {
         guard !programs.isEmpty else { return }
         var looked: Set<PlanID> = []
+        repeat {
+            settleOthers(&looked, into: &turn)
+            for id in touched {
+                for queue in programs[id]?.freed ?? [] { shared.queues.ended(queue) }
+                programs[id]?.freed = []
+            }
+            while let (step, queue) = shared.queues.take() {
+                touched.insert(step.plan)
+                if programs[step.plan]?.begin(step.index, into: &turn) == true { continue }
+                shared.queues.ended(queue)
+                // It may go on with its sub-plans instead.
+                looked.remove(step.plan)
+            }
+        } while !touched.isSubset(of: looked)
+    }
+
+    private mutating func settleOthers(_ looked: inout Set<PlanID>, into turn: inout Turn) {
         while true {
             bearChildren(into: &turn)
             let open = touched.subtracting(looked).sorted()
-            if open.isEmpty { break }
+            if open.isEmpty { return }
             looked.formUnion(open)
             for id in open { tellOthers(of: id, &looked, into: &turn) }
-        }
-        for id in touched {
-            for queue in programs[id]?.freed ?? [] { shared.queues.ended(queue) }
-            programs[id]?.freed = []
-        }
-        while let (step, queue) = shared.queues.take() {
-            touched.insert(step.plan)
-            if programs[step.plan]?.begin(step.index, into: &turn) != true { shared.queues.ended(queue) }
         }
     }
 
