@@ -326,16 +326,17 @@ import Testing
     }
 
     /// Makes of a state what the version before this schema would have made.
-    private static let backToThree = """
-        CREATE TABLE plan_specs (plan INTEGER PRIMARY KEY, spec TEXT NOT NULL) STRICT;
-        INSERT INTO plan_specs SELECT id, spec FROM plans WHERE spec IS NOT NULL;
-        INSERT OR IGNORE INTO event_blocks SELECT DISTINCT plan, position >> 8 FROM events WHERE plan IS NOT NULL;
-        ALTER TABLE plans DROP COLUMN spec;
-        ALTER TABLE plans DROP COLUMN first_event;
-        DROP TABLE plan_blocks;
-        CREATE INDEX plans_by_lab ON plans (lab, id);
-        UPDATE meta SET schema = 3;
-        """
+    private static let backToThree =
+        MigrationTests.backToFour + """
+            CREATE TABLE plan_specs (plan INTEGER PRIMARY KEY, spec TEXT NOT NULL) STRICT;
+            INSERT INTO plan_specs SELECT id, spec FROM plans WHERE spec IS NOT NULL;
+            INSERT OR IGNORE INTO event_blocks SELECT DISTINCT plan, position >> 8 FROM events WHERE plan IS NOT NULL;
+            ALTER TABLE plans DROP COLUMN spec;
+            ALTER TABLE plans DROP COLUMN first_event;
+            DROP TABLE plan_blocks;
+            CREATE INDEX plans_by_lab ON plans (lab, id);
+            UPDATE meta SET schema = 3;
+            """
 
     @Test func aStateWhosePlansAreInSeveralTablesIsBroughtUpToDate() throws {
         let path = folder.file()
