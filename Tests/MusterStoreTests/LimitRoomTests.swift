@@ -37,8 +37,8 @@ import Testing
 
     @Test func aRateIsKeptOverAnyPattern() {
         let limit = LimitRow(name: "x", size: nil, interval: .milliseconds(10), burst: 3)
-        var random = SystemRandomNumberGenerator()
-        for _ in 0..<20 {
+        for seed in 1...20 as ClosedRange<UInt64> {
+            var random = SeededChance(seed: seed)
             var room = LimitRoom(limit)
             var now = now
             var grants: [Timestamp] = []

@@ -189,12 +189,12 @@ import Testing
                 for sql in [
                     """
                     INSERT INTO plans SELECT value, 'done-' || value, 0, 'shop', 6, 1, 0, 0, NULL, 'host', 1, 0, 0, 0,
-                        value, '{}' FROM numbers
+                        value, NULL, NULL, 0, NULL, '{}' FROM numbers
                     """,
                     "INSERT INTO plan_blocks SELECT DISTINCT 'shop', value >> 8 FROM numbers",
                     """
                     INSERT INTO steps SELECT value, 0, 1, 0, 0, 0, NULL, -1, 0, NULL, 0, NULL, x'', 3, 1, NULL, NULL,
-                        NULL, 0, 0 FROM numbers
+                        NULL, 0, 0, NULL, 0, 0, 0, NULL, NULL FROM numbers
                     """,
                     """
                     INSERT INTO nodes SELECT value, 'shop', 'db', 0, 'process', 7, value, NULL, 0, 0, '{}', NULL, 0,
