@@ -48,7 +48,9 @@ extension StoreConformance {
                 $0.steps[2].call = CallColumns(input: nil)
             }
             func look(_ index: Int) throws -> (String?, CallColumns?) {
-                let step = try subject.join(store).steps(of: PlanID(1))[index]
+                let steps = try subject.join(store).steps(of: PlanID(1))
+                try equal(steps.count, 3, "how many steps there are")
+                let step = steps[index]
                 return (step.spec.input, step.call)
             }
             var kept = full

@@ -126,4 +126,33 @@ import Testing
         let id = try #require(try store.plan(request: "t")).id
         #expect(core.director.run(id)?.isHeld == false)
     }
+
+    /// Somebody has deleted the rows of a run that goes on: its turns are refused, and all others go on.
+    @Test func aRunWhoseRowsAreGoneIsLetGoOf() throws {
+        let store = MemoryStore { [clock] in clock.now }
+        var core = try core(store)
+        func begin(_ token: String) throws -> Act {
+            let submission = PlanSubmission(
+                token: token,
+                spec: RunSpec(verb: .plan, lab: "shop", labDirectory: "/lab"),
+                steps: [PlanSubmission.Step(StepSpec(.noop)), PlanSubmission.Step(StepSpec(.noop), needs: [0])]
+            )
+            return try #require(try acts(core.takeTurn([.event(.submitted(submission))])).first)
+        }
+        let act = try begin("gone")
+        var row = try #require(try store.plan(request: "gone"))
+        row.state = .stopped
+        let term = Term(conductor: .sole, epoch: core.epoch)
+        var turn = Turn(now: time.now(), term: term)
+        turn.plans = [row]
+        try store.commit(turn)
+        #expect(try store.delete(row.id, by: term))
+        _ = try core.takeTurn([.event(.actEnded(act, .succeeded(facts: [:])))])
+        #expect(core.director.run(row.id) == nil)
+        #expect(try store.plan(row.id) == nil)
+        #expect(try store.steps(of: row.id).isEmpty)
+        let next = try begin("next")
+        #expect(next.step.plan > row.id)
+        #expect(try acts(core.takeTurn([.event(.actEnded(next, .succeeded(facts: [:])))])).count == 1)
+    }
 }

@@ -33,7 +33,7 @@ import Testing
         let before = folder.content()
         let error = try #require(storeError { try open(access) })
         #expect(error.code == .newer)
-        for part in [folder.file(), "99", "up to 4", "--state"] { #expect(error.message.contains(part), "\(part)") }
+        for part in [folder.file(), "99", "up to 5", "--state"] { #expect(error.message.contains(part), "\(part)") }
         #expect(folder.content() == before)
     }
 
@@ -104,7 +104,7 @@ import Testing
 
     @Test(arguments: [
         "UPDATE plans SET state = 99 WHERE id = 1", "UPDATE plans SET verb = -1 WHERE id = 1",
-        "UPDATE plans SET result = 5 WHERE id = 1", "UPDATE plans SET phase = 2 WHERE id = 1",
+        "UPDATE plans SET result = 5 WHERE id = 1", "UPDATE plans SET phase = 4 WHERE id = 1",
         "UPDATE plans SET spec = NULL WHERE id = 1", "UPDATE plans SET spec = '{\"verb\":' WHERE id = 1",
         "UPDATE plans SET spec = '{}' WHERE id = 1",
         "UPDATE plans SET spec = replace(spec, '\"up\"', '\"fly\"') WHERE id = 1",

@@ -189,12 +189,12 @@ import Testing
                 for sql in [
                     """
                     INSERT INTO plans SELECT value, 'done-' || value, 0, 'shop', 6, 1, 0, 0, NULL, 'host', 1, 0, 0, 0,
-                        value, '{}' FROM numbers
+                        value, NULL, NULL, 0, NULL, '{}' FROM numbers
                     """,
                     "INSERT INTO plan_blocks SELECT DISTINCT 'shop', value >> 8 FROM numbers",
                     """
                     INSERT INTO steps SELECT value, 0, 1, 0, 0, 0, NULL, -1, 0, NULL, 0, NULL, x'', 3, 1, NULL, NULL,
-                        NULL, 0, 0 FROM numbers
+                        NULL, 0, 0, NULL, 0, 0, 0, NULL, NULL FROM numbers
                     """,
                     """
                     INSERT INTO nodes SELECT value, 'shop', 'db', 0, 'process', 7, value, NULL, 0, 0, '{}', NULL, 0,
@@ -326,16 +326,17 @@ import Testing
     }
 
     /// Makes of a state what the version before this schema would have made.
-    private static let backToThree = """
-        CREATE TABLE plan_specs (plan INTEGER PRIMARY KEY, spec TEXT NOT NULL) STRICT;
-        INSERT INTO plan_specs SELECT id, spec FROM plans WHERE spec IS NOT NULL;
-        INSERT OR IGNORE INTO event_blocks SELECT DISTINCT plan, position >> 8 FROM events WHERE plan IS NOT NULL;
-        ALTER TABLE plans DROP COLUMN spec;
-        ALTER TABLE plans DROP COLUMN first_event;
-        DROP TABLE plan_blocks;
-        CREATE INDEX plans_by_lab ON plans (lab, id);
-        UPDATE meta SET schema = 3;
-        """
+    private static let backToThree =
+        MigrationTests.backToFour + """
+            CREATE TABLE plan_specs (plan INTEGER PRIMARY KEY, spec TEXT NOT NULL) STRICT;
+            INSERT INTO plan_specs SELECT id, spec FROM plans WHERE spec IS NOT NULL;
+            INSERT OR IGNORE INTO event_blocks SELECT DISTINCT plan, position >> 8 FROM events WHERE plan IS NOT NULL;
+            ALTER TABLE plans DROP COLUMN spec;
+            ALTER TABLE plans DROP COLUMN first_event;
+            DROP TABLE plan_blocks;
+            CREATE INDEX plans_by_lab ON plans (lab, id);
+            UPDATE meta SET schema = 3;
+            """
 
     @Test func aStateWhosePlansAreInSeveralTablesIsBroughtUpToDate() throws {
         let path = folder.file()

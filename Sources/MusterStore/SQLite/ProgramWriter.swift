@@ -240,3 +240,10 @@ final class LimitReading {
         return LimitRoom(row, scheduled: scheduled, held: try held.step() ? Int(held.int(0)) : 0)
     }
 }
+
+extension Turn {
+    /// Whether there is anything that only plans of programs store.
+    var hasProgramRows: Bool {
+        !(signalsSet.isEmpty && signalsCleared.isEmpty && chunks.isEmpty && asks.isEmpty && releases.isEmpty)
+    }
+}

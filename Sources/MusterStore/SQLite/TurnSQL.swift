@@ -17,7 +17,8 @@ enum TurnSQL {
     /// The fence of a conductor that has the state to itself, read while the write lock is held: no other can register
     /// before this turn has ended.
     static let fenceOfSole = """
-        SELECT \(eventsOfSoleTerm), renewed_at, (\(lastEvent)) FROM conductors WHERE id = ?1 AND epoch = ?2 AND state = 0
+        SELECT \(eventsOfSoleTerm), renewed_at, (\(lastEvent))
+        FROM conductors WHERE id = ?1 AND epoch = ?2 AND state = 0
         """
     static let renewSole = "UPDATE conductors SET renewed_at = ?2 WHERE id = ?1"
 

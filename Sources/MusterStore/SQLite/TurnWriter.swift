@@ -136,7 +136,7 @@ final class TurnWriter {
                 try run(clearTimer)
             }
             for attempt in turn.attempts { try write(attempt) }
-            statements += try programs.write(turn, now: now)
+            if turn.hasProgramRows { statements += try programs.write(turn, now: now) }
             for request in turn.requestsDone {
                 removeRequest.bind(1, request)
                 try run(removeRequest)
