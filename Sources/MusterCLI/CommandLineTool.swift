@@ -53,13 +53,12 @@ struct MusterCommand: AsyncParsableCommand {
         groupedSubcommands: [
             CommandGroup(
                 name: "Start:",
-                subcommands: [Init.self, Check.self, Plan.self, Up.self, Down.self, Test.self]
+                subcommands: [Init.self, Check.self, Plan.self, Up.self, Down.self, Test.self, Exec.self]
             ),
             CommandGroup(
                 name: "Look:",
                 subcommands: [Status.self, Why.self, Events.self, Logs.self, Results.self]
             ),
-            CommandGroup(name: "Machines:", subcommands: [Exec.self]),
             CommandGroup(
                 name: "Recover:",
                 subcommands: [

@@ -5,7 +5,7 @@ import MusterStore
 
 struct Retry: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Try one failed step of a program's plan again, and go on.",
+        abstract: "Try a failed step of a program's plan again.",
         discussion: """
               muster retry r-7f3k:3                      step 3, as it is
               muster retry r-7f3k:charge --input new.json  with another input
@@ -83,7 +83,7 @@ struct Skip: AsyncParsableCommand {
 
 struct Pause: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Have a program's plan start nothing more until it is resumed.",
+        abstract: "Have a program's plan start nothing more.",
         discussion: """
               muster pause r-7f3k       what runs goes to its end; go on with: muster resume r-7f3k
             """

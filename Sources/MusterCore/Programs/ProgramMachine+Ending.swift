@@ -173,16 +173,25 @@ extension ProgramMachine {
         plan.become(.running, into: &turn)
         plan.row.reason = nil
         pauseReason = nil
-        plan.gateIsOpen = true
         turn.emit(.planResumed, plan: id)
         change(&self, &queues, &turn)
-        // What was ready when it paused is still there; what waited for a worker is asked for again.
+        if let singleton = program.singleton, !holding.contains(Self.itself) {
+            // Another plan may have taken it meanwhile.
+            ask(Self.itself, for: [singleton.key], into: &turn)
+        } else {
+            openGate(&queues, into: &turn)
+        }
+    }
+
+    /// Begins again what was ready when it paused; what waited for a worker is asked for again.
+    mutating func openGate(_ queues: inout WorkQueues, into turn: inout Turn) {
+        plan.gateIsOpen = true
         requeue(&queues, into: &turn)
         advance(&queues, into: &turn)
     }
 
     /// Puts everything that could go on in front of the queues again.
-    mutating func requeue(_ queues: inout WorkQueues, into turn: inout Turn) {
+    private mutating func requeue(_ queues: inout WorkQueues, into turn: inout Turn) {
         for step in queued where plan.state(of: step) == .pending && asking[step] == nil {
             queued.remove(step)
             plan.putBack(step)

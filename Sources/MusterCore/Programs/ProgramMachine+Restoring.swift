@@ -41,6 +41,10 @@ extension ProgramMachine {
         isHeld = false
         guard plan.row.state == .running else { return }
         plan.gateIsOpen = !plan.row.isCancelling || plan.row.phase != .main
+        if let singleton = program.singleton, !holding.contains(Self.itself) {
+            plan.gateIsOpen = false
+            ask(Self.itself, for: [singleton.key], into: &turn)
+        }
         for step in plan.steps(in: .running) + plan.steps(in: .skipping) {
             working.insert(step)
             queues.occupy(action(of: step).queue)

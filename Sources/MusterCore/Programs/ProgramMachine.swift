@@ -30,8 +30,9 @@ package struct ProgramMachine: Sendable {
     // Waiting.
     /// Steps that stand in a queue, or wait for a limit.
     var queued: Set<StepIndex> = []
-    /// The limits that a step still waits for; -1 is the plan itself, for its singleton.
-    var asking: [StepIndex: Set<String>] = [:]
+    /// The limits that a step still waits for, the one it has asked for first: one after another, in the same order for
+    /// all, so that no two wait for what the other holds. -1 is the plan itself, for its singleton.
+    var asking: [StepIndex: [String]] = [:]
     var holding: Set<StepIndex> = []
     /// Steps whose present call a worker performs.
     var working: Set<StepIndex> = []
@@ -109,7 +110,7 @@ package struct ProgramMachine: Sendable {
         if plan.row.state == .pending || plan.row.state == .scheduled { plan.become(.planning, into: &turn) }
         if plan.row.state == .planning { plan.become(.planned, into: &turn) }
         if let singleton = program.singleton, !holding.contains(Self.itself) {
-            ask(Self.itself, for: [singleton.key], priority: 0, into: &turn)
+            ask(Self.itself, for: [singleton.key], into: &turn)
             return
         }
         start(&queues, into: &turn)
@@ -145,7 +146,8 @@ package struct ProgramMachine: Sendable {
     }
 
     private var partIsOver: Bool {
-        guard !isHeld, plan.ready.isEmpty || !plan.gateIsOpen, plan.running == 0, skips.isEmpty else { return false }
+        guard !isHeld, asking[Self.itself] == nil, plan.running == 0, skips.isEmpty else { return false }
+        if plan.gateIsOpen, !plan.ready.isEmpty { return false }
         // A person's pause does not wait for what may take days.
         if pauseReason != nil { return true }
         guard plan.count(of: .suspended) == 0 else { return false }
@@ -158,22 +160,17 @@ package struct ProgramMachine: Sendable {
         queued.insert(step)
         let counts = plan.spec(of: step).action == .call && !action.limits.isEmpty && !holding.contains(step)
         if counts {
-            ask(step, for: action.limits, priority: action.priority, into: &turn)
+            ask(step, for: Set(action.limits).sorted(), into: &turn)
         } else {
             queues.add(stepID(step), to: action.queue, priority: action.priority)
         }
     }
 
-    private mutating func ask(
-        _ step: StepIndex,
-        for limits: [String],
-        priority: Int64,
-        into turn: inout Turn
-    ) {
-        asking[step] = Set(limits)
-        for limit in limits {
-            turn.asks.append(PermitRow(step: stepID(step), limit: limit, priority: priority))
-        }
+    mutating func ask(_ step: StepIndex, for limits: [String], into turn: inout Turn) {
+        guard let first = limits.first else { return }
+        asking[step] = limits
+        let priority = step == Self.itself ? 0 : action(of: step).priority
+        turn.asks.append(PermitRow(step: stepID(step), limit: first, priority: priority))
     }
 
     /// What the plan holds of the limits that it asked for. A singleton that does not wait ends it when it is not
@@ -186,14 +183,16 @@ package struct ProgramMachine: Sendable {
         var byStep: [StepIndex: Set<String>] = [:]
         for permit in held { byStep[permit.step.index, default: []].insert(permit.limit) }
         for (step, limits) in asking.sorted(by: { $0.key < $1.key }) {
-            guard limits.isSubset(of: byStep[step] ?? []) else {
+            let open = limits.drop { byStep[step]?.contains($0) == true }
+            guard open.isEmpty else {
                 if step == Self.itself, program.singleton?.waits == false { refuseSecond(into: &turn) }
+                if open.count < limits.count { ask(step, for: Array(open), into: &turn) }
                 continue
             }
             asking[step] = nil
             holding.insert(step)
             if step == Self.itself {
-                start(&queues, into: &turn)
+                if plan.row.state == .running { openGate(&queues, into: &turn) } else { start(&queues, into: &turn) }
             } else if plan.mayStart(step), queued.contains(step) {
                 queues.add(stepID(step), to: action(of: step).queue, priority: action(of: step).priority)
             } else {

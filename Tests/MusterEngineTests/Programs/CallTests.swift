@@ -231,3 +231,40 @@ import Testing
         #expect(try world.row(second).state == .running)
     }
 }
+
+/// Several limits at once, and singletons that are let go of and taken again.
+@Suite struct LimitTests {
+    @Test func twoStepsWithTheSameLimitsNeverWaitForEachOther() throws {
+        var world = try ProgramHarness()
+        let term = Term(conductor: .sole, epoch: world.core.epoch)
+        try world.store.define([LimitRow(name: "a", size: 1), LimitRow(name: "b", size: 1)], by: term)
+        var spec = program("x", "y")
+        spec.actions[0].limits = ["a", "b"]
+        spec.actions[1].limits = ["b", "a"]
+        spec.actions[1].priority = 5
+        let id = try world.start(spec, [.call(0), .call(1), .call(0), .call(1)])
+        try world.run()
+        #expect(try world.row(id).result == .success)
+        #expect(world.busiest == 1)
+    }
+
+    @Test func resumedPlanTakesItsSingletonAgainOrPauses() throws {
+        var world = try ProgramHarness()
+        world.scripts["a"] = { _ in nil }
+        let spec = program("a") { _ in
+        } plan: {
+            $0.singleton = SingletonSpec(key: "only", waits: false)
+        }
+        let first = try world.start(spec, [.call(0)])
+        try world.end("a", .fails())
+        let second = try world.start(spec, [.call(0)])
+        try world.request(.resume(first))
+        #expect(try world.row(first).state == .paused)
+        #expect(try world.row(first).reason?.contains("'only'") == true)
+        try world.end("a", .done)
+        #expect(try world.row(second).result == .success)
+        try world.request(.resume(first))
+        try world.end("a", .done)
+        #expect(try world.row(first).result == .success)
+    }
+}
