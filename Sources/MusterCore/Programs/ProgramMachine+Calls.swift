@@ -113,6 +113,10 @@ extension ProgramMachine {
             failed(step, error, isFinal: true, &shared, into: &turn)
         case .suspended:
             plan.suspend(step, into: &turn)
+            if plan.row.isCancelling, plan.row.phase == .main, !toldOfCancel.contains(step) {
+                // It was running when its plan was cancelled.
+                cancelSuspended(step, byForce: cancelIsForced, &shared.queues, into: &turn)
+            }
             wakeIfWanted(step, &shared.queues, into: &turn)
         case .spawned(let total, let limit):
             calls[Int(step)].children = CallColumns.Children(total: max(0, total), limit: limit.map { max(1, $0) })

@@ -263,14 +263,25 @@ extension ProgramMachine {
             turn.directives.append(.cancelCall(callID(of: step), byForce: isForced))
         }
         for step in plan.steps(in: .suspended) where calls[Int(step)].children == nil {
-            if action(of: step).isCancellable {
-                cancelled.insert(step)
-                wakeIfWanted(step, &queues, into: &turn)
-            } else if isForced {
-                finish(step, .cancelled, into: &turn)
-            }
+            cancelSuspended(step, byForce: isForced, &queues, into: &turn)
         }
         advance(&queues, into: &turn)
+    }
+
+    /// Tells a suspended step that its plan is cancelled, or ends it when it cannot be told and nobody wants to wait.
+    mutating func cancelSuspended(
+        _ step: StepIndex,
+        byForce isForced: Bool,
+        _ queues: inout WorkQueues,
+        into turn: inout Turn
+    ) {
+        if action(of: step).isCancellable {
+            toldOfCancel.insert(step)
+            cancelled.insert(step)
+            wakeIfWanted(step, &queues, into: &turn)
+        } else if isForced {
+            finish(step, .cancelled, into: &turn)
+        }
     }
 
     private mutating func cancelPending(into turn: inout Turn) {

@@ -51,6 +51,8 @@ package struct ProgramMachine: Sendable {
     var reconciling: Set<StepIndex> = []
     /// Suspended steps that are to be told that their plan is cancelled.
     var cancelled: Set<StepIndex> = []
+    /// Those that were told: one that stays suspended after that is not told again by itself.
+    var toldOfCancel: Set<StepIndex> = []
     /// Failed steps that are to be told that they are skipped.
     var skips: Set<StepIndex> = []
     var cancelIsForced = false
