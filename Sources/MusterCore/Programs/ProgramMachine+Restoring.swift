@@ -31,6 +31,7 @@ extension ProgramMachine {
                 : step < plan.count && [.running, .suspended, .skipping].contains(plan.state(of: step))
             if uses { holding.insert(step) }
         }
+        permitsLeft = Set(stored.permits.map(\.step.index)).subtracting(holding)
         toldParent = ChildStanding(stored.row, result: stored.row.result)
         isHeld = true
     }
@@ -46,6 +47,7 @@ extension ProgramMachine {
             queues.occupy(action(of: step).queue)
             turn.directives.append(.inquireCall(callID(of: step)))
         }
+        askForKey(into: &turn)
         if plan.row.isCancelling, plan.row.phase == .main { cancel(byForce: false, &queues, into: &turn) }
         for step in plan.steps(in: .suspended) {
             childrenChanged(step, &queues, into: &turn)
@@ -74,7 +76,11 @@ extension ProgramMachine {
             finish(step, .cancelled, into: &turn)
         } else {
             settle(step, into: &turn)
-            if plan.state(of: step) == .suspended { wakeIfWanted(step, &shared.queues, into: &turn) }
+            if plan.state(of: step) == .suspended {
+                tellOfCancel(step)
+                childrenChanged(step, &shared.queues, into: &turn)
+                wakeIfWanted(step, &shared.queues, into: &turn)
+            }
         }
         advance(&shared.queues, into: &turn)
     }
@@ -83,6 +89,7 @@ extension ProgramMachine {
     private mutating func settle(_ step: StepIndex, into turn: inout Turn) {
         // It was suspended before, and is told again what it was being told: that is stored until its answer is.
         if calls[Int(step)].isWoken {
+            if let row = delivering.removeValue(forKey: step) { signals[step, default: []].prepend(row) }
             plan.suspend(step, into: &turn)
             return
         }
