@@ -8,6 +8,13 @@ extension Director {
     /// Whether some step or plan waits for a limit.
     package var asksForLimits: Bool { programs.values.contains { !$0.asking.isEmpty } }
 
+    /// What scheduled plans wait for and others decide: nobody tells them of its end.
+    package var awaitedElsewhere: [(plan: PlanID, dependent: PlanID)] {
+        dependents.keys.sorted().filter { programs[$0] == nil && runs[$0] == nil }.flatMap { plan in
+            (dependents[plan] ?? []).sorted().filter { programs[$0]?.awaited.contains(plan) == true }.map { (plan, $0) }
+        }
+    }
+
     /// Takes in a plan of a program; false for every other.
     mutating func adoptProgram(_ stored: Snapshot.Plan) -> Bool {
         guard let program = stored.spec.program else { return false }
@@ -255,31 +262,32 @@ extension Director {
     /// Follows up what plans have said of each other until nothing is new, and gives free workers to calls.
     mutating func settlePrograms(into turn: inout Turn) {
         guard !programs.isEmpty else { return }
-        var looked: Set<PlanID> = []
         repeat {
-            settleOthers(&looked, into: &turn)
-            for id in touched {
-                for queue in programs[id]?.freed ?? [] { shared.queues.ended(queue) }
-                programs[id]?.freed = []
+            var looked: Set<PlanID> = []
+            while true {
+                bearChildren(into: &turn)
+                let open = touched.subtracting(looked).sorted()
+                if open.isEmpty { break }
+                looked.formUnion(open)
+                for id in open { tellOthers(of: id, &looked, into: &turn) }
             }
-            while let (step, queue) = shared.queues.take() {
-                touched.insert(step.plan)
-                if programs[step.plan]?.begin(step.index, into: &turn) == true { continue }
-                shared.queues.ended(queue)
-                // It may go on with its sub-plans instead.
-                looked.remove(step.plan)
-            }
-        } while !touched.isSubset(of: looked)
+        } while giveWorkers(into: &turn)
     }
 
-    private mutating func settleOthers(_ looked: inout Set<PlanID>, into turn: inout Turn) {
-        while true {
-            bearChildren(into: &turn)
-            let open = touched.subtracting(looked).sorted()
-            if open.isEmpty { return }
-            looked.formUnion(open)
-            for id in open { tellOthers(of: id, &looked, into: &turn) }
+    /// Begins calls for which a worker is free; says whether one of them had sub-plans to go on with.
+    private mutating func giveWorkers(into turn: inout Turn) -> Bool {
+        for id in touched {
+            for queue in programs[id]?.freed ?? [] { shared.queues.ended(queue) }
+            programs[id]?.freed = []
         }
+        var goesOn = false
+        while let (step, queue) = shared.queues.take() {
+            touched.insert(step.plan)
+            if programs[step.plan]?.begin(step.index, into: &turn) == true { continue }
+            shared.queues.ended(queue)
+            if programs[step.plan]?.resumesChildren.isEmpty == false { goesOn = true }
+        }
+        return goesOn
     }
 
     private mutating func bearChildren(into turn: inout Turn) {
