@@ -1,6 +1,8 @@
 import Foundation
 import MusterCore
+import MusterEngine
 import MusterPlans
+import MusterStore
 import Synchronization
 import Testing
 
@@ -230,6 +232,23 @@ import Testing
             return error
         }
         #expect(error?.description.contains("test/Only") == true, "\(String(describing: error))")
+    }
+
+    @Test(.timeLimit(.minutes(1))) func whoWaitsForARemovedPlanIsTold() async throws {
+        let program = try Program()
+        let plans = try program.plans()
+        plans.register(Fussy())
+        let handle = try await program.performing(plans) {
+            let handle = try await plans.start(Fussy.self, .init(word: "please"))
+            _ = try await handle.result()
+            return handle
+        }
+        let now = plans.time.now()
+        let epoch = try plans.store.register(host: "here", pid: 1, now: now)
+        let rule = CleaningRule(endedBefore: now + .seconds(60))
+        #expect(try plans.store.clean(rule, by: Term(conductor: .sole, epoch: epoch)).count == 1)
+        let error = await #expect(throws: PlanError.self) { try await handle.result() }
+        #expect(error?.code == .deleted)
     }
 
     @Test(.timeLimit(.minutes(1))) func aRootThatNobodyKnowsEndsInAnError() async throws {
