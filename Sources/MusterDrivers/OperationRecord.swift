@@ -53,7 +53,8 @@ enum OperationRecord {
             guard name.hasPrefix(prefix) else { return false }
             let folder = "\(directory)/\(name)"
             guard !FileManager.default.fileExists(atPath: "\(folder)/\(SupervisorFiles.exit)") else { return false }
-            return decode(Spec.self, "\(folder)/\(SupervisorFiles.spec)")?.is_server != true
+            // What is not written whole is only just being begun: it may be the server.
+            return decode(Spec.self, "\(folder)/\(SupervisorFiles.spec)")?.is_server == false
         }.sorted().map { OperationID(String($0.dropFirst(prefix.count))) }
     }
 

@@ -34,11 +34,7 @@ import Testing
         Found(.shared, 2735, "a cancelled run's teardown waited for a retry"),
         Found(.shared, 2769, "the later of two that take down had the lower number, and did not wait"),
         Found(.shared, 2873, "what was taken over was settled twice, and then stood still"),
-        Found(
-            .shared,
-            5_000_705,
-            "files that were put on a node counted as never put, as their next try lacked a secret"
-        ),
+        Found(.shared, 5_000_705, "files that were put counted as never put, as their next try lacked a secret"),
     ]
 
     @Test(arguments: all)
