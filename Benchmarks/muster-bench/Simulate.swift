@@ -25,7 +25,9 @@ struct Simulate: ParsableCommand {
             "Plant a fault of the product on purpose: \(SimulatedMutation.allCases.map(\.rawValue).joined(separator: ", "))."
     )
     var mutation: String?
-    @Option(help: "How conductors share the state: sole or shared; by the seed when not given.") var kind: String?
+    @Option(
+        help: "How conductors share the state: sole, shared, programs or shared-programs; by the seed when not given."
+    ) var kind: String?
     @Flag(help: "Say everything that happens in the one world.") var tell = false
     @Flag(help: "Say what happened how often, and the checksum of it all.") var counts = false
 
@@ -36,7 +38,9 @@ struct Simulate: ParsableCommand {
         if let mutation, SimulatedMutation(rawValue: mutation) == nil {
             throw ValidationError("--mutation does not know \(mutation)")
         }
-        if let kind, Simulation.Kind(rawValue: kind) == nil { throw ValidationError("--kind wants sole or shared") }
+        if let kind, Simulation.Kind(rawValue: kind) == nil {
+            throw ValidationError("--kind wants sole, shared, programs or shared-programs")
+        }
         if tell, seeds > 1 { throw ValidationError("--tell is for one world") }
     }
 

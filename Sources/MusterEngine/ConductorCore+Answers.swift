@@ -39,8 +39,13 @@ extension ConductorCore {
         guard director.asksForLimits else { return }
         let permits = try store.permits(of: labs)
         answers.append(.permitsFound(permits.rows))
-        grantDueAt = permits.nextGrantAt
+        // The store's clock is another one: it is asked neither without end nor too late.
+        let now = time.now()
+        grantDueAt = permits.nextGrantAt.map { now + min(max($0 - now, Self.grantPauseMin), Self.grantPauseMax) }
     }
+
+    private static let grantPauseMin: Duration = .milliseconds(50)
+    private static let grantPauseMax: Duration = .seconds(1)
 }
 
 extension Directive {

@@ -25,6 +25,12 @@ extension ConductorCore {
         _ = try writing { store throws(StoreError) in try store.declareLost(by: term, margin: lease.margin) }
         try takeLabs()
         renewed(at: begun)
+        // Another conductor's end of work may have granted what one of its own steps waits for, and its plans' ends may
+        // let others begin.
+        try lookAtPermits()
+        for (plan, dependent) in director.awaitedElsewhere {
+            answers.append(.prerequisiteFound(plan, try store.plan(plan), for: dependent))
+        }
     }
 
     /// Takes the labs of requests that came, when nobody answers for them yet.

@@ -8,6 +8,13 @@ extension Director {
     /// Whether some step or plan waits for a limit.
     package var asksForLimits: Bool { programs.values.contains { !$0.asking.isEmpty } }
 
+    /// What scheduled plans wait for and others decide: nobody tells them of its end.
+    package var awaitedElsewhere: [(plan: PlanID, dependent: PlanID)] {
+        dependents.keys.sorted().filter { programs[$0] == nil && runs[$0] == nil }.flatMap { plan in
+            (dependents[plan] ?? []).sorted().filter { programs[$0]?.awaited.contains(plan) == true }.map { (plan, $0) }
+        }
+    }
+
     /// Takes in a plan of a program; false for every other.
     mutating func adoptProgram(_ stored: Snapshot.Plan) -> Bool {
         guard let program = stored.spec.program else { return false }

@@ -13,6 +13,8 @@ extension Director {
         case .resume(let id):
             if runs[id] == nil { return refuse(row, of: id, into: &turn) }
             resume(id, into: &turn)
+        // It goes on by itself.
+        case .takeUp(let id) where programs[id] != nil: break
         case .takeUp(let id):
             if runs[id] == nil { return refuse(row, of: id, into: &turn) }
             if runs[id]?.isHeld == true { resume(id, into: &turn) }

@@ -1,7 +1,10 @@
 extension ProgramMachine {
     /// A worker is free for a step. False when there is nothing to begin any more: a benign race with its end.
     mutating func begin(_ step: StepIndex, into turn: inout Turn) -> Bool {
-        guard queued.remove(step) != nil, plan.row.state == .running else { return false }
+        guard queued.contains(step) else { return false }
+        // One that stands in line when its plan pauses is asked for again when that goes on.
+        guard plan.row.state == .running, !waitsForKey else { return false }
+        queued.remove(step)
         plan.leaveQueue(step)
         let kind: ActionCall.Kind
         switch plan.state(of: step) {
@@ -12,7 +15,7 @@ extension ProgramMachine {
                 return false
             }
             plan.begin(step, into: &turn)
-            calls[Int(step)].isWoken = false
+            calls[Int(step)].told = 0
             setTimeout(of: step, into: &turn)
             if goesOnWithChildren(step, into: &turn) { return false }
             kind = firstKind(of: step)
@@ -20,7 +23,7 @@ extension ProgramMachine {
             guard let wake = takeWake(of: step) else { return false }
             kind = wake
             plan.wake(step, into: &turn)
-            calls[Int(step)].isWoken = true
+            calls[Int(step)].told = delivering[step]?.number ?? -1
         case .error:
             guard skips.remove(step) != nil else { return false }
             plan.beginSkipping(step, into: &turn)
@@ -111,8 +114,13 @@ extension ProgramMachine {
         case .suspended where isSkipping, .spawned where isSkipping, .neverStarted where isSkipping, .children:
             let error = StepError(.badValue, "'\(action(of: step).name)' answered with what it was not asked for")
             failed(step, error, isFinal: true, &shared, into: &turn)
+        case .suspended where cancelIsForced && plan.row.isCancelling && plan.row.phase == .main:
+            finish(step, .cancelled, into: &turn)
         case .suspended:
             plan.suspend(step, into: &turn)
+            // It is told that its plan is cancelled when that was asked for while it ran.
+            tellOfCancel(step)
+            childrenChanged(step, &shared.queues, into: &turn)
             wakeIfWanted(step, &shared.queues, into: &turn)
         case .spawned(let total, let limit):
             calls[Int(step)].children = CallColumns.Children(total: max(0, total), limit: limit.map { max(1, $0) })
@@ -127,8 +135,10 @@ extension ProgramMachine {
         freeWorker(of: step)
         if action(of: step).timeout != nil { turn.timersCleared.append(stepID(step)) }
         plan.finish(step, state, error: error, into: &turn)
+        // What it was being told it will not be told again.
+        delivered(step, into: &turn)
         dropSignals(of: step, because: "the step has ended", into: &turn)
-        planningChildren[step] = nil
+        if planningChildren.removeValue(forKey: step) != nil { turn.hasWithdrawn = true }
         cancelled.remove(step)
         release(step, into: &turn)
     }
@@ -158,6 +168,7 @@ extension ProgramMachine {
             let wasSuspended = plan.state(of: step) == .suspended
             if wasSuspended { plan.wake(step, into: &turn) }
             dropOwnSignals(of: step, into: &turn)
+            if planningChildren.removeValue(forKey: step) != nil { turn.hasWithdrawn = true }
             release(step, into: &turn)
             plan.retry(step, after: error, at: turn.now + delay, into: &turn)
             return

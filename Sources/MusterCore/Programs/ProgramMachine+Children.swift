@@ -53,7 +53,11 @@ extension ProgramMachine {
         into turn: inout Turn
     ) {
         planningChildren[step] = nil
-        guard plan.state(of: step) == .suspended else { return }
+        // Of a step that is told something meanwhile they are planned again; of a cancelled plan never.
+        guard plan.state(of: step) == .suspended, !plan.row.isCancelling else {
+            childrenChanged(step, &shared.queues, into: &turn)
+            return advance(&shared.queues, into: &turn)
+        }
         switch end.outcome {
         case .children(let children):
             let first = childCounts[step]?.planned ?? 0

@@ -4,6 +4,10 @@ extension ProgramMachine {
         if let reason = pauseReason { return pause(reason, into: &turn) }
         let failed = plan.steps(in: .error)
         switch plan.row.phase {
+        case .main where plan.row.isCancelling && plan.count(of: .success) + plan.count(of: .skipped) == plan.count:
+            // It came too late: everything was done by then.
+            plan.gateIsOpen = true
+            beginFinalize(into: &turn)
         case .main where plan.row.isCancelling:
             cancelPending(into: &turn)
             if program.revertsWhenCancelled { beginRevert(into: &turn) } else { stop(into: &turn) }
@@ -77,11 +81,12 @@ extension ProgramMachine {
         turn.emit(.planFinalizing, plan: id)
         var last: StepIndex?
         for source in sources {
+            let isDone = plan.state(of: source) == .success
             let step = append(
                 StepSpec(.finalize, a: plan.spec(of: source).a, b: source),
-                needs: last.map { [$0] } ?? []
+                needs: isDone ? last.map { [$0] } ?? [] : []
             )
-            last = step
+            if isDone { last = step }
             guard plan.state(of: source) != .success else { continue }
             let error = StepError(.notReady, "not finalized: \(label(of: source)) was skipped")
             plan.finish(step, .skipped, error: error, into: &turn)
@@ -90,9 +95,12 @@ extension ProgramMachine {
 
     /// Undoes what was begun, in reverse order of dependency.
     mutating func beginRevert(into turn: inout Turn) {
+        plan.dismissRetries(into: &turn)
         _ = plan.dismissReady()
+        for step in queued { plan.leaveQueue(step) }
         queued.removeAll()
         skips.removeAll()
+        for step in plan.steps(in: .pending) { release(step, into: &turn) }
         plan.row.phase = .revert
         plan.rowIsDirty = true
         plan.gateIsOpen = true
@@ -145,7 +153,7 @@ extension ProgramMachine {
     private mutating func restartFinalize(into turn: inout Turn) {
         guard plan.row.phase == .finalize else { return }
         let chain = (0..<StepIndex(plan.count)).filter {
-            plan.spec(of: $0).action == .finalize && plan.state(of: $0) != .skipped
+            plan.spec(of: $0).action == .finalize && plan.state(of: plan.spec(of: $0).b) == .success
         }
         for step in chain { calls[Int(step)].isRescued = false }
         plan.restart(chain: chain, into: &turn)
@@ -170,31 +178,31 @@ extension ProgramMachine {
         _ change: (inout Self, inout WorkQueues, inout Turn) -> Void
     ) {
         guard plan.row.state == .paused else { return }
-        plan.become(.running, into: &turn)
-        plan.row.reason = nil
-        pauseReason = nil
+        reawaken(into: &turn)
+        plan.gateIsOpen = true
         turn.emit(.planResumed, plan: id)
         change(&self, &queues, &turn)
-        if let singleton = program.singleton, !holding.contains(Self.itself) {
-            // Another plan may have taken it meanwhile.
-            ask(Self.itself, for: [singleton.key], into: &turn)
-        } else {
-            openGate(&queues, into: &turn)
-        }
-    }
-
-    /// Begins again what was ready when it paused; what waited for a worker is asked for again.
-    mutating func openGate(_ queues: inout WorkQueues, into turn: inout Turn) {
-        plan.gateIsOpen = true
+        askForKey(into: &turn)
+        // What was ready when it paused is still there; what waited for a worker is asked for again.
         requeue(&queues, into: &turn)
         advance(&queues, into: &turn)
     }
 
+    /// A paused plan goes on, for whatever reason.
+    private mutating func reawaken(into turn: inout Turn) {
+        plan.become(.running, into: &turn)
+        plan.row.reason = nil
+        pauseReason = nil
+    }
+
     /// Puts everything that could go on in front of the queues again.
-    private mutating func requeue(_ queues: inout WorkQueues, into turn: inout Turn) {
-        for step in queued where plan.state(of: step) == .pending && asking[step] == nil {
+    mutating func requeue(_ queues: inout WorkQueues, into turn: inout Turn) {
+        for step in queued.sorted() where asking[step] == nil {
             queued.remove(step)
-            plan.putBack(step)
+            if plan.state(of: step) == .pending { plan.putBack(step) }
+        }
+        for step in skips.sorted() where queued.insert(step).inserted {
+            queues.add(stepID(step), to: action(of: step).queue, priority: action(of: step).priority)
         }
         for step in plan.steps(in: .suspended) {
             childrenChanged(step, &queues, into: &turn)
@@ -231,10 +239,12 @@ extension ProgramMachine {
 
     mutating func revertRequested(_ queues: inout WorkQueues, into turn: inout Turn) {
         guard plan.row.state == .paused, plan.row.phase != .revert else { return }
-        plan.become(.running, into: &turn)
-        plan.row.reason = nil
+        reawaken(into: &turn)
         turn.emit(.planResumed, plan: id)
+        // What waits for events has begun, and is undone with the rest.
+        for step in plan.steps(in: .suspended) { finish(step, .cancelled, into: &turn) }
         beginRevert(into: &turn)
+        askForKey(into: &turn)
         advance(&queues, into: &turn)
     }
 
@@ -243,10 +253,17 @@ extension ProgramMachine {
     /// Ends the plan on request: nothing new begins, what can be cancelled is told so, the rest goes to its end.
     mutating func cancel(byForce isForced: Bool, _ queues: inout WorkQueues, into turn: inout Turn) {
         if plan.row.state == .paused {
-            plan.become(.running, into: &turn)
-            plan.row.reason = nil
+            // It was told to end while it ends: it is given up.
+            if plan.row.phase != .main { return halt("cancelled", into: &turn) }
+            reawaken(into: &turn)
+            plan.gateIsOpen = false
+            askForKey(into: &turn)
+            requeue(&queues, into: &turn)
+            if plan.row.isCancelling { turn.emit(.planCancelling, plan: id) }
         }
         cancelIsForced = cancelIsForced || isForced
+        // Who asks again has it told again.
+        toldOfCancel = []
         guard plan.row.state == .running, plan.row.phase == .main else {
             if [.pending, .scheduled, .planning, .planned].contains(plan.row.state) { halt("cancelled", into: &turn) }
             return
@@ -262,21 +279,33 @@ extension ProgramMachine {
         for step in plan.steps(in: .running) where isForced || action(of: step).isCancellable {
             turn.directives.append(.cancelCall(callID(of: step), byForce: isForced))
         }
-        for step in plan.steps(in: .suspended) where calls[Int(step)].children == nil {
-            if action(of: step).isCancellable {
-                cancelled.insert(step)
-                wakeIfWanted(step, &queues, into: &turn)
-            } else if isForced {
+        for step in plan.steps(in: .suspended) {
+            if calls[Int(step)].children == nil, isForced, !action(of: step).isCancellable {
                 finish(step, .cancelled, into: &turn)
+            } else {
+                tellOfCancel(step)
+                // Sub-plans that were still to come do not come any more.
+                childrenChanged(step, &queues, into: &turn)
+                wakeIfWanted(step, &queues, into: &turn)
             }
         }
         advance(&queues, into: &turn)
+    }
+
+    /// A step that is suspended while its plan is cancelled is told so, when its action takes it. One with sub-plans
+    /// waits for their ends.
+    mutating func tellOfCancel(_ step: StepIndex) {
+        guard plan.row.isCancelling, plan.row.phase == .main, calls[Int(step)].children == nil,
+            action(of: step).isCancellable, !toldOfCancel.contains(step)
+        else { return }
+        cancelled.insert(step)
     }
 
     private mutating func cancelPending(into turn: inout Turn) {
         plan.dismissRetries(into: &turn)
         _ = plan.dismissReady()
         queued.removeAll()
+        skips.removeAll()
         for step in plan.steps(in: .pending) { finish(step, .cancelled, into: &turn) }
         _ = plan.dismissReady()
     }
@@ -284,11 +313,11 @@ extension ProgramMachine {
     /// Gives up on the plan at once. Calls are told to end, and not waited for.
     mutating func halt(_ reason: String?, into turn: inout Turn) {
         guard !plan.row.state.isFinal else { return }
-        for step in plan.steps(in: .running) {
+        for step in plan.steps(in: .running) + plan.steps(in: .skipping) {
             turn.directives.append(.cancelCall(callID(of: step), byForce: true))
             finish(step, .cancelled, into: &turn)
         }
-        for step in plan.steps(in: .suspended) + plan.steps(in: .skipping) { finish(step, .cancelled, into: &turn) }
+        for step in plan.steps(in: .suspended) { finish(step, .cancelled, into: &turn) }
         cancelPending(into: &turn)
         if plan.count == 0 {
             appendRootIfEmpty()
@@ -301,10 +330,17 @@ extension ProgramMachine {
     }
 
     mutating func stop(into turn: inout Turn) {
+        // What never began of a plan that nothing has failed in, and that is undone.
+        if plan.result == .pending { for step in plan.steps(in: .pending) { finish(step, .cancelled, into: &turn) } }
+        plan.dismissRetries(into: &turn)
+        // A retry that was due leaves its timer to the next try, which does not come.
+        for step in plan.steps(in: .pending) where action(of: step).timeout != nil {
+            turn.timersCleared.append(stepID(step))
+        }
         for step in Array(signals.keys) + Array(later.keys) {
             dropSignals(of: step, because: "its plan has ended", into: &turn)
         }
-        for step in Array(asking.keys) + Array(holding) { release(step, into: &turn) }
+        for step in Array(asking.keys) + Array(holding) + Array(permitsLeft) { release(step, into: &turn) }
         if plan.row.isCancelling, plan.row.reason == nil { plan.row.reason = "cancelled on request" }
         plan.become(.stopped, into: &turn)
         plan.row.endedAt = turn.now

@@ -31,6 +31,7 @@ extension ProgramMachine {
                 : step < plan.count && [.running, .suspended, .skipping].contains(plan.state(of: step))
             if uses { holding.insert(step) }
         }
+        permitsLeft = Set(stored.permits.map(\.step.index)).subtracting(holding)
         toldParent = ChildStanding(stored.row, result: stored.row.result)
         isHeld = true
     }
@@ -41,21 +42,31 @@ extension ProgramMachine {
         isHeld = false
         guard plan.row.state == .running else { return }
         plan.gateIsOpen = !plan.row.isCancelling || plan.row.phase != .main
-        if let singleton = program.singleton, !holding.contains(Self.itself) {
-            plan.gateIsOpen = false
-            ask(Self.itself, for: [singleton.key], into: &turn)
-        }
         for step in plan.steps(in: .running) + plan.steps(in: .skipping) {
             working.insert(step)
             queues.occupy(action(of: step).queue)
             turn.directives.append(.inquireCall(callID(of: step)))
+            restoreTold(step)
         }
+        askForKey(into: &turn)
         if plan.row.isCancelling, plan.row.phase == .main { cancel(byForce: false, &queues, into: &turn) }
         for step in plan.steps(in: .suspended) {
             childrenChanged(step, &queues, into: &turn)
             wakeIfWanted(step, &queues, into: &turn)
         }
         advance(&queues, into: &turn)
+    }
+
+    /// What the present call of a step tells it is not told again when it ends.
+    private mutating func restoreTold(_ step: StepIndex) {
+        let told = calls[Int(step)].told
+        if let place = signals[step]?.firstIndex(where: { $0.number == told }) {
+            delivering[step] = signals[step]?.remove(at: place)
+            if signals[step]?.isEmpty == true { signals[step] = nil }
+        } else if let place = later[step]?.firstIndex(where: { $0.number == told }) {
+            delivering[step] = later[step]?.remove(at: place)
+            if later[step]?.isEmpty == true { later[step] = nil }
+        }
     }
 
     /// What is true of a call that the store has begun. One that is under way ends as every other.
@@ -78,7 +89,11 @@ extension ProgramMachine {
             finish(step, .cancelled, into: &turn)
         } else {
             settle(step, into: &turn)
-            if plan.state(of: step) == .suspended { wakeIfWanted(step, &shared.queues, into: &turn) }
+            if plan.state(of: step) == .suspended {
+                tellOfCancel(step)
+                childrenChanged(step, &shared.queues, into: &turn)
+                wakeIfWanted(step, &shared.queues, into: &turn)
+            }
         }
         advance(&shared.queues, into: &turn)
     }
@@ -87,6 +102,7 @@ extension ProgramMachine {
     private mutating func settle(_ step: StepIndex, into turn: inout Turn) {
         // It was suspended before, and is told again what it was being told: that is stored until its answer is.
         if calls[Int(step)].isWoken {
+            if let row = delivering.removeValue(forKey: step) { signals[step, default: []].prepend(row) }
             plan.suspend(step, into: &turn)
             return
         }

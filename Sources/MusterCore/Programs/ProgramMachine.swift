@@ -34,6 +34,8 @@ package struct ProgramMachine: Sendable {
     /// all, so that no two wait for what the other holds. -1 is the plan itself, for its singleton.
     var asking: [StepIndex: [String]] = [:]
     var holding: Set<StepIndex> = []
+    /// Steps that asked before it was loaded, and have not asked again yet.
+    var permitsLeft: Set<StepIndex> = []
     /// Steps whose present call a worker performs.
     var working: Set<StepIndex> = []
     /// Queues whose workers became free.
@@ -51,6 +53,8 @@ package struct ProgramMachine: Sendable {
     var reconciling: Set<StepIndex> = []
     /// Suspended steps that are to be told that their plan is cancelled.
     var cancelled: Set<StepIndex> = []
+    /// Those that were told, and went on waiting.
+    var toldOfCancel: Set<StepIndex> = []
     /// Failed steps that are to be told that they are skipped.
     var skips: Set<StepIndex> = []
     var cancelIsForced = false
@@ -70,6 +74,8 @@ package struct ProgramMachine: Sendable {
     package var id: PlanID { plan.row.id }
 
     package func output(of step: StepIndex) -> String? { calls[Int(step)].output }
+    /// What came of a step's sub-plans so far, as far as the plan knows.
+    package func childCounts(of step: StepIndex) -> ChildCounts { childCounts[step] ?? ChildCounts() }
 
     func action(of step: StepIndex) -> ActionSpec {
         let index = Int(plan.spec(of: step).a)
@@ -119,6 +125,15 @@ package struct ProgramMachine: Sendable {
     /// The place in `asking` and `holding` of the plan itself.
     static let itself: StepIndex = -1
 
+    /// Whether it goes on only when the key of its singleton is there.
+    var waitsForKey: Bool { program.singleton != nil && !holding.contains(Self.itself) }
+
+    /// Asks for the key of its singleton, where it has none: a plan that pauses lets go of it.
+    mutating func askForKey(into turn: inout Turn) {
+        guard let singleton = program.singleton, waitsForKey, asking[Self.itself] == nil else { return }
+        ask(Self.itself, for: [singleton.key], into: &turn)
+    }
+
     private mutating func start(_ queues: inout WorkQueues, into turn: inout Turn) {
         plan.become(.running, into: &turn)
         if plan.row.startedAt == nil { plan.row.startedAt = turn.now }
@@ -131,13 +146,16 @@ package struct ProgramMachine: Sendable {
 
     /// Hands on what may begin, and ends the present part when nothing is left to do in it.
     mutating func advance(_ queues: inout WorkQueues, into turn: inout Turn) {
-        while plan.row.state == .running {
-            for step in plan.takeReady() {
-                if plan.spec(of: step).action == .barrier || plan.spec(of: step).action == .noop {
-                    plan.leaveQueue(step)
-                    plan.finish(step, .success, into: &turn)
-                } else {
-                    wait(step, &queues, into: &turn)
+        while plan.row.state == .running, mayGoOn {
+            // What needs a barrier is ready with it.
+            while plan.gateIsOpen, !plan.ready.isEmpty {
+                for step in plan.takeReady() {
+                    if plan.spec(of: step).action == .barrier || plan.spec(of: step).action == .noop {
+                        plan.leaveQueue(step)
+                        plan.finish(step, .success, into: &turn)
+                    } else {
+                        wait(step, &queues, into: &turn)
+                    }
                 }
             }
             guard partIsOver else { return }
@@ -145,8 +163,13 @@ package struct ProgramMachine: Sendable {
         }
     }
 
+    /// Without the key of its singleton a plan may only pause or be cancelled.
+    private var mayGoOn: Bool {
+        !waitsForKey || pauseReason != nil || plan.row.isCancelling && plan.row.phase == .main
+    }
+
     private var partIsOver: Bool {
-        guard !isHeld, asking[Self.itself] == nil, plan.running == 0, skips.isEmpty else { return false }
+        guard !isHeld, plan.running == 0, skips.isEmpty else { return false }
         if plan.gateIsOpen, !plan.ready.isEmpty { return false }
         // A person's pause does not wait for what may take days.
         if pauseReason != nil { return true }
@@ -169,6 +192,7 @@ package struct ProgramMachine: Sendable {
     mutating func ask(_ step: StepIndex, for limits: [String], into turn: inout Turn) {
         guard let first = limits.first else { return }
         asking[step] = limits
+        permitsLeft.remove(step)
         let priority = step == Self.itself ? 0 : action(of: step).priority
         turn.asks.append(PermitRow(step: stepID(step), limit: first, priority: priority))
     }
@@ -192,7 +216,12 @@ package struct ProgramMachine: Sendable {
             asking[step] = nil
             holding.insert(step)
             if step == Self.itself {
-                if plan.row.state == .running { openGate(&queues, into: &turn) } else { start(&queues, into: &turn) }
+                if plan.row.state == .planned {
+                    start(&queues, into: &turn)
+                } else {
+                    requeue(&queues, into: &turn)
+                    advance(&queues, into: &turn)
+                }
             } else if plan.mayStart(step), queued.contains(step) {
                 queues.add(stepID(step), to: action(of: step).queue, priority: action(of: step).priority)
             } else {
@@ -208,6 +237,7 @@ package struct ProgramMachine: Sendable {
             end(because: reason, code: .refused, into: &turn)
         } else {
             release(Self.itself, into: &turn)
+            plan.gateIsOpen = false
             plan.row.state = .paused
             plan.row.reason = reason
             plan.rowIsDirty = true
@@ -219,7 +249,8 @@ package struct ProgramMachine: Sendable {
     mutating func release(_ step: StepIndex, into turn: inout Turn) {
         let asked = asking.removeValue(forKey: step) != nil
         let held = holding.remove(step) != nil
-        guard asked || held else { return }
+        let left = permitsLeft.remove(step) != nil
+        guard asked || held || left else { return }
         let id = stepID(step)
         // What it has asked for in this very turn it does not want any more.
         if asked, !turn.asks.isEmpty { turn.asks.removeAll { $0.step == id } }

@@ -19,6 +19,12 @@ final class SimulatedConductor {
     /// When the last request to each node arrives: one connection keeps the order.
     var lastArrivals: [NodeID: Int64] = [:]
 
+    /// Calls of programs' actions under way here, and plans that are being planned.
+    var calls: [ActionCall.ID: SimulatedCall] = [:]
+    var plannings: Set<PlanID> = []
+    /// Calls whose ends were reported and not seen to be stored.
+    var reported: [ActionCall.ID] = []
+
     struct UnderWay {
         let task: Int
         var isInterrupted = false

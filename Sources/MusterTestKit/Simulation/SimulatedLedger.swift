@@ -6,7 +6,7 @@ import MusterCore
 final class SimulatedLedger {
     final class Plan {
         var row: PlanRow
-        let spec: RunSpec
+        var spec: RunSpec
         var steps: [StepRow] = []
         var timers: [StepIndex: Timestamp] = [:]
         /// Steps that run, in the order they began.
@@ -56,6 +56,8 @@ final class SimulatedLedger {
     var asked: [Int64: Asked] = [:]
     /// Plans that a person has said to go on with, as the present turn answers.
     private var resumed: Set<PlanID> = []
+    /// Steps that the present turn begins.
+    private var parentsBegun: Set<StepID> = []
 
     struct Asked {
         let request: Request
@@ -63,6 +65,9 @@ final class SimulatedLedger {
     }
     /// Whether an operation of this try runs on some machine now.
     var isUnderWay: (StepID, Int32) -> Bool = { _, _ in false }
+
+    /// What must hold of plans of programs besides.
+    private(set) lazy var programs = SimulatedProgramRules(ledger: self)
 
     init(verdict: SimulatedVerdict) { self.verdict = verdict }
 
@@ -83,7 +88,13 @@ final class SimulatedLedger {
 
     func land(_ turn: Turn, into trace: inout TraceHash) {
         answer(turn)
-        for row in turn.plans { land(row, newSpec: turn.newSpecs[row.id]) }
+        for row in turn.plans { land(row, newSpec: turn.newSpecs[row.id], at: turn.now) }
+        parentsBegun = Set(
+            turn.events.compactMap { event in
+                guard event.kind == .stepStarted, let plan = event.plan, let step = event.step else { return nil }
+                return StepID(plan: plan, index: step)
+            }
+        )
         let forgetful = turn.nodes.filter { $0.stepsStarted < nodes[$0.id]?.stepsStarted ?? 0 }
         for row in turn.nodes { land(row) }
         for event in turn.events { land(event) }
@@ -99,6 +110,7 @@ final class SimulatedLedger {
             checkPlan(row)
             plans[row.id]?.wasCancelling = row.isCancelling
         }
+        programs.land(turn)
         compare(turn)
         hash(turn, into: &trace)
     }
@@ -107,12 +119,15 @@ final class SimulatedLedger {
         resumed = []
         for number in turn.requestsDone {
             guard let asked = asked[number] else { continue }
+            programs.answer(asked.request)
             switch asked.request {
             case .resume(let plan), .takeUp(let plan):
                 if asked.isOfPerson { resumed.insert(plan) }
                 plans[plan]?.goneOnIn = turn.epoch
             case .cancel(let plan): plans[plan]?.goneOnIn = turn.epoch
-            case .submit, .halt, .pause, .retry, .skip, .abort, .revert, .signal, .freeze: break
+            case .retry(let step, _), .skip(let step): resumed.insert(step.plan)
+            case .revert(let plan): resumed.insert(plan)
+            case .submit, .halt, .pause, .abort, .signal, .freeze: break
             }
         }
     }
@@ -120,7 +135,12 @@ final class SimulatedLedger {
     private func land(_ event: EventRow) {
         events += 1
         if event.kind == .planResumed, let plan = event.plan, replay.plans[plan]?.state == .paused {
-            verdict.expect(resumed.contains(plan), "plan \(plan.rawValue) is no longer paused, and nobody has said so")
+            // A sub-plan goes on with its parent.
+            let isParents = plans[plan]?.row.parent.map(parentsBegun.contains) == true
+            verdict.expect(
+                resumed.contains(plan) || isParents,
+                "plan \(plan.rawValue) is no longer paused, and nobody has said so"
+            )
         }
         if let flaw = replay.apply(event) { verdict.violated("replay: \(flaw)") }
         switch event.kind {
@@ -136,9 +156,13 @@ final class SimulatedLedger {
         }
     }
 
-    private func land(_ row: PlanRow, newSpec: RunSpec?) {
+    private func land(_ row: PlanRow, newSpec: RunSpec?, at now: Timestamp) {
         if let plan = plans[row.id] {
-            verdict.expect(newSpec == nil, "plan \(row.id.rawValue) is made twice")
+            let isPlanned = plan.row.state == .planning && plan.steps.isEmpty
+            verdict.expect(newSpec == nil || isPlanned, "plan \(row.id.rawValue) is made twice")
+            if let newSpec { plan.spec = newSpec }
+            let wasScheduled = plan.row.state == .scheduled
+            defer { if wasScheduled, row.hasBegun { programs.checkBeginning(plan, at: now) } }
             verdict.expect(!plan.row.state.isFinal, "plan \(row.id.rawValue) changes after it has stopped")
             plan.wasCancelling = plan.row.isCancelling && row.isCancelling
             plan.row = row
@@ -184,6 +208,7 @@ final class SimulatedLedger {
                 return false
             }
             row.isNew = false
+            if row.call != nil { row = row.withStoredInput(of: row.spec) }
             plan.steps.append(row)
             old = nil
             verdict.expect(row.tries <= 1, "\(name) is new and was tried \(row.tries) times")
@@ -194,6 +219,7 @@ final class SimulatedLedger {
             }
             old = plan.steps[Int(row.index)]
             row.needs = plan.steps[Int(row.index)].needs
+            if row.call != nil { row = row.withStoredInput(of: plan.steps[Int(row.index)].spec) }
             plan.steps[Int(row.index)] = row
         }
         if let old { checkChange(of: row, from: old, name) }
@@ -214,15 +240,25 @@ final class SimulatedLedger {
     }
 
     private func checkChange(of row: StepRow, from old: StepRow, _ name: String) {
-        verdict.expect(old.spec == row.spec, "\(name): its spec changes")
+        var (spec, oldSpec) = (row.spec, old.spec)
+        (spec.input, oldSpec.input) = (nil, nil)
+        verdict.expect(spec == oldSpec, "\(name): its spec changes")
         // One that was taken for started and never was has that try again.
         let isReturned = old.state == .running && row.tries == old.tries - 1 && row.state != .running
         verdict.expect(
             row.tries == old.tries || row.tries == old.tries + 1 || isReturned,
             "\(name): tries \(old.tries) → \(row.tries)"
         )
-        verdict.expect(old.state != .success || row.state == .success, "\(name): success → \(row.state)")
-        verdict.expect(old.state != .skipped || row.state == .skipped, "\(name): skipped → \(row.state)")
+        // A finalize phase that is gone on with begins again.
+        let maySucceedAgain = row.spec.action == .finalize
+        verdict.expect(
+            old.state != .success || row.state == .success || maySucceedAgain,
+            "\(name): success → \(row.state)"
+        )
+        verdict.expect(
+            old.state != .skipped || row.state == .skipped || maySucceedAgain,
+            "\(name): skipped → \(row.state)"
+        )
     }
 
     // MARK: Comparing
@@ -232,7 +268,7 @@ final class SimulatedLedger {
         for row in turn.plans {
             let told = replay.plans[row.id]?.state
             verdict.expect(
-                told == row.state,
+                EventReplay.agrees(told, row.state),
                 "replay: plan \(row.id.rawValue) is \(row.state), events tell \(name(told))"
             )
         }
@@ -257,9 +293,11 @@ final class SimulatedLedger {
         if let plan = event.plan, event.kind != .requestRefused {
             let stored = plans[plan]?.row.state
             verdict.expect(
-                replay.plans[plan]?.state == stored,
+                EventReplay.agrees(replay.plans[plan]?.state, stored),
                 "replay: \(event.kind.rawValue) of plan \(plan.rawValue), which is \(name(stored)) in the store"
             )
+            // What was sent to a step that is none is told of that one, too.
+            if event.kind == .signalRejected { return }
             if let step = event.step, let rows = plans[plan]?.steps {
                 let state = rows.indices.contains(Int(step)) ? rows[Int(step)].state : nil
                 verdict.expect(
@@ -294,5 +332,28 @@ final class SimulatedLedger {
             trace.add(event.detail ?? "")
         }
         for timer in turn.timersSet { trace.add(timer.dueAt.rawValue) }
+    }
+}
+
+extension StepRow {
+    /// As it is stored: an edited input in its spec.
+    fileprivate func withStoredInput(of spec: StepSpec) -> StepRow {
+        var row = self
+        row.spec.input = call?.input ?? spec.input
+        row.call?.input = nil
+        // Barriers store nothing of the kind.
+        if row.spec.action == .barrier || row.spec.action == .noop { row.call = nil }
+        return row
+    }
+}
+
+extension PlanRow {
+    /// Whether it is past its waiting, by beginning.
+    fileprivate var hasBegun: Bool {
+        switch state {
+        case .planning, .planned, .running, .paused: true
+        case .pending, .scheduled: false
+        case .stopped: startedAt != nil
+        }
     }
 }

@@ -14,6 +14,8 @@ extension SimulatedMutation {
         case .eventIsLost where chance.oneIn(20):
             if !turn.events.isEmpty { turn.events.removeLast() }
         case .timerIsNotStored: turn.timersSet.removeAll()
+        case .eventIsToldAgain: turn.signalsCleared.removeAll()
+        case .permitIsNotReleased: turn.releases.removeAll()
         default: break
         }
         return turn
@@ -65,8 +67,39 @@ extension SimulatedMutation {
             guard plan.row.state == .running else { return }
             let done = plan.steps.lastIndex { $0.state == .success && $0.spec.action != .barrier }
             if let done { plan.steps[done].state = .pending }
+        default: plantInProgram(&plan)
+        }
+    }
+
+    private func plantInProgram(_ plan: inout Snapshot.Plan) {
+        guard var program = plan.spec.program else { return }
+        switch self {
+        case .rescueIsForgotten:
+            for index in plan.steps.indices { plan.steps[index].call?.isRescued = false }
+        case .revertForgetsAStep where plan.row.phase == .main:
+            let done = plan.steps.firstIndex { $0.state == .success && $0.spec.action == .call }
+            if let done { plan.steps[done].tries = 0 }
+        case .revertOrderIsForgotten:
+            for index in plan.steps.indices where plan.steps[index].spec.action == .revert {
+                plan.steps[index].needs = []
+            }
+        case .childIsCountedTwice:
+            for (step, counts) in plan.children where counts.succeeded > 0 {
+                plan.children[step] = ChildCounts(
+                    planned: counts.planned + 1,
+                    succeeded: counts.succeeded + 1,
+                    failed: counts.failed,
+                    paused: counts.paused
+                )
+            }
+        case .sleepIsForgotten: plan.signals.removeAll { $0.dueAt != nil }
+        case .neverIsRepeated:
+            for index in program.actions.indices { program.actions[index].recovery = .idempotent }
+        case .chainIsForgotten: program.prerequisites = []
+        case .singletonIsForgotten: program.singleton = nil
         default: break
         }
+        plan.spec.program = program
     }
 }
 
@@ -83,6 +116,11 @@ extension Turn {
         turn.attempts = attempts
         turn.events = events
         turn.requestsDone = requestsDone
+        turn.signalsSet = signalsSet
+        turn.signalsCleared = signalsCleared
+        turn.chunks = chunks
+        turn.asks = asks
+        turn.releases = releases
         turn.directives = directives
         return turn
     }

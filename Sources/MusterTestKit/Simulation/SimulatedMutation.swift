@@ -46,4 +46,28 @@ package enum SimulatedMutation: String, CaseIterable, Sendable {
     case successRunsAgain = "success-runs-again"
     /// After a restart a step starts although what it needs has not ended.
     case needsAreForgotten = "needs-are-forgotten"
+    /// An event that was told stays, and is told again after a restart.
+    case eventIsToldAgain = "event-is-told-again"
+    /// A step lets go of its permits, and the store does not hear of it.
+    case permitIsNotReleased = "permit-is-not-released"
+    /// Everybody who asks for a limit is told that it is theirs.
+    case limitIsIgnored = "limit-is-ignored"
+    /// After a restart nobody knows that a failure was dealt with.
+    case rescueIsForgotten = "rescue-is-forgotten"
+    /// After a restart a step counts as never begun, and is not undone.
+    case revertForgetsAStep = "revert-forgets-a-step"
+    /// After a restart what is undone does not wait for what came after it.
+    case revertOrderIsForgotten = "revert-order-is-forgotten"
+    /// After a restart a sub-plan is counted twice.
+    case childIsCountedTwice = "child-is-counted-twice"
+    /// After a restart nobody knows what a suspended step has sent to itself for later.
+    case sleepIsForgotten = "sleep-is-forgotten"
+    /// After a restart what may not be repeated is.
+    case neverIsRepeated = "never-is-repeated"
+    /// After a restart a chained plan waits for nobody.
+    case chainIsForgotten = "chain-is-forgotten"
+    /// After a restart the singleton is one no more.
+    case singletonIsForgotten = "singleton-is-forgotten"
+    /// A conductor performs more calls of a queue than it may.
+    case queuesAreIgnored = "queues-are-ignored"
 }

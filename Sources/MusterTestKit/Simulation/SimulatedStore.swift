@@ -224,14 +224,24 @@ final class SimulatedStore: Store, @unchecked Sendable {
 
     // MARK: Plans of programs
 
-    func define(_ limits: [LimitRow], by term: Term) throws(StoreError) { try base.define(limits, by: term) }
+    func define(_ limits: [LimitRow], by term: Term) throws(StoreError) {
+        try base.define(limits, by: term)
+        renewed(term.conductor)
+    }
     func grantPermits(by term: Term) throws(StoreError) {
         try readMayFail()
         try base.grantPermits(by: term)
+        renewed(term.conductor)
     }
     func permits(of labs: Set<String>?) throws(StoreError) -> Permits {
         try readMayFail()
-        return try base.permits(of: labs)
+        var permits = try base.permits(of: labs)
+        if mutation == .limitIsIgnored {
+            permits.rows = try base.load(labs, for: .sole).plans.flatMap(\.permits).map { permit in
+                PermitRow(step: permit.step, limit: permit.limit, priority: permit.priority, isHeld: true)
+            }
+        }
+        return permits
     }
     func signals(of id: PlanID) throws(StoreError) -> [SignalRow] { try base.signals(of: id) }
     func children(of step: StepID) throws(StoreError) -> ChildCounts { try base.children(of: step) }

@@ -65,7 +65,13 @@ extension SimulatedWorld {
             )
             return
         }
-        guard case .perform(let act) = directive, let lab = ledger.plans[act.step.plan]?.row.lab else { return }
+        let plan: PlanID
+        switch directive {
+        case .perform(let act): plan = act.step.plan
+        case .call(let call): plan = call.id.step.plan
+        default: return
+        }
+        guard let lab = ledger.plans[plan]?.row.lab else { return }
         verdict.expect(
             store.owners[lab] == conductor.core.term,
             "conductor \(conductor.number) (epoch \(conductor.epoch)) acts in \(lab), which is "
@@ -78,9 +84,14 @@ extension SimulatedWorld {
 
     /// Nothing is lost: whatever a plan waits for is under way, or will wake it.
     func check(_ conductor: SimulatedConductor, after items: [Inbox.Item]) {
+        if performsPrograms { checkPermits() }
         guard conductor.isAlive, isShared || conductor.epoch == store.newestEpoch else { return }
         for id in ledger.unfinished {
             guard let plan = ledger.plans[id], knows(conductor, plan.row.lab) else { continue }
+            if plan.spec.program != nil {
+                checkProgram(plan, by: conductor)
+                continue
+            }
             guard let run = conductor.core.director.run(id) else {
                 verdict.violated("plan \(id.rawValue) is \(plan.row.state) and its conductor does not know it")
                 continue
@@ -167,7 +178,7 @@ extension SimulatedWorld {
         for id in ledger.unfinished {
             guard let plan = ledger.plans[id], plan.row.state == .running, let conductor = owner(of: plan.row.lab),
                 conductor.sleepsUntil <= now, conductor.inbox.isEmpty,
-                conductor.core.director.run(id)?.isHeld == false
+                conductor.core.director.run(id)?.isHeld == false || plan.spec.program != nil
             else { continue }
             for (step, due) in plan.timers {
                 verdict.expect(
@@ -196,13 +207,14 @@ extension SimulatedWorld {
         }
         var budget = Self.calmEventsMax
         settle(&budget)
-        goOn(with: { _ in true }, rounds: 6, &budget)
+        goOn(with: { $0.spec.program == nil }, rounds: 6, &budget)
         for token in submittedTokens.values.sorted() where isRunning {
             verdict.expect(
                 ledger.tokens.contains(token) || ledger.refusedTokens.contains(token),
                 "nobody answered the request \(token)"
             )
         }
+        endPrograms(&budget)
         takeEverythingDown(&budget)
         if isRunning { compareWithStore() }
     }
@@ -213,12 +225,14 @@ extension SimulatedWorld {
         // Longer than a take-over takes.
         guard agenda.count == turnsToCome, now > lastWork + 12_000_000 else { return false }
         return !ledger.unfinished.contains { id in
-            guard let plan = ledger.plans[id], plan.row.state == .running else { return false }
-            return plan.timers.values.contains { $0 + .seconds(2) > (owner(of: plan.row.lab)?.core.now() ?? $0) }
+            guard let plan = ledger.plans[id], !plan.row.state.isFinal else { return false }
+            if plan.spec.program != nil { return isToCome(plan) }
+            return plan.row.state == .running
+                && plan.timers.values.contains { $0 + .seconds(2) > (owner(of: plan.row.lab)?.core.now() ?? $0) }
         }
     }
 
-    private func settle(_ budget: inout Int) {
+    func settle(_ budget: inout Int) {
         lastWork = now
         while isRunning, !isQuiet {
             budget -= 1
@@ -246,6 +260,10 @@ extension SimulatedWorld {
                 verdict.violated("plan \(id.rawValue) has no owner, and nobody takes \(lab) over")
                 return
             }
+            if let plan = ledger.plans[id], plan.spec.program != nil {
+                checkAtRest(plan)
+                continue
+            }
             if let plan = ledger.plans[id], conductor.core.director.run(id)?.isHeld == true {
                 checkHeld(plan, by: conductor)
                 continue
@@ -266,7 +284,7 @@ extension SimulatedWorld {
             settle(&budget)
         }
         for id in ledger.unfinished where isRunning {
-            guard let row = ledger.plans[id]?.row else { continue }
+            guard let row = ledger.plans[id]?.row, ledger.plans[id]?.spec.program == nil else { continue }
             counts.paused += 1
             verdict.expect(
                 row.state == .paused && row.reason?.isEmpty == false,
@@ -299,7 +317,10 @@ extension SimulatedWorld {
             for event in events { replay.apply(event) }
             for row in try store.base.plans(lab: nil, limit: .max) {
                 let told = replay.plans[row.id] ?? EventReplay.Plan()
-                verdict.expect(told.state == row.state, "replay: plan \(row.id.rawValue) is \(row.state)")
+                verdict.expect(
+                    EventReplay.agrees(told.state, row.state),
+                    "replay: plan \(row.id.rawValue) is \(row.state)"
+                )
                 var landed = ledger.plans[row.id]?.row
                 // A claim changes it without a turn.
                 landed?.epoch = row.epoch
@@ -314,6 +335,8 @@ extension SimulatedWorld {
                 }
                 let timers = try store.base.timers(of: row.id)
                 verdict.expect(timers.isEmpty, "plan \(row.id.rawValue) has stopped and has timers")
+                let signals = try store.base.signals(of: row.id)
+                verdict.expect(signals.isEmpty, "plan \(row.id.rawValue) has stopped and events wait for it")
             }
             for node in try store.base.nodes(lab: nil, includingGone: true) {
                 verdict.expect(

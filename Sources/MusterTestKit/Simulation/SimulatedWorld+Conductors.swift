@@ -28,11 +28,13 @@ extension SimulatedWorld {
             pid: Int32(number),
             seed: chance.next(),
             lease: isShared ? Lease() : nil,
-            labsAtOnce: isShared && chance.oneIn(2) ? 1 : .max
+            labsAtOnce: isShared && chance.oneIn(2) ? 1 : .max,
+            queues: performsPrograms ? queueSizes : nil
         )
         let core: ConductorCore
         do throws(StoreError) {
             core = try ConductorCore(store: store, identity: identity, time: clock)
+            if performsPrograms { try store.define(SimulatedPrograms.limits, by: core.term) }
         } catch {
             put(.start, in: chance.delay())
             return
@@ -154,7 +156,11 @@ extension SimulatedWorld {
             conductor.timesFenced = conductor.core.timesFenced
             // It belongs to another conductor now.
             conductor.underWay = [:]
+            conductor.calls = [:]
+            conductor.plannings = []
+            conductor.reported = []
         }
+        if performsPrograms { callsAreStored(by: conductor) }
         if isShared, isChaotic, !directives.isEmpty, chance.oneIn(50) {
             // Stopped between its commit and its acts.
             let length = Int64(chance.from(100, to: 12_000)) * 1000
@@ -192,6 +198,8 @@ extension SimulatedWorld {
                 if conductor.underWay[SimulatedOperationKey(act)] == nil {
                     receive(.event(.actFound(act, act.isInDoubt ? .running : .neverStarted)), by: conductor)
                 }
+            } else if case .call(let call) = directive, !mayAct {
+                drop(call, by: conductor)
             } else {
                 perform(directive, by: conductor)
             }
@@ -218,7 +226,8 @@ extension SimulatedWorld {
             case .perform(let act): act.isInDoubt
             // What was found in doubt ran before, and no step wanted it.
             case .interrupt(let act): act.isInDoubt
-            case .call, .cancelCall, .inquireCall, .plan, .lookUp: false
+            case .call: false
+            case .cancelCall, .inquireCall, .plan, .lookUp: true
             }
         if !isHarmless { checkTerm(of: conductor, directive) }
         if let tell { tell("conductor \(conductor.number): \(directive)") }
@@ -227,7 +236,11 @@ extension SimulatedWorld {
         case .inquire(let act): inquire(act, by: conductor)
         case .interrupt(let act): interrupt(act, by: conductor)
         case .watch(let node): send(.watch(node), to: node, by: conductor)
-        case .call, .cancelCall, .inquireCall, .plan, .lookUp: break
+        case .call(let call): begin(call, by: conductor)
+        case .cancelCall(let id, _): cancel(id, by: conductor)
+        case .inquireCall(let id): inquire(id, by: conductor)
+        case .plan(let id): plan(id, by: conductor)
+        case .lookUp: verdict.violated("a question to the store is left to the performer")
         case .survey(let node):
             if mutation != .surveyIsForgotten { send(.survey(node), to: node, by: conductor) }
         }

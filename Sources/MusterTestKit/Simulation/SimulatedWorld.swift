@@ -27,6 +27,12 @@ final class SimulatedWorld {
         case poke
         /// A user goes on with a run that was interrupted.
         case goesOn(PlanID)
+        /// A program's action has done what it was called for.
+        case callEnds(Int, ActionCall.ID, task: Int)
+        /// The same again, whoever waited.
+        case callEndsAgain(Int, ActionCall.ID, CallEnd)
+        /// A root action has made its steps.
+        case planned(Int, PlanID)
     }
 
     let chance: SimulatedChance
@@ -38,6 +44,9 @@ final class SimulatedWorld {
     let mutation: SimulatedMutation?
     /// Whether several conductors share the state.
     let isShared: Bool
+    /// Whether users start programs, and conductors perform them.
+    let performsPrograms: Bool
+    let programs: SimulatedPrograms
     /// How many there are, then.
     let slots: Int
     private let eventsMax: Int
@@ -63,12 +72,19 @@ final class SimulatedWorld {
     var tasks = 0
     /// Requests whose answer somebody waits for, by number.
     var submittedTokens: [Int64: String] = [:]
+    /// Steps that hold a permit of a limit with a rate, and when the store has granted those so far.
+    var knownPermits: Set<StepID> = []
+    var rateGrants: [Timestamp] = []
 
-    init(seed: UInt64, events: Int, isShared: Bool, mutation: SimulatedMutation?) {
+    init(seed: UInt64, events: Int, kind: Simulation.Kind, mutation: SimulatedMutation?) {
+        let isShared = kind.isShared
         let chance = SimulatedChance(seed: seed)
         self.chance = chance
         self.mutation = mutation
         self.isShared = isShared
+        performsPrograms = kind.performsPrograms
+        // With a chance of their own: worlds without programs stay as they are.
+        programs = SimulatedPrograms(chance: SimulatedChance(seed: seed ^ 0x5052_4F47))
         slots = isShared ? 2 + SimulatedChance(seed: seed).below(2) : 1
         eventsMax = events
         ledger = SimulatedLedger(verdict: verdict)
@@ -83,6 +99,7 @@ final class SimulatedWorld {
             if machines.doubted.contains(key) { return false }
             return machines.isRunning(step, number) || deciding?.underWay[key] != nil && !heard.contains(key)
         }
+        lookAtPermits()
         store.tell = { [unowned self] text in tell?(text()) }
         // The core is in the middle of its turn: only whether it may act is looked at.
         store.performEarly = { [unowned self] directives in
@@ -116,6 +133,7 @@ final class SimulatedWorld {
         counts.failedCommits = store.failures
         counts.plans = ledger.plans.count
         counts.refusals = ledger.refusedTokens.count
+        if performsPrograms { countPrograms() }
         if !isRunning, tell != nil { tellOfPlans() }
         trace.add(Int64(bitPattern: store.trace.value))
         trace.add(Int64(bitPattern: chance.next()))
@@ -144,15 +162,21 @@ final class SimulatedWorld {
         case .hearsOfOperation(let number, let key, let node):
             receive(.event(.operationFound(key.step, number: key.number, on: node)), by: conductors[number])
         case .goesOn(let plan): request(mutation == .followerIsAPerson ? .resume(plan) : .takeUp(plan), by: .follower)
+        case .callEnds(let number, let id, let task): callEnds(id, task: task, by: conductors[number])
+        case .callEndsAgain(let number, let id, let end):
+            receive(.event(.callEnded(id, end)), by: conductors[number])
+        case .planned(let number, let id): planned(id, by: conductors[number])
         case .poke: for conductor in living { receive(.requestsArrived, by: conductor) }
         }
     }
 
     /// What is stored of the plans that have not stopped, for who reads along.
     private func tellOfPlans() {
-        for id in ledger.unfinished {
-            guard let plan = ledger.plans[id] else { continue }
-            tell?("plan \(id.rawValue): \(plan.row.verb) \(plan.row.lab) \(plan.row.state) \(plan.row.phase)")
+        for id in ledger.plans.keys.sorted() {
+            guard let plan = ledger.plans[id], plan.spec.program != nil || !plan.row.state.isFinal else { continue }
+            tell?(
+                "plan \(id.rawValue): \(plan.row.verb) \(plan.row.lab) \(plan.row.state) \(plan.row.phase) \(plan.row.result)"
+            )
             for step in plan.steps {
                 let node = (step.spec.node ?? step.resource).flatMap { ledger.nodes[$0] }
                 let place = node.map { "\($0.name) (\($0.id.rawValue), \($0.state))" } ?? ""
@@ -167,6 +191,7 @@ final class SimulatedWorld {
     // MARK: Chaos
 
     private func disturb() {
+        if performsPrograms, chance.oneIn(2) { return disturbPrograms() }
         switch chance.below(40) {
         case 0..<14: submitSomething()
         case 14..<19: resumeSomething()
@@ -224,7 +249,8 @@ final class SimulatedWorld {
         tell?("a user takes back: \(row.request.word)")
     }
 
-    private func submitSomething() {
+    func submitSomething() {
+        if performsPrograms, !chance.oneIn(8) { return startProgram() }
         guard ledger.unfinished.count < 5 else { return }
         if chance.oneIn(8), !isShared, let conductor = living.last {
             receive(.event(.submitted(users.drawPlan())), by: conductor)

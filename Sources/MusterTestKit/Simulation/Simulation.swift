@@ -19,6 +19,13 @@ package struct Simulation {
         case sole
         /// Several, by leases and claims.
         case shared
+        /// One at a time; users start programs.
+        case programs
+        /// Several, and users start programs.
+        case sharedPrograms = "shared-programs"
+
+        var isShared: Bool { self == .shared || self == .sharedPrograms }
+        var performsPrograms: Bool { self == .programs || self == .sharedPrograms }
     }
 
     /// - Parameter kind: drawn from the seed when nil.
@@ -31,7 +38,14 @@ package struct Simulation {
         self.seed = seed
         self.events = events
         self.mutation = mutation
-        self.kind = kind ?? (SimulatedChance(seed: ~seed).oneIn(2) ? .shared : .sole)
+        self.kind = kind ?? Self.kind(of: seed)
+    }
+
+    private static func kind(of seed: UInt64) -> Kind {
+        let isShared = SimulatedChance(seed: ~seed).oneIn(2)
+        let performsPrograms = SimulatedChance(seed: seed ^ 0x4B49_4E44).oneIn(2)
+        if performsPrograms { return isShared ? .sharedPrograms : .programs }
+        return isShared ? .shared : .sole
     }
 
     package static let eventsDefault = 1000
@@ -73,6 +87,15 @@ package struct Simulation {
         package var paused = 0
         package var takenOver = 0
         package var dropped = 0
+        package var programs = 0
+        package var calls = 0
+        package var events = 0
+        package var subPlans = 0
+        package var skipped = 0
+        package var reverted = 0
+        package var finalized = 0
+        package var suspended = 0
+        package var rejected = 0
 
         package init() {}
 
@@ -95,6 +118,15 @@ package struct Simulation {
             paused += other.paused
             takenOver += other.takenOver
             dropped += other.dropped
+            programs += other.programs
+            calls += other.calls
+            events += other.events
+            subPlans += other.subPlans
+            skipped += other.skipped
+            reverted += other.reverted
+            finalized += other.finalized
+            suspended += other.suspended
+            rejected += other.rejected
         }
     }
 
@@ -102,7 +134,7 @@ package struct Simulation {
     ///
     /// - Parameter tell: gets each event in words, when somebody wants to read along.
     package func run(telling tell: ((String) -> Void)? = nil) -> Report {
-        let world = SimulatedWorld(seed: seed, events: events, isShared: kind == .shared, mutation: mutation)
+        let world = SimulatedWorld(seed: seed, events: events, kind: kind, mutation: mutation)
         world.tell = tell
         world.live()
         return Report(
