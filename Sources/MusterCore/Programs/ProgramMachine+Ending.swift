@@ -40,7 +40,8 @@ extension ProgramMachine {
         case .fail: stop(into: &turn)
         case .revert: beginRevert(into: &turn)
         case .skip:
-            for step in failed {
+            // One whose skipping has failed stays for a person.
+            for step in failed where !calls[Int(step)].isRescued {
                 calls[Int(step)].isRescued = true
                 plan.touch(step)
                 skip(step, &queues, into: &turn)
@@ -124,6 +125,9 @@ extension ProgramMachine {
 
     private mutating func pause(_ reason: String, into turn: inout Turn) {
         pauseReason = nil
+        // They are planned again when it goes on.
+        if !planningChildren.isEmpty { turn.hasWithdrawn = true }
+        planningChildren = [:]
         plan.become(.paused, into: &turn)
         plan.row.reason = reason
         plan.gateIsOpen = false
@@ -337,10 +341,10 @@ extension ProgramMachine {
         for step in plan.steps(in: .pending) where action(of: step).timeout != nil {
             turn.timersCleared.append(stepID(step))
         }
-        for step in Array(signals.keys) + Array(later.keys) {
+        for step in Set(signals.keys).union(later.keys).sorted() {
             dropSignals(of: step, because: "its plan has ended", into: &turn)
         }
-        for step in Array(asking.keys) + Array(holding) + Array(permitsLeft) { release(step, into: &turn) }
+        for step in holding.union(asking.keys).union(permitsLeft).sorted() { release(step, into: &turn) }
         if plan.row.isCancelling, plan.row.reason == nil { plan.row.reason = "cancelled on request" }
         plan.become(.stopped, into: &turn)
         plan.row.endedAt = turn.now
