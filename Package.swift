@@ -19,10 +19,12 @@ let collections: [Target.Dependency] = [
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
+let tracing: Target.Dependency = .product(name: "Tracing", package: "swift-distributed-tracing")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
 let package = Package(
@@ -31,12 +33,15 @@ let package = Package(
     products: [
         .executable(name: "muster", targets: ["muster"]),
         .executable(name: "muster-supervise", targets: ["muster-supervise"]),
+        .library(name: "MusterPlans", targets: ["MusterPlans"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.2.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.5.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
@@ -57,6 +62,13 @@ let package = Package(
             name: "MusterEngine",
             dependencies: ["MusterCore", "MusterStore", "MusterDrivers", crypto, logging, nioCore, nioPosix]
                 + collections,
+            swiftSettings: strict
+        ),
+        .target(
+            name: "MusterPlans",
+            dependencies: [
+                "MusterCore", "MusterStore", "MusterDrivers", "MusterEngine", logging, metrics, nioPosix, tracing,
+            ],
             swiftSettings: strict
         ),
         .target(
@@ -84,6 +96,25 @@ let package = Package(
             path: "Benchmarks/muster-bench",
             swiftSettings: strict
         ),
+        // Each is a program as a user writes it: it imports the product alone.
+        .executableTarget(
+            name: "order-fulfilment",
+            dependencies: ["MusterPlans"],
+            path: "Examples/order-fulfilment",
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "external-job",
+            dependencies: ["MusterPlans"],
+            path: "Examples/external-job",
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "fan-out",
+            dependencies: ["MusterPlans"],
+            path: "Examples/fan-out",
+            swiftSettings: strict
+        ),
         .testTarget(name: "MusterCoreTests", dependencies: ["MusterCore", "MusterTestKit"], swiftSettings: strict),
         .testTarget(
             name: "MusterStoreTests",
@@ -107,6 +138,15 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
+            name: "MusterPlansTests",
+            dependencies: [
+                "MusterCore", "MusterStore", "MusterEngine", "MusterPlans",
+                .product(name: "InMemoryTracing", package: "swift-distributed-tracing"), logging,
+                .product(name: "MetricsTestKit", package: "swift-metrics"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
             name: "MusterCLITests",
             dependencies: ["MusterCore", "MusterCLI", "MusterStore", "MusterReport", "MusterTestKit", argumentParser],
             swiftSettings: strict
@@ -114,7 +154,9 @@ let package = Package(
         .testTarget(name: "SimulationTests", dependencies: ["MusterTestKit"], swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["muster", "muster-supervise", subprocess],
+            dependencies: [
+                "muster", "muster-supervise", "external-job", "fan-out", "order-fulfilment", subprocess,
+            ],
             swiftSettings: strict
         ),
         .testTarget(name: "TidyTests", swiftSettings: strict),

@@ -58,6 +58,8 @@ package struct ConductorCore {
         /// How many calls of programs' actions may be performed at once, by queue; nil for a conductor that has no
         /// actions, and leaves plans of programs alone.
         package var queues: [String: Int]?
+        /// Limits that its actions count against: the state is told of them when a term begins.
+        package var limits: [LimitRow]
 
         package init(
             host: String,
@@ -65,7 +67,8 @@ package struct ConductorCore {
             seed: UInt64,
             lease: Lease? = nil,
             labsAtOnce: Int = .max,
-            queues: [String: Int]? = nil
+            queues: [String: Int]? = nil,
+            limits: [LimitRow] = []
         ) {
             self.host = host
             self.pid = pid
@@ -73,6 +76,7 @@ package struct ConductorCore {
             self.lease = lease
             self.labsAtOnce = labsAtOnce
             self.queues = queues
+            self.limits = limits
         }
     }
 
@@ -94,6 +98,7 @@ package struct ConductorCore {
             let epoch = try store.register(host: identity.host, pid: identity.pid, now: now)
             term = Term(conductor: .sole, epoch: epoch)
         }
+        if !identity.limits.isEmpty { try store.define(identity.limits, by: term) }
         position = try store.position()
         director = Self.director(of: try store.load(labs, for: term.conductor), identity)
         if identity.lease != nil {

@@ -62,13 +62,18 @@ package final class ConductorSocket: Sendable {
         private let last = Atomic<Int64>(0)
         /// Whether a task is under way that tells all clients.
         private let isTelling = Atomic<Bool>(false)
+        /// Whether nobody tells clients anything any more. One that connected just then would wait for ever.
+        private let isClosed = Atomic<Bool>(false)
         let work = Mutex((tellings: 0, writes: 0))
 
         init(loop: any EventLoop) { self.loop = loop }
 
         var position: Int64 { last.load(ordering: .sequentiallyConsistent) }
 
-        func add(_ channel: any Channel) { channels.withLock { $0[ObjectIdentifier(channel)] = channel } }
+        func add(_ channel: any Channel) {
+            channels.withLock { $0[ObjectIdentifier(channel)] = channel }
+            if isClosed.load(ordering: .sequentiallyConsistent) { channel.close(promise: nil) }
+        }
         func remove(_ channel: any Channel) {
             channels.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(channel)) }
         }
@@ -95,6 +100,7 @@ package final class ConductorSocket: Sendable {
         }
 
         func closeAll() async {
+            isClosed.store(true, ordering: .sequentiallyConsistent)
             for channel in channels.withLock({ Array($0.values) }) { try? await channel.close().get() }
         }
     }

@@ -132,6 +132,11 @@ struct Ban: Sendable {
             ["ProcessInfo"],
             "in debug builds only, a crash point must be known before anything can pass it down"
         ),
+        Allowance(
+            "Sources/MusterPlans/Program/Surroundings.swift",
+            ["ProcessInfo", ".random("],
+            "above a program that embeds the engine there is no command line that passes these down"
+        ),
         Allowance("Sources/MusterStore/SQLite/StateFile.swift", [".random("], "the state's own name, drawn once"),
         Allowance(
             "Tests/EndToEndTests/Support/Program.swift",

@@ -21,6 +21,10 @@ enum ImportRules {
         "MusterEngine": system.union(nio).union(collections).union([
             "MusterCore", "MusterStore", "MusterDrivers", "Crypto", "Logging", "Metrics", "ServiceLifecycle", "Tracing",
         ]),
+        "MusterPlans": system.union(nio).union([
+            "MusterCore", "MusterStore", "MusterDrivers", "MusterEngine", "CoreMetrics", "Logging", "Metrics",
+            "Tracing",
+        ]),
         "MusterTestKit": system.union(nio).union(collections).union([
             "MusterCore", "MusterStore", "MusterDrivers", "MusterEngine", "Logging", "Testing",
         ]),

@@ -3,6 +3,7 @@ import Foundation
 import MusterCore
 import MusterDrivers
 import MusterEngine
+import MusterLab
 import MusterStore
 
 struct GC: AsyncParsableCommand {
@@ -12,12 +13,24 @@ struct GC: AsyncParsableCommand {
         discussion: """
               muster gc             list processes and supervisors of nodes that are gone
               muster gc --remove    end them, and remove the folders of nodes that are gone
+              muster gc --older-than 30d --backup old.jsonl
+                                    delete runs that ended longer ago, once each is in the backup
             """
     )
     @OptionGroup var options: GlobalOptions
     @Flag(help: "Remove what is listed.") var remove = false
+    @Option(help: "Delete runs that ended longer ago: 30d, 12h.") var olderThan: String?
+    @Option(help: "A file that gets each deleted run as a line of JSON.") var backup: String?
+
+    func validate() throws {
+        if backup != nil, olderThan == nil { throw ValidationError("--backup goes with --older-than") }
+        if let olderThan, (try? DurationText.parse(olderThan)) == nil {
+            throw ValidationError("--older-than '\(olderThan)' is no length of time: 30d, 12h, 90m")
+        }
+    }
 
     func run() async throws {
+        if let age = olderThan.flatMap({ (try? DurationText.parse($0)) }) { return try clean(age) }
         let session = try StateSession.open(options, creating: false)
         // What is there is looked up before what is on record. A node is on record before it is made, so what is not on
         // record then, or is gone, belongs to nobody.
@@ -46,6 +59,43 @@ struct GC: AsyncParsableCommand {
         if !options.json {
             Output.line("removed \(counted(leftovers.count, "process")) and \(counted(folders.count, "folder"))")
         }
+    }
+
+    /// Deletes old runs. Only the conductor writes, so nobody else may conduct meanwhile.
+    private func clean(_ age: Duration) throws {
+        let session = try StateSession.open(options, creating: true)
+        do {
+            guard let lock = try StateLock.take(session.state) else {
+                throw CLIError(
+                    "another command or program conducts this state; clean when it has ended, or from within it",
+                    exitCode: ExitCodes.notObtained
+                )
+            }
+            defer { lock.release() }
+            let now = HostTime().now()
+            let epoch = try session.store.register(host: ProcessInfo.processInfo.hostName, pid: getpid(), now: now)
+            let cleaner = Cleaner(store: session.store, term: Term(conductor: .sole, epoch: epoch))
+            let count = try cleaner.clean(
+                endedBefore: now + (.zero - age),
+                lab: nil,
+                backup: backup.map(Paths.absolute)
+            )
+            if options.json {
+                Output.json(Cleaned(deleted: count, backup: backup))
+            } else {
+                Output.line("deleted \(counted(count, "run"))" + (backup.map { "; they are in \($0)" } ?? ""))
+            }
+        } catch let error as StoreError {
+            throw CLIError(error.message, exitCode: error.code.exitCode)
+        } catch let error as StateError {
+            throw CLIError(error.description)
+        }
+    }
+
+    private struct Cleaned: Encodable {
+        var format = 1
+        var deleted: Int
+        var backup: String?
     }
 
     private func folders(in state: StateDirectory) -> [String] {

@@ -262,31 +262,32 @@ extension Director {
     /// Follows up what plans have said of each other until nothing is new, and gives free workers to calls.
     mutating func settlePrograms(into turn: inout Turn) {
         guard !programs.isEmpty else { return }
-        var looked: Set<PlanID> = []
         repeat {
-            settleOthers(&looked, into: &turn)
-            for id in touched {
-                for queue in programs[id]?.freed ?? [] { shared.queues.ended(queue) }
-                programs[id]?.freed = []
+            var looked: Set<PlanID> = []
+            while true {
+                bearChildren(into: &turn)
+                let open = touched.subtracting(looked).sorted()
+                if open.isEmpty { break }
+                looked.formUnion(open)
+                for id in open { tellOthers(of: id, &looked, into: &turn) }
             }
-            while let (step, queue) = shared.queues.take() {
-                touched.insert(step.plan)
-                if programs[step.plan]?.begin(step.index, into: &turn) == true { continue }
-                shared.queues.ended(queue)
-                // It may go on with its sub-plans instead.
-                looked.remove(step.plan)
-            }
-        } while !touched.isSubset(of: looked)
+        } while giveWorkers(into: &turn)
     }
 
-    private mutating func settleOthers(_ looked: inout Set<PlanID>, into turn: inout Turn) {
-        while true {
-            bearChildren(into: &turn)
-            let open = touched.subtracting(looked).sorted()
-            if open.isEmpty { return }
-            looked.formUnion(open)
-            for id in open { tellOthers(of: id, &looked, into: &turn) }
+    /// Begins calls for which a worker is free; says whether one of them had sub-plans to go on with.
+    private mutating func giveWorkers(into turn: inout Turn) -> Bool {
+        for id in touched {
+            for queue in programs[id]?.freed ?? [] { shared.queues.ended(queue) }
+            programs[id]?.freed = []
         }
+        var goesOn = false
+        while let (step, queue) = shared.queues.take() {
+            touched.insert(step.plan)
+            if programs[step.plan]?.begin(step.index, into: &turn) == true { continue }
+            shared.queues.ended(queue)
+            if programs[step.plan]?.resumesChildren.isEmpty == false { goesOn = true }
+        }
+        return goesOn
     }
 
     private mutating func bearChildren(into turn: inout Turn) {

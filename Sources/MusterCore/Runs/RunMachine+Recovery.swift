@@ -57,8 +57,9 @@ extension RunMachine {
     /// was never begun; and a former try may have come far.
     private func forgetStart(of step: StepIndex, in context: inout RunContext) {
         let spec = plan.spec(of: step)
-        guard spec.action == .provision, plan.tries(of: step) == 1, let node = plan.node(of: step),
-            provisionKind(step)?.creates == false, context.nodes[node]?.stepsStarted == spec.b + 1
+        // Of files that were put there nothing tells: that step is begun again, under the same try, as if it never was.
+        guard spec.action == .provision, case .run? = provisionKind(step), plan.tries(of: step) == 1,
+            let node = plan.node(of: step), context.nodes[node]?.stepsStarted == spec.b + 1
         else { return }
         context.nodes.change(node) { $0.stepsStarted = spec.b }
     }

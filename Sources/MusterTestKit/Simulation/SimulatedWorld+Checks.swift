@@ -84,6 +84,7 @@ extension SimulatedWorld {
 
     /// Nothing is lost: whatever a plan waits for is under way, or will wake it.
     func check(_ conductor: SimulatedConductor, after items: [Inbox.Item]) {
+        if performsPrograms { checkPermits() }
         guard conductor.isAlive, isShared || conductor.epoch == store.newestEpoch else { return }
         for id in ledger.unfinished {
             guard let plan = ledger.plans[id], knows(conductor, plan.row.lab) else { continue }

@@ -241,8 +241,9 @@ extension SimulatedWorld {
 
     /// Whether it waits for a permit that somebody else has.
     private func asksForSomething(_ plan: SimulatedLedger.Plan) -> Bool {
-        (try? store.base.load(nil, for: .sole))?.plans.first { $0.row.id == plan.id }?.permits.contains {
-            !$0.isHeld
+        let held = Set(((try? store.base.permits(of: nil).rows) ?? []).map(\.limit))
+        return (try? store.base.load(nil, for: .sole))?.plans.first { $0.row.id == plan.id }?.permits.contains {
+            !$0.isHeld && held.contains($0.limit)
         } == true
     }
 

@@ -2,16 +2,16 @@ import Foundation
 
 /// Watches a folder by inotify: the kernel tells, nobody asks again and again. What happens from its making on is not
 /// missed.
-final class FolderWatch: Sendable {
+package final class FolderWatch: Sendable {
     private let descriptor: Int32
     /// A pipe; readable when the waiting is to end.
     private let stopRead: Int32
     private let stopWrite: Int32
 
-    init(_ folder: String) throws {
+    package init(_ folder: String) throws(StateError) {
         descriptor = inotify_init1(Int32(IN_CLOEXEC))
         guard descriptor >= 0 else {
-            throw CLIError("inotify is not to be had: \(String(cString: strerror(errno)))")
+            throw StateError("inotify is not to be had: \(String(cString: strerror(errno)))")
         }
         var ends: [Int32] = [-1, -1]
         _ = pipe(&ends)
@@ -22,7 +22,7 @@ final class FolderWatch: Sendable {
             UInt32(IN_CREATE) | UInt32(IN_MOVED_TO) | UInt32(IN_MODIFY) | UInt32(IN_CLOSE_WRITE)
             | UInt32(IN_ATTRIB)
         guard inotify_add_watch(descriptor, folder, mask) >= 0 else {
-            throw CLIError("\(folder) cannot be watched: \(String(cString: strerror(errno)))")
+            throw StateError("\(folder) cannot be watched: \(String(cString: strerror(errno)))")
         }
     }
 
@@ -33,7 +33,7 @@ final class FolderWatch: Sendable {
     }
 
     /// Waits until a file with one of these names is made, moved in, or written.
-    func change(of names: Set<String>) async throws {
+    package func change(of names: Set<String>) async throws {
         // One blocking read on a thread of its own; a cancelled task wakes it through the pipe.
         await withTaskCancellationHandler {
             await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in

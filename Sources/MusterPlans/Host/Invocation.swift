@@ -1,0 +1,51 @@
+import MusterCore
+
+/// One call of an action, as the protocols of actions take it apart. Not for programs.
+public struct Invocation: Sendable {
+    let call: ActionCall
+    let context: RunContext
+
+    /// What came of it.
+    public struct End: Sendable {
+        let end: CallEnd
+        init(_ end: CallEnd) { self.end = end }
+        /// It succeeded, and what is stored of the step stays as it is.
+        static var unchanged: End { End(CallEnd(.succeeded)) }
+    }
+
+    /// `the input of 'CreateVolume'`.
+    func whose(_ thing: String) -> String { "the \(thing) of '\(call.action)'" }
+
+    var unexpected: BadValueError {
+        BadValueError(
+            "'\(call.action)' cannot be called like this (\(call.kind)): was it another kind of action before?"
+        )
+    }
+
+    func input<Input: Decodable>(_ type: Input.Type) throws -> Input {
+        guard let text = call.input else { throw BadValueError("\(whose("input")) is not there") }
+        let json = try Envelope.open(text, .input, of: whose("input"), outputs: call.references)
+        return try Envelope.decode(type, json, of: whose("input"))
+    }
+
+    /// What the step has stored as its output; nil while there is none.
+    func storedOutput<Output: Decodable>(_ type: Output.Type) throws -> Output? {
+        guard let text = call.output, JSONSlices(text).find([Envelope.Content.output.rawValue]) != nil else {
+            return nil
+        }
+        return try Envelope.decode(type, try Envelope.open(text, .output, of: whose("output")), of: whose("output"))
+    }
+
+    func done(_ output: some Encodable) throws -> End {
+        let limit = context.host.settings.valueSizeLimit
+        let text = try Envelope(.output, output, of: whose("output"), limit: limit).text
+        return End(CallEnd(.succeeded, output: text))
+    }
+
+    func end(_ progress: StepProgress<some Encodable & Sendable>) throws -> End {
+        switch progress {
+        case .done(let output): try done(output)
+        case .suspended: End(CallEnd(.suspended, output: context.kept, wakes: context.wakes))
+        }
+    }
+}

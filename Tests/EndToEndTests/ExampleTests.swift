@@ -1,0 +1,28 @@
+import Foundation
+import Testing
+
+/// Programs as users of the library of plans write them, as they are built.
+@Suite struct ExampleTests {
+    @Test func anOrderThatCannotBeSentIsUndone() async throws {
+        let end = try await Program.run(Program.folder + "/order-fulfilment", [], in: Program.repository)
+        #expect(end.status == 0, "\(end.errors)")
+        #expect(end.output.contains("sent as parcel-2"))
+        #expect(end.output.contains("no courier goes to Atlantis"))
+        #expect(end.output.contains("gave the lamp back") && end.output.contains("refunded 4500 cents"))
+        #expect(end.output.contains("left: 2 books, 1 lamp; charged: [1200]"), "\(end.output)")
+        #expect(!end.output.contains("4222"), "a secret is shown: \(end.output)")
+    }
+
+    @Test func anExternalJobIsAskedAfterUntilItIsDone() async throws {
+        let end = try await Program.run(Program.folder + "/external-job", [], in: Program.repository)
+        #expect(end.status == 0, "\(end.errors)")
+        #expect(end.output.contains("published at https://films.example/nosferatu.mp4"), "\(end.output)")
+        #expect(end.output.components(separatedBy: "the farm begins").count == 2)
+    }
+
+    @Test func noMoreSubPlansGoAtOnceThanAllowed() async throws {
+        let end = try await Program.run(Program.folder + "/fan-out", [], in: Program.repository)
+        #expect(end.status == 0, "\(end.errors)")
+        #expect(end.output == "40 of 40 images resized, at most 4 at once\n", "\(end.output)\(end.errors)")
+    }
+}
