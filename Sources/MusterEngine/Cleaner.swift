@@ -2,7 +2,7 @@ import Foundation
 package import MusterCore
 package import MusterStore
 
-/// Deletes stopped plans by their age, each only when its record is written and synced to a backup, where one is wanted.
+/// Deletes stopped plans by their age: each only when its record is in a backup and synced, where one is wanted.
 package struct Cleaner {
     private let store: any Store
     private let term: Term

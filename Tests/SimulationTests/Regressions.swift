@@ -35,6 +35,38 @@ import Testing
         Found(.shared, 2769, "the later of two that take down had the lower number, and did not wait"),
         Found(.shared, 2873, "what was taken over was settled twice, and then stood still"),
         Found(.shared, 5_000_705, "files that were put counted as never put, as their next try lacked a secret"),
+        Found(.programs, 1, "a plan that was undone, and had not failed, stopped with a result that was pending"),
+        Found(.programs, 3, "a paused plan went on without the key of its singleton"),
+        Found(
+            .programs,
+            6,
+            "the sub-plans of a retried step went on only when something else happened to their parent"
+        ),
+        Found(.programs, 14, "a plan that was cancelled while its revert was paused went on with nothing to do"),
+        Found(.programs, 17, "a cancel that came when everything was done kept what was done from being finalized"),
+        Found(.programs, 18, "a barrier that needed a barrier was not reached"),
+        Found(.programs, 19, "two steps finalized at once when one between them was skipped"),
+        Found(.programs, 24, "an event for a step of a plan that was cancelled while paused was never told"),
+        Found(.programs, 31, "sub-plans were planned for a plan that had stopped"),
+        Found(.programs, 36, "sub-plans that were planned, and not stored, were never made"),
+        Found(.programs, 51, "sub-plans were made after their parent was cancelled"),
+        Found(.programs, 52, "sub-plans were planned for a step that waited for its next try"),
+        Found(.programs, 55, "an event that was being told when its step ended was kept for ever"),
+        Found(.programs, 57, "a step that was told an event while its sub-plans were planned waited for them for ever"),
+        Found(.programs, 66, "a step that stood in line to be told something began its next try without its permit"),
+        Found(.programs, 94, "the timer of a retry was left behind by a plan that had stopped"),
+        Found(.programs, 98, "a step that went on waiting when it was told of the cancel was told without end"),
+        Found(.programs, 113, "a skip handler that had failed was called again for another step's failure"),
+        Found(.programs, 204, "a step that timed out while it stood in line kept its plan from ending"),
+        Found(.programs, 300, "sub-plans were planned for a plan that was paused in the same turn"),
+        Found(.programs, 303, "sub-plans were born in the turn that cancelled their parent, and did not hear of it"),
+        Found(.sharedPrograms, 2, "a plan that waited for one of another conductor was not told of its end"),
+        Found(.sharedPrograms, 61, "an event whose answer had to be stored again was told twice"),
+        Found(
+            .shared,
+            5_000_705,
+            "files that were put on a node counted as never put, as their next try lacked a secret"
+        ),
     ]
 
     @Test(arguments: all)

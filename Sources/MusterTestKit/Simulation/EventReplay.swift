@@ -20,8 +20,8 @@ package struct EventReplay: Sendable {
 
     package init() {}
 
-    /// Whether the state that events tell is the stored one. Of a plan that is being planned they tell that it was made,
-    /// or that it is scheduled: nobody waits for a word of it before it begins.
+    /// Whether the state that events tell is the stored one. Of a plan that is being planned they tell that it was
+    /// made, or that it is scheduled: nobody waits for a word of it before it begins.
     package static func agrees(_ told: PlanState?, _ stored: PlanState?) -> Bool {
         switch stored {
         case .planning, .planned: told == .pending || told == .scheduled
