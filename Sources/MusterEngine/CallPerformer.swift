@@ -30,11 +30,13 @@ final class CallPerformer: Sendable {
 
     /// Begins a call, unless it is under way already.
     func begin(_ call: ActionCall, for tenure: Tenure) {
-        let isNew = underWay.withLock { calls in
-            guard calls[call.id] == nil else { return false }
+        let (isNew, end) = underWay.withLock { calls in
+            if let known = calls[call.id] { return (false, known.end) }
             calls[call.id] = UnderWay()
-            return true
+            return (true, nil)
         }
+        // What came of it was not stored: it is asked for again.
+        if let end { report(call.id, end, for: tenure) }
         guard isNew else { return }
         guard let host else {
             let error = StepError(.noAction, "no program is here that has the action '\(call.action)'")

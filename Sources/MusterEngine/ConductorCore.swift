@@ -275,6 +275,9 @@ package struct ConductorCore {
         lastRequest = 0
         wanted.formUnion(adoptedPlans())
         adopted = []
+        // What the store said before is asked for again.
+        answers = []
+        grantDueAt = nil
         var turn = Turn(now: time.now(), term: term)
         director.settle(into: &turn)
         isSettled = true

@@ -37,7 +37,7 @@ extension StoreConformance {
                 input: "\"given\"",
                 output: Sample.text,
                 invocation: 7,
-                isWoken: true,
+                told: 3_000_000_000,
                 isRescued: true,
                 children: CallColumns.Children(total: 1_000_000, limit: 12)
             )

@@ -63,6 +63,25 @@ enum WorldThread {
         #expect(counts.plans > 60)
         #expect(counts.operations > 200)
     }
+
+    /// The same of worlds with programs.
+    @Test(arguments: [Simulation.Kind.programs, .sharedPrograms])
+    func theChaosReachesPrograms(_ kind: Simulation.Kind) async {
+        let counts = await WorldThread.run {
+            var counts = Simulation.Counts()
+            for seed in 1...20 as ClosedRange<UInt64> {
+                counts.add(Simulation(seed: seed, events: 500, kind: kind).run().counts)
+            }
+            return counts
+        }
+        #expect(counts.calls > 300)
+        #expect(counts.subPlans > 20)
+        #expect(counts.suspended > 50)
+        #expect(counts.skipped > 5)
+        #expect(counts.reverted > 5)
+        #expect(counts.finalized > 20)
+        #expect(counts.rejected > 2)
+    }
 }
 
 /// Faults of the product that are planted on purpose are found: what the simulation does not see it does not prove.

@@ -295,6 +295,12 @@ extension Director {
         shared.born = []
         for birth in born {
             guard let parent = birth.program.parent, let machine = programs[parent.plan] else { continue }
+            // It was cancelled or given up in this very turn: they would not hear of it.
+            if machine.plan.row.isCancelling || machine.plan.row.state.isFinal {
+                touched.insert(parent.plan)
+                programs[parent.plan]?.wasNotBorn(parent.index, &shared.queues, into: &turn)
+                continue
+            }
             var spec = machine.spec
             spec.program = birth.program
             begin("child-\(birth.token)", spec, birth.program, steps: birth.steps, into: &turn)
@@ -329,7 +335,7 @@ extension Director {
                 looked.remove(child)
                 programs[child]?.resume(&shared.queues, into: &turn)
             }
-            for step in steps { programs[id]?.childrenChanged(step, &shared.queues, into: &turn) }
+            for step in steps.sorted() { programs[id]?.childrenChanged(step, &shared.queues, into: &turn) }
         }
         if row.state.isFinal, let waiting = dependents.removeValue(forKey: id) {
             var ended = row

@@ -115,7 +115,9 @@ package struct CallColumns: Hashable, Sendable {
     /// Calls so far.
     package var invocation: Int32
     /// Whether the present call tells it something that it was suspended for.
-    package var isWoken: Bool
+    package var isWoken: Bool { told != 0 }
+    /// What that is: the number of an event, -1 for anything else; 0 when it tells nothing.
+    package var told: Int64
     /// Whether its present failure was dealt with already, so that it is not dealt with again.
     package var isRescued: Bool
     /// How many sub-plans it wants, and how many of them may go at once; nil when it has none.
@@ -134,14 +136,14 @@ package struct CallColumns: Hashable, Sendable {
         input: String?,
         output: String? = nil,
         invocation: Int32 = 0,
-        isWoken: Bool = false,
+        told: Int64 = 0,
         isRescued: Bool = false,
         children: Children? = nil
     ) {
         self.input = input
         self.output = output
         self.invocation = invocation
-        self.isWoken = isWoken
+        self.told = told
         self.isRescued = isRescued
         self.children = children
     }

@@ -191,7 +191,8 @@ package struct PlanMachine: Sendable {
     /// Puts the rows that changed since the last commit into the turn.
     package mutating func fillRows(into turn: inout Turn) {
         if rowIsDirty || !dirty.isEmpty {
-            let now = result
+            // Nothing has come of one whose steps are still to be made.
+            let now = count == 0 && !row.state.isFinal ? .pending : result
             if row.result != now {
                 row.result = now
                 rowIsDirty = true

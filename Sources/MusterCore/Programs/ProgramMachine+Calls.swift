@@ -1,7 +1,7 @@
 extension ProgramMachine {
     /// A worker is free for a step. False when there is nothing to begin any more: a benign race with its end.
     mutating func begin(_ step: StepIndex, into turn: inout Turn) -> Bool {
-        guard queued.contains(step) else { return false }
+        guard queued.contains(step), asking[step] == nil else { return false }
         // One that stands in line when its plan pauses is asked for again when that goes on.
         guard plan.row.state == .running, !waitsForKey else { return false }
         queued.remove(step)
@@ -15,7 +15,7 @@ extension ProgramMachine {
                 return false
             }
             plan.begin(step, into: &turn)
-            calls[Int(step)].isWoken = false
+            calls[Int(step)].told = 0
             setTimeout(of: step, into: &turn)
             if goesOnWithChildren(step, into: &turn) { return false }
             kind = firstKind(of: step)
@@ -23,7 +23,7 @@ extension ProgramMachine {
             guard let wake = takeWake(of: step) else { return false }
             kind = wake
             plan.wake(step, into: &turn)
-            calls[Int(step)].isWoken = true
+            calls[Int(step)].told = delivering[step]?.number ?? -1
         case .error:
             guard skips.remove(step) != nil else { return false }
             plan.beginSkipping(step, into: &turn)
@@ -140,6 +140,8 @@ extension ProgramMachine {
         dropSignals(of: step, because: "the step has ended", into: &turn)
         if planningChildren.removeValue(forKey: step) != nil { turn.hasWithdrawn = true }
         cancelled.remove(step)
+        // It stands in no line any more, whoever takes it out.
+        queued.remove(step)
         release(step, into: &turn)
     }
 
@@ -168,6 +170,8 @@ extension ProgramMachine {
             let wasSuspended = plan.state(of: step) == .suspended
             if wasSuspended { plan.wake(step, into: &turn) }
             dropOwnSignals(of: step, into: &turn)
+            // It may stand in line to be told something.
+            queued.remove(step)
             if planningChildren.removeValue(forKey: step) != nil { turn.hasWithdrawn = true }
             release(step, into: &turn)
             plan.retry(step, after: error, at: turn.now + delay, into: &turn)

@@ -27,6 +27,13 @@ extension ProgramMachine {
         advance(&queues, into: &turn)
     }
 
+    /// A sub-plan that was counted already is not made after all.
+    mutating func wasNotBorn(_ step: StepIndex, _ queues: inout WorkQueues, into turn: inout Turn) {
+        childCounts[step]?.planned -= 1
+        childrenChanged(step, &queues, into: &turn)
+        advance(&queues, into: &turn)
+    }
+
     /// Plans more of them, or goes on when all have ended.
     mutating func childrenChanged(_ step: StepIndex, _ queues: inout WorkQueues, into turn: inout Turn) {
         guard plan.state(of: step) == .suspended, let wanted = calls[Int(step)].children else { return }

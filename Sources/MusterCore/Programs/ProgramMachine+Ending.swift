@@ -4,6 +4,10 @@ extension ProgramMachine {
         if let reason = pauseReason { return pause(reason, into: &turn) }
         let failed = plan.steps(in: .error)
         switch plan.row.phase {
+        case .main where plan.row.isCancelling && plan.count(of: .success) + plan.count(of: .skipped) == plan.count:
+            // It came too late: everything was done by then.
+            plan.gateIsOpen = true
+            beginFinalize(into: &turn)
         case .main where plan.row.isCancelling:
             cancelPending(into: &turn)
             if program.revertsWhenCancelled { beginRevert(into: &turn) } else { stop(into: &turn) }
@@ -36,7 +40,8 @@ extension ProgramMachine {
         case .fail: stop(into: &turn)
         case .revert: beginRevert(into: &turn)
         case .skip:
-            for step in failed {
+            // One whose skipping has failed stays for a person.
+            for step in failed where !calls[Int(step)].isRescued {
                 calls[Int(step)].isRescued = true
                 plan.touch(step)
                 skip(step, &queues, into: &turn)
@@ -120,6 +125,9 @@ extension ProgramMachine {
 
     private mutating func pause(_ reason: String, into turn: inout Turn) {
         pauseReason = nil
+        // They are planned again when it goes on.
+        if !planningChildren.isEmpty { turn.hasWithdrawn = true }
+        planningChildren = [:]
         plan.become(.paused, into: &turn)
         plan.row.reason = reason
         plan.gateIsOpen = false
@@ -258,6 +266,8 @@ extension ProgramMachine {
             if plan.row.isCancelling { turn.emit(.planCancelling, plan: id) }
         }
         cancelIsForced = cancelIsForced || isForced
+        // Who asks again has it told again.
+        toldOfCancel = []
         guard plan.row.state == .running, plan.row.phase == .main else {
             if [.pending, .scheduled, .planning, .planned].contains(plan.row.state) { halt("cancelled", into: &turn) }
             return
@@ -290,7 +300,7 @@ extension ProgramMachine {
     /// waits for their ends.
     mutating func tellOfCancel(_ step: StepIndex) {
         guard plan.row.isCancelling, plan.row.phase == .main, calls[Int(step)].children == nil,
-            action(of: step).isCancellable
+            action(of: step).isCancellable, !toldOfCancel.contains(step)
         else { return }
         cancelled.insert(step)
     }
@@ -327,10 +337,14 @@ extension ProgramMachine {
         // What never began of a plan that nothing has failed in, and that is undone.
         if plan.result == .pending { for step in plan.steps(in: .pending) { finish(step, .cancelled, into: &turn) } }
         plan.dismissRetries(into: &turn)
-        for step in Array(signals.keys) + Array(later.keys) {
+        // A retry that was due leaves its timer to the next try, which does not come.
+        for step in plan.steps(in: .pending) where action(of: step).timeout != nil {
+            turn.timersCleared.append(stepID(step))
+        }
+        for step in Set(signals.keys).union(later.keys).sorted() {
             dropSignals(of: step, because: "its plan has ended", into: &turn)
         }
-        for step in Array(asking.keys) + Array(holding) + Array(permitsLeft) { release(step, into: &turn) }
+        for step in holding.union(asking.keys).union(permitsLeft).sorted() { release(step, into: &turn) }
         if plan.row.isCancelling, plan.row.reason == nil { plan.row.reason = "cancelled on request" }
         plan.become(.stopped, into: &turn)
         plan.row.endedAt = turn.now

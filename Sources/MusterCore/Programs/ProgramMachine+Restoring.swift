@@ -46,6 +46,7 @@ extension ProgramMachine {
             working.insert(step)
             queues.occupy(action(of: step).queue)
             turn.directives.append(.inquireCall(callID(of: step)))
+            restoreTold(step)
         }
         askForKey(into: &turn)
         if plan.row.isCancelling, plan.row.phase == .main { cancel(byForce: false, &queues, into: &turn) }
@@ -54,6 +55,18 @@ extension ProgramMachine {
             wakeIfWanted(step, &queues, into: &turn)
         }
         advance(&queues, into: &turn)
+    }
+
+    /// What the present call of a step tells it is not told again when it ends.
+    private mutating func restoreTold(_ step: StepIndex) {
+        let told = calls[Int(step)].told
+        if let place = signals[step]?.firstIndex(where: { $0.number == told }) {
+            delivering[step] = signals[step]?.remove(at: place)
+            if signals[step]?.isEmpty == true { signals[step] = nil }
+        } else if let place = later[step]?.firstIndex(where: { $0.number == told }) {
+            delivering[step] = later[step]?.remove(at: place)
+            if later[step]?.isEmpty == true { later[step] = nil }
+        }
     }
 
     /// What is true of a call that the store has begun. One that is under way ends as every other.

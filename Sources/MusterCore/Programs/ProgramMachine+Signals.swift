@@ -134,7 +134,7 @@ extension ProgramMachine {
 
     /// What the present call of a step was told is done with.
     mutating func delivered(_ step: StepIndex, into turn: inout Turn) {
-        cancelled.remove(step)
+        if cancelled.remove(step) != nil { toldOfCancel.insert(step) }
         guard let row = delivering.removeValue(forKey: step) else { return }
         turn.signalsCleared.append(row)
     }

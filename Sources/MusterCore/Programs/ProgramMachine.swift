@@ -53,6 +53,8 @@ package struct ProgramMachine: Sendable {
     var reconciling: Set<StepIndex> = []
     /// Suspended steps that are to be told that their plan is cancelled.
     var cancelled: Set<StepIndex> = []
+    /// Those that were told, and went on waiting.
+    var toldOfCancel: Set<StepIndex> = []
     /// Failed steps that are to be told that they are skipped.
     var skips: Set<StepIndex> = []
     var cancelIsForced = false
@@ -144,7 +146,7 @@ package struct ProgramMachine: Sendable {
 
     /// Hands on what may begin, and ends the present part when nothing is left to do in it.
     mutating func advance(_ queues: inout WorkQueues, into turn: inout Turn) {
-        while plan.row.state == .running, !waitsForKey {
+        while plan.row.state == .running, mayGoOn {
             // What needs a barrier is ready with it.
             while plan.gateIsOpen, !plan.ready.isEmpty {
                 for step in plan.takeReady() {
@@ -161,8 +163,13 @@ package struct ProgramMachine: Sendable {
         }
     }
 
+    /// Without the key of its singleton a plan may only pause or be cancelled.
+    private var mayGoOn: Bool {
+        !waitsForKey || pauseReason != nil || plan.row.isCancelling && plan.row.phase == .main
+    }
+
     private var partIsOver: Bool {
-        guard !isHeld, asking[Self.itself] == nil, plan.running == 0, skips.isEmpty else { return false }
+        guard !isHeld, plan.running == 0, skips.isEmpty else { return false }
         if plan.gateIsOpen, !plan.ready.isEmpty { return false }
         // A person's pause does not wait for what may take days.
         if pauseReason != nil { return true }

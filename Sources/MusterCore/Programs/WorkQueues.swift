@@ -54,7 +54,7 @@ package struct WorkQueues: Sendable {
 
     /// The next call that a worker is free for. It is busy from here on, until `ended`.
     mutating func take() -> (step: StepID, queue: String)? {
-        while let name = candidates.first {
+        while let name = candidates.min() {
             guard let queue = queues[name], queue.busy < queue.size, !queue.waiting.isEmpty else {
                 candidates.remove(name)
                 continue

@@ -102,7 +102,7 @@ extension PreparedStatement {
     private func call() throws(BrokenRow) -> CallColumns {
         var call = CallColumns(input: nil, output: optionalText(19))
         call.invocation = try small(20, "number of calls")
-        call.isWoken = int(21) != 0
+        call.told = int(21)
         call.isRescued = int(22) != 0
         if let total = optionalInt(23) {
             call.children = CallColumns.Children(total: Int(total), limit: optionalInt(24).map { Int($0) })

@@ -297,7 +297,7 @@ final class TurnWriter {
         bind(step, to: statement)
         statement.bind(10, call.output)
         statement.bind(11, call.invocation)
-        statement.bind(12, call.isWoken)
+        statement.bind(12, call.told)
         statement.bind(13, call.isRescued)
         statement.bind(14, call.children.map { Int64($0.total) })
         statement.bind(15, call.children?.limit.map { Int64($0) })

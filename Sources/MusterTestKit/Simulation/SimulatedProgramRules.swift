@@ -27,7 +27,8 @@ final class SimulatedProgramRules {
     private var asked: [PlanID: Int] = [:]
     /// Tokens of events that persons have sent, with what became of them.
     private(set) var sent: Set<String> = []
-    private var settledTokens: Set<String> = []
+    /// Plans that went on after a pause.
+    private var goneOn: Set<PlanID> = []
     /// Tells whether the store knows somebody as the holder of a limit.
     var holds: (StepID, String) -> Bool = { _, _ in true }
 
@@ -162,6 +163,7 @@ final class SimulatedProgramRules {
     func land(_ turn: Turn) {
         for row in turn.signalsSet { signals[row.step.plan, default: [:]][row.number] = row }
         var rejected: Set<String> = []
+        for event in turn.events where event.kind == .planResumed { if let plan = event.plan { goneOn.insert(plan) } }
         for event in turn.events where event.kind == .signalRejected {
             if let token = event.detail?.split(separator: " ").first { rejected.insert(String(token)) }
         }
@@ -279,7 +281,12 @@ final class SimulatedProgramRules {
         verdict.expect(rows.count <= wanted.total, "\(name) is one more than \(wanted.total)")
         let going = rows.filter { !$0.state.isFinal && $0.state != .paused }.count
         if let limit = wanted.limit {
-            verdict.expect(going <= limit || row.state.isFinal, "\(name): \(going) go at once, and \(limit) may")
+            // One that was paused went on beside those that were made in its place.
+            let resumed = rows.count { goneOn.contains($0.id) }
+            verdict.expect(
+                going <= limit + resumed || row.state.isFinal,
+                "\(name): \(going) go at once, and \(limit) may"
+            )
         }
     }
 }

@@ -31,6 +31,8 @@ final class SimulatedStore: Store, @unchecked Sendable {
     private(set) var takenOver = 0
     private(set) var commits = 0
     private(set) var failures = 0
+    /// Hears that limits may have been granted.
+    var granted: (() -> Void)?
     /// What leaves before the commit when that is planted.
     var performEarly: (([Directive]) -> Void)?
 
@@ -103,6 +105,7 @@ final class SimulatedStore: Store, @unchecked Sendable {
         eventsOfTerm += Int64(turn.events.count)
         checkOwner(of: turn)
         renewed(turn.conductor)
+        granted?()
         ledger.land(planted ?? turn, into: &trace)
         switch fault {
         case .after: throw StoreError(.failed, "a fault of the world, after the commit")
@@ -231,6 +234,7 @@ final class SimulatedStore: Store, @unchecked Sendable {
     func grantPermits(by term: Term) throws(StoreError) {
         try readMayFail()
         try base.grantPermits(by: term)
+        granted?()
         renewed(term.conductor)
     }
     func permits(of labs: Set<String>?) throws(StoreError) -> Permits {

@@ -20,7 +20,14 @@ extension SimulatedWorld {
     // MARK: Directives
 
     func begin(_ call: ActionCall, by conductor: SimulatedConductor) {
-        guard conductor.calls[call.id] == nil else { return }
+        if let known = conductor.calls[call.id] {
+            // What came of it was not stored: it is asked for again.
+            if let end = known.end {
+                conductor.reported.append(call.id)
+                receive(.event(.callEnded(call.id, end)), by: conductor)
+            }
+            return
+        }
         checkBegin(call, by: conductor)
         counts.calls += 1
         tasks += 1

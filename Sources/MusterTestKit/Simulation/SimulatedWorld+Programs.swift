@@ -150,7 +150,7 @@ extension SimulatedWorld {
     }
 
     /// When something of a plan is due by itself.
-    private func nextDue(of plan: SimulatedLedger.Plan) -> Timestamp? {
+    private func nextDue(of plan: SimulatedLedger.Plan, slack: Duration = .zero) -> Timestamp? {
         let now = plan.row.state
         guard now == .running || now == .scheduled else { return nil }
         var due = Array(plan.timers.values) + (programRules.signals[plan.id] ?? [:]).values.compactMap(\.dueAt)
@@ -159,12 +159,12 @@ extension SimulatedWorld {
         }
         let clock = owner(of: plan.row.lab)?.core.now()
         // What was due before and is not told yet waits for its step.
-        return due.filter { due in clock.map { due > $0 } ?? true }.min()
+        return due.filter { due in clock.map { due + slack > $0 } ?? true }.min()
     }
 
     /// Whether time alone will bring something about.
     func isToCome(_ plan: SimulatedLedger.Plan) -> Bool {
-        if nextDue(of: plan) != nil { return true }
+        if nextDue(of: plan, slack: .seconds(2)) != nil { return true }
         return plan.row.state == .running && rateIsWaitedFor
     }
 
@@ -241,8 +241,9 @@ extension SimulatedWorld {
 
     /// Whether it waits for a permit that somebody else has.
     private func asksForSomething(_ plan: SimulatedLedger.Plan) -> Bool {
-        (try? store.base.load(nil, for: .sole))?.plans.first { $0.row.id == plan.id }?.permits.contains {
-            !$0.isHeld
+        let held = Set(((try? store.base.permits(of: nil).rows) ?? []).map(\.limit))
+        return (try? store.base.load(nil, for: .sole))?.plans.first { $0.row.id == plan.id }?.permits.contains {
+            !$0.isHeld && held.contains($0.limit)
         } == true
     }
 

@@ -100,6 +100,7 @@ final class SimulatedWorld {
             return machines.isRunning(step, number) || deciding?.underWay[key] != nil && !heard.contains(key)
         }
         lookAtPermits()
+        if performsPrograms { store.granted = { [unowned self] in checkPermits() } }
         store.tell = { [unowned self] text in tell?(text()) }
         // The core is in the middle of its turn: only whether it may act is looked at.
         store.performEarly = { [unowned self] directives in
