@@ -24,10 +24,12 @@ struct ResizeImage: Action {
         var width: Int
     }
     let workshop: Workshop
+    var tells = false
     func run(_ input: Input, in context: RunContext) async throws -> String {
         await workshop.begin()
         try await Task.sleep(for: .milliseconds(20))
         await workshop.end()
+        if tells { print(input.image) }
         return "\(input.image)@\(input.width)"
     }
 }
@@ -48,15 +50,22 @@ struct ResizeAll: SubPlansAction {
 
 @main
 struct FanOut {
+    /// `fan-out [FOLDER [IMAGES]]`: with a folder its state stays, and the next start goes on where this one ended.
     static func main() async throws {
-        let state = FileManager.default.temporaryDirectory.appending(path: "fan-out-\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(at: state) }
+        let arguments = CommandLine.arguments.dropFirst()
+        let kept = arguments.first.map { URL(filePath: $0) }
+        let images = arguments.dropFirst().first.flatMap { Int($0) } ?? 40
+        let state = kept ?? FileManager.default.temporaryDirectory.appending(path: "fan-out-\(UUID().uuidString)")
+        defer { if kept == nil { try? FileManager.default.removeItem(at: state) } }
         let workshop = Workshop()
         let plans = try Plans(name: "images", state: state)
-        plans.register(ResizeImage(workshop: workshop), ResizeAll())
+        // A line at a time, also into a pipe.
+        setvbuf(stdout, nil, _IOLBF, 0)
+        plans.register(ResizeImage(workshop: workshop, tells: kept != nil), ResizeAll())
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await plans.run() }
-            let all = try await plans.start(ResizeAll.self, .init(images: 40, width: 320))
+            // One token is one plan, however often the program starts.
+            let all = try await plans.start(ResizeAll.self, .init(images: images, width: 320), token: "gallery")
             let counts = try await all.result()
             print("\(counts.succeeded) of \(counts.total) images resized, at most \(await workshop.most) at once")
             plans.stop()

@@ -25,4 +25,27 @@ import Testing
         #expect(end.status == 0, "\(end.errors)")
         #expect(end.output == "40 of 40 images resized, at most 4 at once\n", "\(end.output)\(end.errors)")
     }
+
+    /// `kill -9` in the middle of many sub-plans: the next start goes on by itself, and none is made twice.
+    @Test func aKilledProgramGoesOnWithItsSubPlans() async throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "muster-killed-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        for _ in 0..<3 {
+            let running = try Running([folder.path, "300"], in: Program.repository, program: "fan-out")
+            try await running.line("image-")
+            running.send(SIGKILL)
+            _ = await running.ending()
+        }
+        let end = try await Program.run(
+            Program.folder + "/fan-out",
+            [folder.path, "300"],
+            in: Program.repository,
+            killAfter: .seconds(60)
+        )
+        #expect(end.status == 0, "\(end.errors)")
+        #expect(end.output.contains("300 of 300 images resized"), "\(end.output)\(end.errors)")
+        let list = ["runs", "--children", "--limit", "1000", "--json", "--state", folder.path]
+        let runs = try await Program.muster(list, in: Program.repository)
+        #expect(runs.output.components(separatedBy: "\"success\"").count == 302, "\(runs.errors)")
+    }
 }

@@ -22,6 +22,7 @@ final class Running: Sendable {
     private let state = Mutex(State())
 
     /// - Parameters:
+    ///   - program: one that was built beside `muster`.
     ///   - shell: what a shell does before it becomes the program, such as `ulimit`.
     ///   - killAfter: it is ended by then; a test that waits for it fails with its lines.
     init(
@@ -29,6 +30,7 @@ final class Running: Sendable {
         in directory: String,
         environment: [String: String] = [:],
         shell: String = ":",
+        program: String = "muster",
         killAfter: DispatchTimeInterval = .seconds(90)
     ) throws {
         var ends: [Int32] = [-1, -1]
@@ -47,7 +49,7 @@ final class Running: Sendable {
         variables["NO_COLOR"] = "1"
         variables.merge(environment) { $1 }
         let script = "cd \"$0\" && \(shell) && exec \"$@\""
-        let words = ["/bin/sh", "-c", script, directory, Program.folder + "/muster"] + arguments
+        let words = ["/bin/sh", "-c", script, directory, "\(Program.folder)/\(program)"] + arguments
         let argv: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
         let envp: [UnsafeMutablePointer<CChar>?] = variables.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { for pointer in argv + envp { free(pointer) } }

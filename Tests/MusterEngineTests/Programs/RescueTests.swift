@@ -290,7 +290,7 @@ import Testing
         } plan: {
             $0.revertsWhenCancelled = true
         }
-        let id = try world.start(spec, [.call(0), .call(1, uses: [0])])
+        let id = try world.start(spec, [.call(0), .call(1, uses: [0]), .call(0, uses: [1])])
         try world.run()
         try world.request(.cancel(id))
         try world.end("b", .done)
