@@ -29,7 +29,7 @@ struct ResizeImage: Action {
         await workshop.begin()
         try await Task.sleep(for: .milliseconds(20))
         await workshop.end()
-        if tells { print(input.image) }
+        if tells { FileHandle.standardOutput.write(Data("\(input.image)\n".utf8)) }
         return "\(input.image)@\(input.width)"
     }
 }
@@ -59,8 +59,6 @@ struct FanOut {
         defer { if kept == nil { try? FileManager.default.removeItem(at: state) } }
         let workshop = Workshop()
         let plans = try Plans(name: "images", state: state)
-        // A line at a time, also into a pipe.
-        setvbuf(stdout, nil, _IOLBF, 0)
         plans.register(ResizeImage(workshop: workshop, tells: kept != nil), ResizeAll())
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await plans.run() }

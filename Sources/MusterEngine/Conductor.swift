@@ -124,6 +124,11 @@ package final class Conductor: Sendable {
                 if core.timesFenced != timesFenced { performer.abandon() }
                 performer.renew(core.epoch, until: core.actsUntil)
                 performer.perform(directives, with: core.director)
+                if isLast {
+                    // However short a command was: what a lost conductor has left running is known and ended by it.
+                    performer.awaitSurveys()
+                    performer.perform(try core.takeTurn(inbox.takeNow()), with: core.director)
+                }
                 if outage.lasts { logger.notice("the store answers again; nothing is lost") }
                 outage = Outage()
             } catch  where error.isPassing && outage.goesOn(at: core.now()) {

@@ -1,3 +1,4 @@
+import Dispatch
 package import Logging
 package import MusterCore
 package import MusterDrivers
@@ -40,6 +41,8 @@ package final class Performer: Sendable {
     /// The ending of operations: bounded by their grace, and not given up when the conductor ends.
     private let endings = Mutex<[Task<Void, Never>]>([])
     private let watches = Mutex<[Task<Void, Never>]>([])
+    /// Surveys that have not been answered.
+    private let surveys = DispatchGroup()
     private let tenure: Mutex<Tenure>
     private let calls: CallPerformer
 
@@ -223,7 +226,9 @@ package final class Performer: Sendable {
     private func survey(_ node: NodeHandle) {
         let survey = Survey(driver: driver, node: node, stateName: settings.stateName)
         // Awaited in `stop()`.
-        let task = Task { [inbox, logger] in
+        surveys.enter()
+        let task = Task { [inbox, logger, surveys] in
+            defer { surveys.leave() }
             do throws(StepError) {
                 for (step, number) in try await survey.tries() where !node.tenure.isOver {
                     inbox.put(.operationFound(step, number: number, on: node.id))
@@ -235,6 +240,9 @@ package final class Performer: Sendable {
         }
         watches.withLock { $0.append(task) }
     }
+
+    /// Waits until what runs on nodes is known, or a supervisor has taken too long to say.
+    func awaitSurveys() { _ = surveys.wait(timeout: .now() + .seconds(2)) }
 
     /// Watches nodes and waits until it is known which of them were lost while nobody looked.
     package func settle(_ nodes: [NodeRow]) async {
