@@ -34,10 +34,7 @@ import Testing
         Found(.shared, 2735, "a cancelled run's teardown waited for a retry"),
         Found(.shared, 2769, "the later of two that take down had the lower number, and did not wait"),
         Found(.shared, 2873, "what was taken over was settled twice, and then stood still"),
-<<<<<<< HEAD
         Found(.shared, 5_000_705, "files that were put counted as never put, as their next try lacked a secret"),
-=======
->>>>>>> 793eb4342ce7cb8c8f4f6c18eda5eaa3ddf2eb87
         Found(.programs, 1, "a plan that was undone, and had not failed, stopped with a result that was pending"),
         Found(.programs, 3, "a paused plan went on without the key of its singleton"),
         Found(
@@ -65,11 +62,6 @@ import Testing
         Found(.programs, 303, "sub-plans were born in the turn that cancelled their parent, and did not hear of it"),
         Found(.sharedPrograms, 2, "a plan that waited for one of another conductor was not told of its end"),
         Found(.sharedPrograms, 61, "an event whose answer had to be stored again was told twice"),
-        Found(
-            .shared,
-            5_000_705,
-            "files that were put on a node counted as never put, as their next try lacked a secret"
-        ),
     ]
 
     @Test(arguments: all)
