@@ -62,11 +62,6 @@ import Testing
         Found(.programs, 303, "sub-plans were born in the turn that cancelled their parent, and did not hear of it"),
         Found(.sharedPrograms, 2, "a plan that waited for one of another conductor was not told of its end"),
         Found(.sharedPrograms, 61, "an event whose answer had to be stored again was told twice"),
-        Found(
-            .shared,
-            5_000_705,
-            "files that were put on a node counted as never put, as their next try lacked a secret"
-        ),
     ]
 
     @Test(arguments: all)
