@@ -107,6 +107,9 @@ extension SimulatedWorld {
         if let machine = machines[node], machine.epoch > epoch {
             counts.refusedByMachines += 1
             tell?("node \(node.rawValue) refuses epoch \(epoch): it has heard of \(machine.epoch)")
+            // Asked again after a broken connection: who asks under a risen term is answered as the first time, and
+            // whose term is over hears nothing.
+            if machines.operations[SimulatedOperationKey(act)] != nil { return }
             let refused = ActOutcome.failed(StepError(.refused, "a newer conductor has spoken"))
             answer(conductor, act, refused, task: task)
             return
