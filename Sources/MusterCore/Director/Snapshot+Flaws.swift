@@ -73,7 +73,7 @@ extension Snapshot.Plan {
         case .undo, .destroy: return step.node != nil
         case .exec, .noop: return true
         case .call:
-            return step.pool == -1 && c >= 0 && spec.program?.actions.indices.contains(a) != false
+            return step.pool == -1 && c >= 0 && spec.program?.actions.indices.contains(a) == true
         case .finalize, .revert: return steps.indices.contains(b) && steps[b].spec.action == .call
         }
     }

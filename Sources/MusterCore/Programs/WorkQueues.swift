@@ -69,11 +69,6 @@ package struct WorkQueues: Sendable {
         queues[name]?.busy -= 1
         candidates.insert(name)
     }
-
-    /// Performed calls and those that wait, of one queue.
-    package func load(of name: String) -> (busy: Int, waiting: Int) {
-        queues[name].map { ($0.busy, $0.waiting.count) } ?? (0, 0)
-    }
 }
 
 extension WorkQueues.Queue {

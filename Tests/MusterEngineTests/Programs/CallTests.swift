@@ -201,10 +201,7 @@ import Testing
     @Test func onlyOnePlanHoldsASingleton() throws {
         var world = try ProgramHarness()
         world.scripts["a"] = { _ in nil }
-        let spec = program("a") { _ in
-        } plan: {
-            $0.singleton = SingletonSpec(key: "only", waits: false)
-        }
+        let spec = singleton(waits: false)
         let first = try world.start(spec, [.call(0)])
         let second = try world.start(spec, [.call(0)])
         #expect(try world.row(first).state == .running)
@@ -219,10 +216,7 @@ import Testing
     @Test func singletonThatWaitsBeginsWhenTheOtherHasPaused() throws {
         var world = try ProgramHarness()
         world.scripts["a"] = { _ in nil }
-        let spec = program("a") { _ in
-        } plan: {
-            $0.singleton = SingletonSpec(key: "only", waits: true)
-        }
+        let spec = singleton(waits: true)
         let first = try world.start(spec, [.call(0)])
         let second = try world.start(spec, [.call(0)])
         #expect(try world.row(second).state == .planned)
@@ -251,10 +245,7 @@ import Testing
     @Test func resumedPlanTakesItsSingletonAgainOrPauses() throws {
         var world = try ProgramHarness()
         world.scripts["a"] = { _ in nil }
-        let spec = program("a") { _ in
-        } plan: {
-            $0.singleton = SingletonSpec(key: "only", waits: false)
-        }
+        let spec = singleton(waits: false)
         let first = try world.start(spec, [.call(0)])
         try world.end("a", .fails())
         let second = try world.start(spec, [.call(0)])
@@ -267,4 +258,11 @@ import Testing
         try world.end("a", .done)
         #expect(try world.row(first).result == .success)
     }
+}
+
+/// A program of which there is one plan at a time.
+private func singleton(waits: Bool) -> ProgramSpec {
+    var spec = program("a")
+    spec.singleton = SingletonSpec(key: "only", waits: waits)
+    return spec
 }
