@@ -23,6 +23,16 @@ package struct Cleaner {
     /// - Returns: how many plans were deleted.
     /// - Throws: `StoreError`, or what the file system says of the backup; what is in no backup is not deleted.
     package func clean(endedBefore end: Timestamp, lab: String?, backup: String?) throws -> Int {
+        var deleted = 0
+        while true {
+            let gone = try cleanSome(endedBefore: end, lab: lab, backup: backup)
+            deleted += gone
+            if gone == 0 { return deleted }
+        }
+    }
+
+    /// As `clean`, but at most so many plans as go at once: for a conductor that has other work too.
+    package func cleanSome(endedBefore end: Timestamp, lab: String?, backup: String?) throws -> Int {
         var file: FileHandle?
         if let backup {
             if !FileManager.default.fileExists(atPath: backup) {
@@ -33,20 +43,15 @@ package struct Cleaner {
             try file?.seekToEnd()
         }
         defer { try? file?.close() }
-        var deleted = 0
-        while true {
-            var rule = CleaningRule(endedBefore: end, lab: lab, limit: Self.plansAtOnce)
-            if let file {
-                let records = try store.whatWouldGo(rule)
-                if records.isEmpty { return deleted }
-                for record in records { try file.write(contentsOf: try Self.line(record)) }
-                try file.synchronize()
-                rule.only = Set(records.map(\.row.id))
-            }
-            let gone = try store.clean(rule, by: term)
-            deleted += gone.count
-            if gone.isEmpty { return deleted }
+        var rule = CleaningRule(endedBefore: end, lab: lab, limit: Self.plansAtOnce)
+        if let file {
+            let records = try store.whatWouldGo(rule)
+            if records.isEmpty { return 0 }
+            for record in records { try file.write(contentsOf: try Self.line(record)) }
+            try file.synchronize()
+            rule.only = Set(records.map(\.row.id))
         }
+        return try store.clean(rule, by: term).count
     }
 
     private static func line(_ record: PlanRecord) throws -> Data {

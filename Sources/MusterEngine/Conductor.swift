@@ -17,6 +17,7 @@ package final class Conductor: Sendable {
     private let core: Mutex<ConductorCore?>
     private let logger: Logger
     private let state: StateDirectory
+    private let cleaning: Housekeeping.Policy?
     private let socket = Mutex<ConductorSocket?>(nil)
     private let failure = Mutex<StoreError?>(nil)
 
@@ -24,6 +25,7 @@ package final class Conductor: Sendable {
     ///   - host: performs the actions of programs; `identity.queues` says how many at once.
     ///   - makeDriver: gets the place where the driver reports lost nodes.
     ///   - bell: rung after each commit, for followers in this process.
+    ///   - cleaning: which plans it deletes by itself; nil for none.
     package init(
         store: any Store,
         state: StateDirectory,
@@ -32,12 +34,14 @@ package final class Conductor: Sendable {
         surroundings: CommandBuilder.Surroundings,
         time: any TimeSource,
         host: (any ActionHost)? = nil,
+        cleaning: Housekeeping.Policy? = nil,
         logger: Logger,
         makeDriver: (@escaping @Sendable (DriverEvent) -> Void) -> any Driver
     ) throws(StoreError) {
         self.bell = bell
         self.logger = logger
         self.state = state
+        self.cleaning = cleaning
         let inbox = inbox
         let driver = makeDriver { event in
             switch event {
@@ -111,12 +115,14 @@ package final class Conductor: Sendable {
         else { return }
         var announcer = Announcer()
         var outage = Outage()
+        var housekeeping = cleaning.map { Housekeeping($0, now: core.now()) }
         while true {
             // While the store does not answer, what arrives waits.
             if outage.lasts {
                 if inbox.awaitStop(for: outage.pause) { return }
             }
-            let items = outage.lasts ? [] : inbox.take(timeout: core.timeToNextTimer())
+            let pause = [core.timeToNextTimer(), housekeeping?.timeLeft(at: core.now())].compactMap(\.self).min()
+            let items = outage.lasts ? [] : inbox.take(timeout: pause)
             let isLast = items.contains { if case .stop = $0 { true } else { false } }
             do {
                 let timesFenced = core.timesFenced
@@ -144,6 +150,17 @@ package final class Conductor: Sendable {
             }
             if announcer.isDue(at: core.now(), isBusy: !isLast && !inbox.isEmpty) { announce(core.position) }
             if isLast { return }
+            if inbox.isEmpty { keepHouse(&housekeeping, core) }
+        }
+    }
+
+    /// Deletes what is old. That it does not work ends nothing.
+    private func keepHouse(_ housekeeping: inout Housekeeping?, _ core: ConductorCore) {
+        do {
+            let count = try housekeeping?.work(on: core.store, term: core.term, now: core.now()) ?? 0
+            if count > 0 { logger.info("deleted \(count) old plans") }
+        } catch {
+            logger.warning("old plans could not be deleted: \(error)")
         }
     }
 

@@ -113,6 +113,8 @@ package protocol Store: AnyObject, Sendable {
     func attempts(of id: PlanID) throws(StoreError) -> [AttemptRow]
     /// What was sent to a plan's steps and is not delivered, by number.
     func signals(of id: PlanID) throws(StoreError) -> [SignalRow]
+    /// Who holds a limit, in the order of asking, and then who waits for it: the next to get it first.
+    func line(for limit: String) throws(StoreError) -> [PermitRow]
     /// How many sub-plans a step has, by how they stand.
     func children(of step: StepID) throws(StoreError) -> ChildCounts
     /// What a step has appended to its output, after a number, in order.

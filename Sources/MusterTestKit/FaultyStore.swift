@@ -161,6 +161,7 @@ package final class FaultyStore: Store {
     package func define(_ limits: [LimitRow], by term: Term) throws(StoreError) { try base.define(limits, by: term) }
     package func grantPermits(by term: Term) throws(StoreError) { try base.grantPermits(by: term) }
     package func permits(of labs: Set<String>?) throws(StoreError) -> Permits { try base.permits(of: labs) }
+    package func line(for limit: String) throws(StoreError) -> [PermitRow] { try base.line(for: limit) }
     package func signals(of id: PlanID) throws(StoreError) -> [SignalRow] { try base.signals(of: id) }
     package func children(of step: StepID) throws(StoreError) -> ChildCounts { try base.children(of: step) }
     package func chunks(of step: StepID, after number: Int64, limit: Int) throws(StoreError) -> [ChunkRow] {

@@ -111,6 +111,25 @@ extension StoreConformance {
             try writer.commit { $0.releases = [Sample.id(1, 0)] }
             try equal(holders(store, "api"), [2], "who holds it after that")
         },
+        Check("a limit's line has those who hold it, then those who wait in the order in which they get it") {
+            subject in
+            let store = try subject.make()
+            var writer = try Writer(store)
+            try writer.commit {
+                $0.plans = (1...5).map { Sample.plan($0) }
+                $0.asks = [ask(3, "db"), ask(1, "other")]
+            }
+            try writer.commit { $0.asks = [ask(1, "db"), ask(2, "db", 5), ask(4, "db", 9), ask(5, "db")] }
+            try writer.commit {
+                var stopped = Sample.plan(4)
+                stopped.state = .stopped
+                $0.plans = [stopped]
+            }
+            let line = try store.line(for: "db")
+            try equal(line.map(\.step.plan.rawValue), [3, 2, 1, 5], "the line, without the plan that has stopped")
+            try equal(line.map(\.isHeld), [true, false, false, false], "who holds it")
+            try equal(store.line(for: "none"), [], "a limit that nobody wants")
+        },
         Check("permits are told of the labs that were asked for, and only of unfinished plans") { subject in
             let store = try subject.make()
             var writer = try Writer(store)

@@ -39,6 +39,7 @@ final class Forgetful: Store {
     func define(_ limits: [LimitRow], by term: Term) throws(StoreError) {}
     func grantPermits(by term: Term) throws(StoreError) {}
     func permits(of labs: Set<String>?) throws(StoreError) -> Permits { Permits() }
+    func line(for limit: String) throws(StoreError) -> [PermitRow] { [] }
     func signals(of id: PlanID) throws(StoreError) -> [SignalRow] { [] }
     func children(of step: StepID) throws(StoreError) -> ChildCounts { ChildCounts() }
     func chunks(of step: StepID, after number: Int64, limit: Int) throws(StoreError) -> [ChunkRow] { [] }

@@ -41,12 +41,17 @@ struct Explainer {
 
     func explain(_ thing: String) throws -> Explanation {
         if RunName(thing) != nil { return try run(lookup.find(thing)) }
+        if let colon = thing.firstIndex(of: ":"), RunName(thing[..<colon]) != nil {
+            let found = try StepLookup(store: store).find(thing)
+            guard let view = try RunRecord(found.row, store: store, lookup: lookup) else { return try run(found.row) }
+            return try step(found.step, in: view, called: thing)
+        }
         let rows = try lookup.read { () throws(StoreError) in try store.plans(lab: nil, limit: 50) }
         let name = NodeName(thing)
         if let name, let node = try nodes().last(where: { $0.name == name }) { return try self.node(node) }
         for row in rows {
             guard let view = try RunRecord(row, store: store, lookup: lookup) else { continue }
-            if let step = view.newestStep(called: thing) { return self.step(step, in: view, called: thing) }
+            if let step = view.newestStep(called: thing) { return try self.step(step, in: view, called: thing) }
             if let group = view.spec.groups.first(where: { $0.name == thing || $0.name == name?.group }) {
                 return try self.group(group, in: view, called: thing)
             }
@@ -81,8 +86,30 @@ struct Explainer {
         guard let view = try RunRecord(row, store: store, lookup: lookup) else { return answer }
         answer.because += view.failures.prefix(5).map { view.cause($0) }
         answer.waitsFor += view.running.prefix(10).map { view.waiting(for: $0) }
+        if let waits = ProgramWaits(view, store: store, lookup: lookup) {
+            answer.waitsFor += try waits.ofPlan()
+            for step in view.steps.filter({ $0.spec.action.isCall && !$0.state.hasEnded && $0.state != .running })
+                .prefix(10)
+            {
+                answer.waitsFor += try waits.of(step).map { "\(view.label(step)): \($0)" }
+            }
+            if let parent = row.parent {
+                let name = "\(RunName(parent.plan)):\(parent.index + 1)"
+                answer.because.append(.init(thing: name, state: "parent", text: "it is a sub-plan of this step"))
+            }
+            answer.youCan += programAdvice(view)
+        }
         answer.youCan += advice(for: row)
         return answer
+    }
+
+    /// What a person can do with a program's plan and its steps besides what they can do with every run.
+    private func programAdvice(_ view: RunRecord) -> [String] {
+        guard view.row.state == .paused, isConducted || !view.failures.isEmpty else { return [] }
+        return view.failures.prefix(3).flatMap { step in
+            let name = "\(RunName(view.row.id)):\(step.index + 1)"
+            return ["muster retry \(name)", "muster skip \(name)"]
+        }
     }
 
     private func advice(for row: PlanRow) -> [String] {
@@ -152,7 +179,7 @@ struct Explainer {
 
     // MARK: Steps and tests
 
-    private func step(_ step: StepRow, in view: RunRecord, called thing: String) -> Explanation {
+    private func step(_ step: StepRow, in view: RunRecord, called thing: String) throws -> Explanation {
         var answer = Explanation(
             thing: thing,
             state: step.state.rawValue,
@@ -160,7 +187,8 @@ struct Explainer {
         )
         switch step.state {
         case .error, .cancelled, .skipped, .success: answer.because.append(view.cause(step))
-        case .running, .suspended, .skipping: answer.waitsFor.append(view.waiting(for: step))
+        case .suspended: break  // what it waits for is said below
+        case .running, .skipping: answer.waitsFor.append(view.waiting(for: step))
         case .pending:
             if let error = step.error {
                 answer.because.append(
@@ -173,7 +201,12 @@ struct Explainer {
             }
             if step.spec.pool >= 0, answer.waitsFor.isEmpty { answer.waitsFor.append("a free node of its group") }
         }
-        answer.youCan += ["muster logs '\(thing)'"] + advice(for: view.row)
+        if let waits = ProgramWaits(view, store: store, lookup: lookup) {
+            answer.waitsFor += try waits.of(step)
+            answer.youCan += programAdvice(view) + advice(for: view.row)
+        } else {
+            answer.youCan += ["muster logs '\(thing)'"] + advice(for: view.row)
+        }
         return answer
     }
 }

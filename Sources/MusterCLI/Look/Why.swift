@@ -10,6 +10,7 @@ struct Why: AsyncParsableCommand {
               muster why app/1         a node
               muster why app/1:2       a step of a node
               muster why api//login    a test
+              muster why r-7f3k:3      a step of a program's plan
             """
     )
     @OptionGroup var options: GlobalOptions

@@ -139,6 +139,14 @@ package enum ActionKind: String, Hashable, Sendable, Codable, CaseIterable {
     case finalize
     /// Undo one call.
     case revert
+
+    /// Whether an action of a program performs it.
+    package var isCall: Bool {
+        switch self {
+        case .call, .finalize, .revert: true
+        case .barrier, .noop, .provision, .ready, .undo, .destroy, .before, .after, .attempt, .exec: false
+        }
+    }
 }
 
 /// What the store keeps of a step. `spec` and `needs` never change.

@@ -188,6 +188,7 @@ public final class Plans: Sendable {
             surroundings: CommandBuilder.Surroundings(environment: [:], secret: { _ in nil }),
             time: time,
             host: host,
+            cleaning: options.cleaning?.policy,
             logger: options.logger,
             makeDriver: { _ in NoMachines(program: name) }
         )

@@ -1,6 +1,7 @@
 public import Logging
 public import Metrics
 import MusterCore
+import MusterEngine
 public import Tracing
 
 extension Plans {
@@ -14,6 +15,8 @@ extension Plans {
         public var middleware: [any PlanMiddleware]
         /// What is told of plans. Nothing that happens there changes a plan.
         public var hooks: [PlanHook]
+        /// Which ended plans are deleted by whoever performs; nil for none.
+        public var cleaning: Cleaning?
         /// So many bytes of JSON an input or output may have.
         public var valueSizeLimit: Int
         /// Where the engine and the actions log.
@@ -29,6 +32,7 @@ extension Plans {
             limits: [String: Limit] = [:],
             middleware: [any PlanMiddleware] = [],
             hooks: [PlanHook] = [],
+            cleaning: Cleaning? = nil,
             valueSizeLimit: Int = 1 << 20,
             logger: Logger = Logger(label: "muster.plans"),
             metrics: (any MetricsFactory)? = nil,
@@ -38,11 +42,32 @@ extension Plans {
             self.limits = limits
             self.middleware = middleware
             self.hooks = hooks
+            self.cleaning = cleaning
             self.valueSizeLimit = valueSizeLimit
             self.logger = logger
             self.metrics = metrics
             self.tracer = tracer
         }
+    }
+
+    /// Which ended plans are deleted, with everything that is kept of them. Those that others wait for, and sub-plans
+    /// before their parents, stay.
+    public struct Cleaning: Hashable, Sendable {
+        /// Plans that ended longer ago go.
+        public var olderThan: Duration
+        /// A file that gets each plan's record as a line of JSON, synced before the plan goes; nil for none.
+        public var backup: String?
+        /// How long after one look the next one is.
+        public var every: Duration
+
+        /// - Parameter backup: its folder must exist. The file is readable by its owner only.
+        public init(olderThan: Duration, backup: String? = nil, every: Duration = .seconds(600)) {
+            self.olderThan = olderThan
+            self.backup = backup
+            self.every = every
+        }
+
+        var policy: Housekeeping.Policy { Housekeeping.Policy(age: olderThan, every: every, backup: backup) }
     }
 
     /// How many steps may do something at once, or how often.

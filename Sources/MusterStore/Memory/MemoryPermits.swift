@@ -113,6 +113,13 @@ struct MemoryPermits {
         (permits[plan] ?? [:]).values.flatMap(\.values).sorted { $0.place.id < $1.place.id }.map(\.row)
     }
 
+    /// Who holds a limit, and then who waits for it.
+    func line(for limit: String, where isWanted: (PlanID) -> Bool) -> [PermitRow] {
+        let rows = permits.filter { isWanted($0.key) }.values.flatMap { $0.values.compactMap { $0[limit] } }
+        let held = rows.filter(\.row.isHeld).sorted { $0.place.id < $1.place.id }
+        return (held + rows.filter { !$0.row.isHeld }.sorted { $0.place < $1.place }).map(\.row)
+    }
+
     /// - Parameter isWanted: of whose plans.
     func permits(_ isWanted: (PlanID) -> Bool) -> Permits {
         let rows = permits.filter { isWanted($0.key) }.values.flatMap { $0.values.flatMap(\.values) }

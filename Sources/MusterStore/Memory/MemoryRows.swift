@@ -231,6 +231,8 @@ struct MemoryRows {
         }
     }
 
+    func line(for limit: String) -> [PermitRow] { permits.line(for: limit) { unfinished.contains($0) } }
+
     func plans(matching query: PlanQuery) -> [PlanRow] {
         plans.values.filter { query.matches($0, name: specs[$0.id]?.program?.name) }
     }

@@ -24,6 +24,10 @@ extension MemoryStore {
         try withRows { $0.permits(of: labs) }
     }
 
+    package func line(for limit: String) throws(StoreError) -> [PermitRow] {
+        try withRows { $0.line(for: limit) }
+    }
+
     package func signals(of id: PlanID) throws(StoreError) -> [SignalRow] { try withRows { $0.signals(of: id) } }
 
     package func children(of step: StepID) throws(StoreError) -> ChildCounts {

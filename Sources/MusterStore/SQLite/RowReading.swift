@@ -224,16 +224,6 @@ extension PreparedStatement {
     }
 }
 
-extension ActionKind {
-    /// Whether its steps store what a program's do.
-    var isCall: Bool {
-        switch self {
-        case .call, .finalize, .revert: true
-        case .barrier, .noop, .provision, .ready, .undo, .destroy, .before, .after, .attempt, .exec: false
-        }
-    }
-}
-
 extension ChildCounts {
     /// Counts so many more that stand like this.
     mutating func add(_ number: Int, state: PlanState, result: PlanResult) {

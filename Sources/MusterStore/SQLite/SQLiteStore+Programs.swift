@@ -59,6 +59,19 @@ extension SQLiteStore {
         }
     }
 
+    package func line(for limit: String) throws(StoreError) -> [PermitRow] {
+        let sql = """
+            SELECT \(PreparedStatement.permitColumns) FROM permits
+            WHERE name = ?1 AND EXISTS (SELECT 1 FROM plans WHERE plans.id = permits.plan AND plans.state <> 6)
+            ORDER BY is_held DESC, CASE is_held WHEN 1 THEN 0 ELSE priority END DESC, id
+            """
+        return try all(sql, "limit '\(limit)'") {
+            $0.bind(1, limit)
+        } row: { statement throws(BrokenRow) in
+            try statement.permit()
+        }
+    }
+
     package func signals(of id: PlanID) throws(StoreError) -> [SignalRow] {
         try all(ReaderSQL.signals, "run \(RunName(id))") {
             $0.bind(1, id.rawValue)

@@ -247,6 +247,7 @@ final class SimulatedStore: Store, @unchecked Sendable {
         }
         return permits
     }
+    func line(for limit: String) throws(StoreError) -> [PermitRow] { try base.line(for: limit) }
     func signals(of id: PlanID) throws(StoreError) -> [SignalRow] { try base.signals(of: id) }
     func children(of step: StepID) throws(StoreError) -> ChildCounts { try base.children(of: step) }
     func chunks(of step: StepID, after number: Int64, limit: Int) throws(StoreError) -> [ChunkRow] {
