@@ -22,7 +22,7 @@ struct Events: AsyncParsableCommand {
         false
 
     func run() async throws {
-        let session = try StateSession.open(options, creating: false)
+        let session = try StateSession.open(options, to: .read)
         let lookup = RunLookup(store: session.store)
         let plan = try run.map { try lookup.find($0).id }
         var position = try beginning(session, lookup)

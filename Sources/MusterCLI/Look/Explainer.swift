@@ -114,6 +114,7 @@ struct Explainer {
 
     private func advice(for row: PlanRow) -> [String] {
         let name = RunName(row.id)
+        if row.verb == .plan, row.state == .paused { return ["muster resume \(name)", "muster cancel \(name)"] }
         if row.isInterrupted(isConducted: isConducted) { return ["muster resume \(name)", "muster halt \(name)"] }
         switch row.state {
         case .paused: return ["muster resume \(name)", "muster cancel \(name)", "muster down"]

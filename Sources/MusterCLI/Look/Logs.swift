@@ -20,7 +20,7 @@ struct Logs: AsyncParsableCommand {
     @Argument(help: "A node, a step, a test, or an attempt.") var thing: String
 
     func run() async throws {
-        let session = try StateSession.open(options, creating: false)
+        let session = try StateSession.open(options, to: .read)
         let logs = try LogFinder(session: session).find(thing, run: run)
         guard !logs.isEmpty else { throw CLIError("\(thing) has printed nothing") }
         if options.json {

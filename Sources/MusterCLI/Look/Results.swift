@@ -19,7 +19,7 @@ struct Results: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Write all formats again, into this folder.", valueName: "dir")) var write: String?
 
     func run() async throws {
-        let session = try StateSession.open(options, creating: false)
+        let session = try StateSession.open(options, to: .read)
         let lookup = RunLookup(store: session.store)
         let row = try lookup.find(run, where: { $0.verb == .test }, what: "test run")
         guard

@@ -17,7 +17,7 @@ struct Status: AsyncParsableCommand {
     @Argument(help: "Groups or nodes.") var things: [String] = []
 
     func run() async throws {
-        let session = try StateSession.open(options, creating: false)
+        let session = try StateSession.open(options, to: .read)
         let lookup = RunLookup(store: session.store)
         let isConducted = StateLock.isHeld(session.state)
         if things.count == 1, let run = RunName(things[0]), try showProgram(run, session, isConducted: isConducted) {

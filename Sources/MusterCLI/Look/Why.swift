@@ -17,7 +17,7 @@ struct Why: AsyncParsableCommand {
     @Argument(help: "A run, group, node, step or test.") var thing: String
 
     func run() async throws {
-        let session = try StateSession.open(options, creating: false)
+        let session = try StateSession.open(options, to: .read)
         let answer = try Explainer(store: session.store, isConducted: StateLock.isHeld(session.state)).explain(thing)
         if options.json { return Output.json(answer) }
         Output.line("\(printable(answer.thing)) is \(answer.state)" + (answer.since.map { " since \($0)" } ?? ""))

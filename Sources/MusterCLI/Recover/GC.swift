@@ -31,7 +31,7 @@ struct GC: AsyncParsableCommand {
 
     func run() async throws {
         if let age = olderThan.flatMap({ (try? DurationText.parse($0)) }) { return try clean(age) }
-        let session = try StateSession.open(options, creating: false)
+        let session = try StateSession.open(options, to: .read)
         // What is there is looked up before what is on record. A node is on record before it is made, so what is not on
         // record then, or is gone, belongs to nobody.
         let found = await Leftovers.find(nodes: session.state.nodes)
@@ -63,7 +63,7 @@ struct GC: AsyncParsableCommand {
 
     /// Deletes old runs. Only the conductor writes, so nobody else may conduct meanwhile.
     private func clean(_ age: Duration) throws {
-        let session = try StateSession.open(options, creating: true)
+        let session = try StateSession.open(options, to: .write)
         do {
             guard let lock = try StateLock.take(session.state) else {
                 throw CLIError(

@@ -17,7 +17,7 @@ struct Resume: AsyncParsableCommand {
     @Argument(help: "The run.") var run: String?
 
     func run() async throws {
-        let session = try StateSession.open(options, creating: true)
+        let session = try StateSession.open(options, to: .write)
         let row = try RunLookup(store: session.store).find(
             run,
             where: { !$0.state.isFinal },

@@ -54,7 +54,7 @@ struct Runs: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let session = try StateSession.open(options, creating: false)
+        let session = try StateSession.open(options, to: .read)
         let rows = try RunLookup(store: session.store).read { () throws(StoreError) in
             try session.store.plans(matching: query)
         }

@@ -22,7 +22,7 @@ struct Retry: AsyncParsableCommand {
     private static let bytesMax = 1 << 20
 
     func run() async throws {
-        let session = try StateSession.open(options, creating: true)
+        let session = try StateSession.open(options, to: .write)
         let found = try StepLookup(store: session.store).find(step)
         let text = try input.map { try newInput($0, of: found.step) }
         try await ProgramRequest(session: session, options: options).ask(
@@ -33,29 +33,39 @@ struct Retry: AsyncParsableCommand {
 
     /// The new input in the envelope of the old one. What it took from other steps it takes no more.
     private func newInput(_ path: String, of step: StepRow) throws -> String {
-        let data: Data
-        if path == "-" {
-            data = FileHandle.standardInput.readDataToEndOfFile()
-        } else {
-            guard let read = FileManager.default.contents(atPath: path) else {
-                throw CLIError("\(path) cannot be read")
-            }
-            data = read
-        }
-        guard data.count <= Self.bytesMax else {
-            throw CLIError("\(path): an input may have 1 MiB, this has \(data.count) bytes")
-        }
+        let name = path == "-" ? "standard input" : path
+        let data = try read(path, name)
+        guard data.count <= Self.bytesMax else { throw CLIError("\(name): an input may have 1 MiB, this has more") }
         let value: Any
         do {
             value = try JSONSerialization.jsonObject(with: data, options: .fragmentsAllowed)
         } catch {
-            throw CLIError("\(path) is not JSON: \(error.localizedDescription)")
+            let detail = (error as NSError).userInfo[NSDebugDescriptionErrorKey] as? String
+            throw CLIError("\(name) is not JSON: \(detail ?? error.localizedDescription)")
         }
         var envelope: [String: Any] = ["input": value]
         let old = step.spec.input.flatMap { try? JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any] }
         if let secrets = old?["secrets"] { envelope["secrets"] = secrets }
         let encoded = try JSONSerialization.data(withJSONObject: envelope, options: [.sortedKeys])
         return String(decoding: encoded, as: UTF8.self)
+    }
+
+    /// At most one byte more than is allowed, however long the input is.
+    private func read(_ path: String, _ name: String) throws -> Data {
+        guard let file = path == "-" ? FileHandle.standardInput : FileHandle(forReadingAtPath: path) else {
+            throw CLIError("\(name) cannot be read: no such file, or not allowed")
+        }
+        var data = Data()
+        do {
+            while data.count <= Self.bytesMax, let more = try file.read(upToCount: Self.bytesMax + 1 - data.count),
+                !more.isEmpty
+            {
+                data += more
+            }
+        } catch {
+            throw CLIError("\(name) cannot be read: \(error.localizedDescription)")
+        }
+        return data
     }
 }
 
@@ -72,7 +82,7 @@ struct Skip: AsyncParsableCommand {
     @Argument(help: "The step: r-7f3k:3.") var step: String
 
     func run() async throws {
-        let session = try StateSession.open(options, creating: true)
+        let session = try StateSession.open(options, to: .write)
         let found = try StepLookup(store: session.store).find(step)
         try await ProgramRequest(session: session, options: options).ask(
             .skip(StepID(plan: found.row.id, index: found.step.index)),
@@ -92,7 +102,7 @@ struct Pause: AsyncParsableCommand {
     @Argument(help: "The run.") var run: String
 
     func run() async throws {
-        let session = try StateSession.open(options, creating: true)
+        let session = try StateSession.open(options, to: .write)
         let row = try RunLookup(store: session.store).find(run)
         guard try ProgramRequest.program(of: row, in: session) != nil else {
             throw CLIError("run \(run) is one of a lab, which is not paused on request; end it: muster cancel \(run)")

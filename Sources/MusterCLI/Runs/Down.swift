@@ -18,7 +18,7 @@ struct Down: AsyncParsableCommand {
     @Argument(help: "Groups.") var groups: [String] = []
 
     func run() async throws {
-        let session = try StateSession.open(options, creating: true)
+        let session = try StateSession.open(options, to: .make)
         let lookup = RunLookup(store: session.store)
         let allNodes = try lookup.read { () throws(StoreError) in
             try session.store.nodes(lab: nil, includingGone: false)

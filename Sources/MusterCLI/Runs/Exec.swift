@@ -49,7 +49,7 @@ struct Exec: AsyncParsableCommand {
         guard let limit = try? DurationText.parse(timeout) else {
             throw CLIError("--timeout wants a duration with a unit, such as 30s or 5m, not '\(timeout)'")
         }
-        let session = try StateSession.open(options, creating: true)
+        let session = try StateSession.open(options, to: .write)
         let rows = try RunLookup(store: session.store).read { () throws(StoreError) in
             try session.store.nodes(lab: nil, includingGone: false)
         }

@@ -29,7 +29,7 @@ struct Test: AsyncParsableCommand {
     func run() async throws {
         let loader = LabLoader(options: options, lab: lab)
         let loaded = try loader.load()
-        let session = try StateSession.open(options, creating: true)
+        let session = try StateSession.open(options, to: .make)
         var selection = RunSelection()
         selection.patterns = patterns
         if failed { selection.failed = try failedTests(session, lab: loaded.name) }

@@ -36,7 +36,7 @@ struct RunSession {
         what: String,
         _ request: (PlanID) -> Request
     ) async throws {
-        let session = try StateSession.open(options, creating: true)
+        let session = try StateSession.open(options, to: .write)
         let row = try RunLookup(store: session.store).find(
             name,
             where: { !$0.state.isFinal },

@@ -13,13 +13,18 @@ struct StateSession {
     let store: any Store
     let logger: Logger
 
-    /// Opens the state of these options.
-    ///
-    /// - Parameter creating: whether a state that is not there yet is made; otherwise that is an error that says so.
-    static func open(_ options: some VerbOptions, creating: Bool) throws -> StateSession {
+    /// What a verb does with a state.
+    enum Purpose {
+        case read, write
+        /// Write, also where there is no state yet: it is made.
+        case make
+    }
+
+    /// Opens the state of these options. That it is not there is an error that says so, unless it is to be made.
+    static func open(_ options: some VerbOptions, to purpose: Purpose) throws -> StateSession {
         let state = options.stateDirectory
         do {
-            if creating {
+            if purpose == .make {
                 try state.create()
             } else if !FileManager.default.fileExists(atPath: state.database) {
                 throw CLIError(
@@ -28,7 +33,7 @@ struct StateSession {
             }
             let store = try SQLiteStore(
                 path: state.database,
-                options: SQLiteStore.Options(access: creating ? .writing : .reading)
+                options: SQLiteStore.Options(access: purpose == .read ? .reading : .writing)
             )
             return StateSession(state: state, store: store, logger: makeLogger(verbose: options.verbose))
         } catch let error as StoreError {
