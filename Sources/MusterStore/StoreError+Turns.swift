@@ -17,6 +17,13 @@ extension StoreError {
         )
     }
 
+    static func missing(_ plan: PlanRow) -> StoreError {
+        StoreError(
+            .failed,
+            "\(RunName(plan.id)) is not in the store, so it cannot change: it may have been deleted; nothing was written"
+        )
+    }
+
     static func withoutPlan(_ plan: PlanID) -> StoreError {
         StoreError(.failed, "the request of \(RunName(plan)) comes without a new run; nothing was written")
     }

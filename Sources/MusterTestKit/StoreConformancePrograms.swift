@@ -85,6 +85,7 @@ extension StoreConformance {
             let planned = writer.events([.stepStarted], plan: PlanID(1))
             var row = Sample.plan(1)
             row.isFrozen = true
+            row.isAborting = true
             let changed = row
             try writer.commit {
                 $0.plans = [changed]

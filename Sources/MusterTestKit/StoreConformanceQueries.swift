@@ -187,6 +187,11 @@ extension StoreConformance {
                 }
             }
             try equal(store.plan(PlanID(1)), nil, "its row")
+            try refused(.failed, "a change of its row alone") { () throws(StoreError) in
+                try writer.commit(asIs: true) { $0.plans = [Sample.plan(1)] }
+            }
+            try equal(store.plan(PlanID(1)), nil, "its row after that")
+            try equal(store.plan(request: "request-1"), nil, "its request")
         },
     ]
 }

@@ -174,7 +174,6 @@ extension StoreConformance {
             rows[1].rerunsSpent = 2
             rows[1].infraSpent = 1
             rows[1].isCancelled = true
-            rows[1].operation = "abc-1-1-1"
             rows[2].startedAt = nil
             rows.insert(Sample.attempt(1, step: 1, test: "again", number: 2), at: 2)
             try writer.commit {

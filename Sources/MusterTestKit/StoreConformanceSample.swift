@@ -27,10 +27,14 @@ extension StoreConformance {
 
         var epoch: Epoch { term.epoch }
 
-        mutating func commit(_ fill: (inout Turn) -> Void) throws(StoreError) {
+        /// - Parameter asIs: otherwise plans that are not there get a request.
+        mutating func commit(asIs: Bool = false, _ fill: (inout Turn) -> Void) throws(StoreError) {
             now = now + .milliseconds(1)
             var turn = Turn(now: now, term: term)
             fill(&turn)
+            for plan in turn.plans where !asIs && turn.newSpecs[plan.id] == nil {
+                if try store.plan(plan.id) == nil { turn.newSpecs[plan.id] = Sample.spec(lab: plan.lab) }
+            }
             let newest = try store.commit(turn)
             lastEvent = newest ?? lastEvent
             written += Int64(turn.events.count)

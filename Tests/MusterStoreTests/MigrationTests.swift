@@ -30,6 +30,8 @@ import Testing
 
     /// Makes of a state what the version before plans of programs would have made.
     static let backToFour = """
+        ALTER TABLE plans DROP COLUMN is_aborting;
+        ALTER TABLE attempts ADD COLUMN operation TEXT;
         DROP INDEX plans_by_parent;
         ALTER TABLE plans DROP COLUMN parent_plan;
         ALTER TABLE plans DROP COLUMN parent_step;

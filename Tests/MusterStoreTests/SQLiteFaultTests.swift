@@ -33,7 +33,7 @@ import Testing
         let before = folder.content()
         let error = try #require(storeError { try open(access) })
         #expect(error.code == .newer)
-        for part in [folder.file(), "99", "up to 5", "--state"] { #expect(error.message.contains(part), "\(part)") }
+        for part in [folder.file(), "99", "up to 6", "--state"] { #expect(error.message.contains(part), "\(part)") }
         #expect(folder.content() == before)
     }
 
@@ -114,7 +114,7 @@ import Testing
         "UPDATE steps SET tries = -3 WHERE plan = 1", "UPDATE steps SET threshold = -1 WHERE plan = 1",
         "DELETE FROM steps WHERE plan = 1 AND step = 0", "UPDATE steps SET step = 9 WHERE plan = 1 AND step = 2",
         "INSERT INTO timers VALUES (1, 3, 0)", "INSERT INTO timers VALUES (1, 99999999999, 0)",
-        "INSERT INTO attempts VALUES (1, 0, 1, 's', 't', 9, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, NULL)",
+        "INSERT INTO attempts VALUES (1, 0, 1, 's', 't', 9, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0)",
         """
         INSERT INTO nodes VALUES (1, 'shop', 'db', 0, 'process', 88, 1, NULL, 0, 0, '{}', NULL, 0, NULL, NULL, NULL)
         """,

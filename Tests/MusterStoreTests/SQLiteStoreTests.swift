@@ -189,7 +189,7 @@ import Testing
                 for sql in [
                     """
                     INSERT INTO plans SELECT value, 'done-' || value, 0, 'shop', 6, 1, 0, 0, NULL, 'host', 1, 0, 0, 0,
-                        value, NULL, NULL, 0, NULL, '{}' FROM numbers
+                        value, NULL, NULL, 0, NULL, '{}', 0 FROM numbers
                     """,
                     "INSERT INTO plan_blocks SELECT DISTINCT 'shop', value >> 8 FROM numbers",
                     """

@@ -10,6 +10,8 @@ package struct PlanRow: Hashable, Sendable {
     package var phase: PlanPhase
     /// Somebody asked for it to end: what runs is ended, nothing new starts, then the machines go as `keep` says.
     package var isCancelling: Bool
+    /// … by force: what is suspended and does not listen is not waited for.
+    package var isAborting = false
     /// Why it is paused or how it ended, in words; nil when there is nothing to say.
     package var reason: String?
     /// The host whose supervisors and files it needs; only a conductor there may claim it.
@@ -277,8 +279,6 @@ package struct AttemptRow: Hashable, Sendable {
     package var infraSpent: Int
     /// Whether Muster ended it on request: it says nothing about the test and is repeated on resume.
     package var isCancelled: Bool
-    /// Where its files are: the name of its operation's folder.
-    package var operation: String?
 
     package init(
         plan: PlanID,
@@ -294,8 +294,7 @@ package struct AttemptRow: Hashable, Sendable {
         endedAt: Timestamp,
         rerunsSpent: Int = 0,
         infraSpent: Int = 0,
-        isCancelled: Bool = false,
-        operation: String? = nil
+        isCancelled: Bool = false
     ) {
         self.plan = plan
         self.step = step
@@ -311,7 +310,6 @@ package struct AttemptRow: Hashable, Sendable {
         self.rerunsSpent = rerunsSpent
         self.infraSpent = infraSpent
         self.isCancelled = isCancelled
-        self.operation = operation
     }
 }
 

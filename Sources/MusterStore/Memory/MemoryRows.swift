@@ -65,8 +65,13 @@ struct MemoryRows {
             if let known, known != plan.id { throw StoreError.taken(plan) }
             requests[plan.request] = plan.id
         }
-        for plan in turn.plans where turn.newSpecs[plan.id] != nil {
-            if let known = plans[plan.id], known.request != plan.request { throw StoreError.another(plan.id) }
+        for plan in turn.plans {
+            let isNew = turn.newSpecs[plan.id] != nil
+            guard let known = plans[plan.id] else {
+                if isNew { continue }
+                throw StoreError.missing(plan)
+            }
+            if isNew, known.request != plan.request { throw StoreError.another(plan.id) }
         }
         let made = Set(turn.newSpecs.isEmpty ? [] : turn.plans.map(\.id))
         for (plan, _) in turn.newSpecs where !made.contains(plan) { throw StoreError.withoutPlan(plan) }

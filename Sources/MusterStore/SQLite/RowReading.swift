@@ -25,7 +25,7 @@ extension PreparedStatement {
 
     static let planColumns = """
         id, request, verb, lab, host, epoch, created_at, state, result, phase, is_cancelling, reason, started_at,
-        ended_at, parent_plan, parent_step, is_frozen
+        ended_at, parent_plan, parent_step, is_frozen, is_aborting
         """
     /// Where the lab stands in `planColumns` and `nodeColumns`.
     static let planLabColumn: Int32 = 3
@@ -52,6 +52,7 @@ extension PreparedStatement {
             plan.parent = StepID(plan: PlanID(parent), index: try small(15, "parent's step"))
         }
         plan.isFrozen = int(16) != 0
+        plan.isAborting = int(17) != 0
         return plan
     }
 
@@ -148,7 +149,7 @@ extension PreparedStatement {
 
     static let attemptColumns = """
         step, number, suite, test, outcome, note, group_name, group_index, node, started_at, ended_at, reruns_spent,
-        infra_spent, is_cancelled, operation
+        infra_spent, is_cancelled
         """
 
     func attempt(of plan: PlanID) throws(BrokenRow) -> AttemptRow {
@@ -167,8 +168,7 @@ extension PreparedStatement {
                 endedAt: time(10),
                 rerunsSpent: Int(int(11)),
                 infraSpent: Int(int(12)),
-                isCancelled: int(13) != 0,
-                operation: optionalText(14)
+                isCancelled: int(13) != 0
             )
         } catch {
             throw BrokenRow("attempt \(int(1)) of step \(int(0)): \(error.message)")
@@ -221,18 +221,5 @@ extension PreparedStatement {
     /// Counts so many sub-plans: columns state, result and number.
     func count(into counts: inout ChildCounts) throws(BrokenRow) {
         counts.add(Int(int(2)), state: try value(0, "state"), result: try value(1, "result"))
-    }
-}
-
-extension ChildCounts {
-    /// Counts so many more that stand like this.
-    mutating func add(_ number: Int, state: PlanState, result: PlanResult) {
-        planned += number
-        switch state {
-        case .stopped where result == .success || result == .warning: succeeded += number
-        case .stopped: failed += number
-        case .paused: paused += number
-        case .pending, .scheduled, .planning, .planned, .running: break
-        }
     }
 }

@@ -122,6 +122,12 @@ enum SQLiteSchema {
         DROP INDEX plans_by_lab;
         """,
         programs,
+        """
+        -- Whether a plan is cancelled by force.
+        ALTER TABLE plans ADD COLUMN is_aborting INTEGER NOT NULL DEFAULT 0;
+        -- Nobody wrote or read it.
+        ALTER TABLE attempts DROP COLUMN operation;
+        """,
     ]
 
     /// Plans of programs' actions: what their steps store, what is sent to them, limits, and sub-plans.

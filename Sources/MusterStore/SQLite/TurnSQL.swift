@@ -30,19 +30,19 @@ enum TurnSQL {
     /// Planning makes the request of a plan that is there whole.
     static let addPlan = """
         INSERT INTO plans (id, state, result, phase, is_cancelling, reason, host, epoch, started_at, ended_at,
-            is_frozen, request, verb, lab, created_at, first_event, parent_plan, parent_step, name, spec)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
+            is_frozen, is_aborting, request, verb, lab, created_at, first_event, parent_plan, parent_step, name, spec)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)
         ON CONFLICT (id) DO UPDATE SET state = excluded.state, result = excluded.result, phase = excluded.phase,
             is_cancelling = excluded.is_cancelling, reason = excluded.reason, host = excluded.host,
             epoch = excluded.epoch, started_at = excluded.started_at, ended_at = excluded.ended_at,
-            is_frozen = excluded.is_frozen, name = excluded.name, spec = excluded.spec
+            is_frozen = excluded.is_frozen, is_aborting = excluded.is_aborting, name = excluded.name, spec = excluded.spec
         WHERE request = excluded.request
         """
 
     /// What is told of a plan when it is made never changes, nor what finds it.
     static let changePlan = """
         UPDATE plans SET state = ?2, result = ?3, phase = ?4, is_cancelling = ?5, reason = ?6, host = ?7, epoch = ?8,
-            started_at = ?9, ended_at = ?10, is_frozen = ?11
+            started_at = ?9, ended_at = ?10, is_frozen = ?11, is_aborting = ?12
         WHERE id = ?1
         """
 
@@ -96,13 +96,13 @@ enum TurnSQL {
 
     static let putAttempt = """
         INSERT INTO attempts (plan, step, number, suite, test, outcome, note, group_name, group_index, node, started_at,
-            ended_at, reruns_spent, infra_spent, is_cancelled, operation)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+            ended_at, reruns_spent, infra_spent, is_cancelled)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
         ON CONFLICT (plan, step, number) DO UPDATE SET suite = excluded.suite, test = excluded.test,
             outcome = excluded.outcome, note = excluded.note, group_name = excluded.group_name,
             group_index = excluded.group_index, node = excluded.node, started_at = excluded.started_at,
             ended_at = excluded.ended_at, reruns_spent = excluded.reruns_spent, infra_spent = excluded.infra_spent,
-            is_cancelled = excluded.is_cancelled, operation = excluded.operation
+            is_cancelled = excluded.is_cancelled
         """
 
     static let putDuration = """

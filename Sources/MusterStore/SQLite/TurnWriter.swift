@@ -235,17 +235,18 @@ final class TurnWriter {
             bind(plan, to: changePlan)
             try run(changePlan)
             if connection.changes > 0 { return false }
+            throw StoreError.missing(plan)
         }
         bind(plan, to: addPlan)
-        addPlan.bind(12, plan.request)
-        addPlan.bind(13, plan.verb.number)
-        addPlan.bind(14, plan.lab)
-        addPlan.bind(15, plan.createdAt.rawValue)
-        addPlan.bind(16, firstEvent)
-        addPlan.bind(17, plan.parent?.plan.rawValue)
-        addPlan.bind(18, plan.parent?.index)
-        addPlan.bind(19, name)
-        addPlan.bind(20, spec)
+        addPlan.bind(13, plan.request)
+        addPlan.bind(14, plan.verb.number)
+        addPlan.bind(15, plan.lab)
+        addPlan.bind(16, plan.createdAt.rawValue)
+        addPlan.bind(17, firstEvent)
+        addPlan.bind(18, plan.parent?.plan.rawValue)
+        addPlan.bind(19, plan.parent?.index)
+        addPlan.bind(20, name)
+        addPlan.bind(21, spec)
         connection.forgetLastRow()
         try run(addPlan)
         if connection.changes == 0 { throw StoreError.another(plan.id) }
@@ -277,6 +278,7 @@ final class TurnWriter {
         statement.bind(9, plan.startedAt?.rawValue)
         statement.bind(10, plan.endedAt?.rawValue)
         statement.bind(11, plan.isFrozen)
+        statement.bind(12, plan.isAborting)
     }
 
     private func write(_ step: StepRow) throws(StoreError) {
@@ -370,7 +372,6 @@ final class TurnWriter {
         put.bind(13, Int64(attempt.rerunsSpent))
         put.bind(14, Int64(attempt.infraSpent))
         put.bind(15, attempt.isCancelled)
-        put.bind(16, attempt.operation)
         try run(put)
         guard let duration = attempt.testDuration else { return }
         putDuration.bind(1, attempt.plan.rawValue)
