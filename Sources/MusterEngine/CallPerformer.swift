@@ -109,6 +109,20 @@ final class CallPerformer: Sendable {
         underWay.withLock { $0[id]?.task }?.cancel()
     }
 
+    /// Tells those calls that they are to end which nobody waits for: the turn that said so was stored, and its answer
+    /// was lost.
+    func endStale(by director: borrowing Director) {
+        let calls = underWay.withLock { $0.compactMap { id, call in call.task.map { (id, $0) } } }
+        for (id, task) in calls where !director.isCurrent(id) { task.cancel() }
+    }
+
+    /// Whether a call is under way, or its end not stored yet, for which the Director waits.
+    func isAwaited(by director: borrowing Director) -> Bool {
+        let calls = underWay.withLock { Array($0.keys) }
+        for id in calls where director.isCurrent(id) { return true }
+        return false
+    }
+
     func plan(_ program: ProgramSpec, of id: PlanID, for tenure: Tenure) {
         let isNew = plannings.withLock { plannings in
             guard plannings[id] == nil else { return false }

@@ -99,6 +99,8 @@ extension ConductorCore {
         labs = []
         adopted = []
         hasRisen = false
+        // Those that came in the turn that was lost are still to be read.
+        hasRequests = true
     }
 
     /// Begins the next term, which owns nothing yet.

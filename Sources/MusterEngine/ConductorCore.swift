@@ -18,6 +18,8 @@ package struct ConductorCore {
     package internal(set) var actsUntil: Timestamp?
     /// Counts how often it lost its term and began another: what it had under way before is not its own any more.
     package internal(set) var timesFenced = 0
+    /// Counts how often it threw away what it had decided: what it wanted ended may have been among that.
+    package private(set) var timesDecidedAgain = 0
 
     let identity: Identity
     let time: any TimeSource
@@ -32,6 +34,8 @@ package struct ConductorCore {
     var adopted: Set<String> = []
     /// Why the last turn was given up; the next begins by deciding again from what is stored.
     private var outage: StoreError?
+    /// Whether it is to end: calls of programs' actions are left to the next conductor.
+    private var isEnding = false
     /// What the store has answered, for the next turn.
     var answers: [Director.Event] = []
     /// When a limit may be granted only because time has passed.
@@ -110,6 +114,12 @@ package struct ConductorCore {
 
     private static func director(of snapshot: Snapshot, _ identity: Identity) -> Director {
         Director(snapshot, host: identity.host, seed: identity.seed, queues: identity.queues)
+    }
+
+    /// Begins no calls of programs' actions any more: it is to end when those that are under way have.
+    package mutating func beginNoCalls() {
+        isEnding = true
+        director.beginsNoCalls = true
     }
 
     package var epoch: Epoch { term.epoch }
@@ -270,7 +280,9 @@ package struct ConductorCore {
 
     /// From what the store has, and from what it did not answer yet.
     private mutating func decideAgain() throws(StoreError) -> [Directive] {
+        timesDecidedAgain += 1
         director = Self.director(of: try store.load(labs, for: term.conductor), identity)
+        director.beginsNoCalls = isEnding
         if identity.lease != nil { director.use(NumberBlock(plans: nil, nodes: nil)) }
         lastRequest = 0
         wanted.formUnion(adoptedPlans())
@@ -297,6 +309,7 @@ package struct ConductorCore {
 
     mutating func forgetEverything() {
         director = Self.director(of: Snapshot(), identity)
+        director.beginsNoCalls = isEnding
         answers = []
         grantDueAt = nil
         isSettled = true

@@ -115,6 +115,12 @@ package final class Performer: Sendable {
         inbox.dropReports()
     }
 
+    /// Tells calls of programs' actions to end that the Director does not wait for any more.
+    package func endStaleCalls(by director: borrowing Director) { calls.endStale(by: director) }
+
+    /// Whether the Director waits for a call of a program's action that is under way.
+    func awaitsCalls(of director: borrowing Director) -> Bool { calls.isAwaited(by: director) }
+
     /// Stops waiting for what is under way, and waits until nobody waits any more. What runs on nodes goes on.
     package func stop() async {
         present.renewNoMore()

@@ -19,7 +19,7 @@ import Testing
         let performer: Performer
         var core: ConductorCore
 
-        init(_ other: (any Driver)? = nil) throws {
+        init(_ other: (any Driver)? = nil, host: (any ActionHost)? = nil) throws {
             var spec = RunSpec(verb: .up, lab: "shop", labDirectory: "/lab")
             var group = GroupSpec(name: "app")
             group.steps = [ProvisionStep(.process(run: nil)), ProvisionStep(.run(Template("setup")))]
@@ -34,13 +34,19 @@ import Testing
                     stateName: store.stateName,
                     surroundings: CommandBuilder.Surroundings(environment: [:], secret: { _ in nil })
                 ),
+                host: host,
                 logger: Logger(label: "test")
             )
-            core = try Stage.core(store, time)
+            core = try Stage.core(store, time, performsPrograms: host != nil)
         }
 
-        static func core(_ store: any Store, _ time: ManualTime) throws -> ConductorCore {
-            let identity = ConductorCore.Identity(host: "here", pid: 1, seed: 7)
+        static func core(
+            _ store: any Store,
+            _ time: ManualTime,
+            performsPrograms: Bool = false
+        ) throws -> ConductorCore {
+            let queues: [String: Int]? = performsPrograms ? [:] : nil
+            let identity = ConductorCore.Identity(host: "here", pid: 1, seed: 7, queues: queues)
             return try ConductorCore(store: store, identity: identity, time: time)
         }
 
@@ -88,6 +94,46 @@ import Testing
         stage.performer.perform([.perform(act)], with: stage.core.director)
         #expect(outcome(await stage.heard()) == .succeeded(facts: ["address": "127.64.0.1"]))
         await stage.performer.stop()
+    }
+
+    /// An action that goes on until it is told to end.
+    private struct Endless: ActionHost {
+        let ended: AsyncStream<ActionCall.ID>.Continuation
+
+        func plan(_ program: ProgramSpec, of id: PlanID) async -> Result<ChildPlan, StepError> {
+            .failure(StepError(.noAction, "nothing is planned here"))
+        }
+
+        func perform(_ call: ActionCall, in context: CallContext) async -> CallEnd {
+            let (never, continuation) = AsyncStream.makeStream(of: Void.self)
+            for await _ in never {}
+            continuation.finish()
+            ended.yield(call.id)
+            return CallEnd(.failed(StepError(.cancelled, "told to end"), isFinal: true))
+        }
+    }
+
+    /// The commit that ended its step was done, and its answer lost: what was to tell it so went with the turn.
+    @Test func aCallThatNobodyWaitsForIsToldToEnd() async throws {
+        let (ended, continuation) = AsyncStream.makeStream(of: ActionCall.ID.self)
+        var told = ended.makeAsyncIterator()
+        var stage = try Stage(host: Endless(ended: continuation))
+        var spec = RunSpec(verb: .plan, lab: "program", labDirectory: "/")
+        spec.program = ProgramSpec(name: "root", actions: [ActionSpec(name: "a")])
+        let submission = PlanSubmission(
+            token: "p",
+            spec: spec,
+            steps: [PlanSubmission.Step(StepSpec(.call), needs: []), PlanSubmission.Step(StepSpec(.call), needs: [])]
+        )
+        let directives = try stage.core.takeTurn([.event(.submitted(submission))])
+        let calls = directives.compactMap { if case .call(let call) = $0 { call } else { nil } }
+        try #require(calls.count == 2)
+        stage.performer.perform(directives, with: stage.core.director)
+        _ = try stage.core.takeTurn([.event(.callEnded(calls[0].id, CallEnd(.succeeded)))])
+        stage.performer.endStaleCalls(by: stage.core.director)
+        #expect(await told.next() == calls[0].id)
+        await stage.performer.stop()
+        #expect(await told.next() == calls[1].id)
     }
 
     @Test func anAttachmentThatWasDroppedIsMadeAgain() async throws {

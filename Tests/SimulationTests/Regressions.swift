@@ -58,10 +58,28 @@ import Testing
         Found(.programs, 98, "a step that went on waiting when it was told of the cancel was told without end"),
         Found(.programs, 113, "a skip handler that had failed was called again for another step's failure"),
         Found(.programs, 204, "a step that timed out while it stood in line kept its plan from ending"),
+        Found(.programs, 297, "a failed call was skipped while its plan was reverted, and what came after it began"),
         Found(.programs, 300, "sub-plans were planned for a plan that was paused in the same turn"),
         Found(.programs, 303, "sub-plans were born in the turn that cancelled their parent, and did not hear of it"),
+        Found(.programs, 419, "the timer of a retry was left in the store when it had been due"),
+        Found(.programs, 991, "a step that stood in line when its plan paused was never begun"),
+        Found(.programs, 1093, "a call that had timed out was not told to end when the commit's answer was lost"),
+        Found(.programs, 1169, "what came after a skipped step was undone after what came before it"),
+        Found(.programs, 1735, "a finalize step that was left began while its plan was reverted"),
+        Found(.programs, 1916, "the timeout of a step that was tried again in the turn of its failure was not set"),
+        Found(.programs, 4434, "a plan that had begun was frozen"),
+        Found(.programs, 5218, "a halted plan that was still to be finalized was a success"),
         Found(.sharedPrograms, 2, "a plan that waited for one of another conductor was not told of its end"),
         Found(.sharedPrograms, 61, "an event whose answer had to be stored again was told twice"),
+        Found(.sharedPrograms, 4859, "an event that came in the turn in which its plan ended was kept for ever"),
+        Found(.sharedPrograms, 5459, "requests that came in the turn in which a conductor lost its term were not read"),
+        Found(.sharedPrograms, 456, "a batch of sub-plans that was not begun was taken for a call of its step"),
+        Found(.sharedPrograms, 226, "a worker of a queue was free before its call was told to end"),
+        Found(
+            .sharedPrograms,
+            2151,
+            "a step that was to be skipped, and was tried again instead, kept its plan from ending"
+        ),
     ]
 
     @Test(arguments: all)

@@ -6,7 +6,7 @@ extension Director {
     /// Whether a call is the present one of its step.
     package func isCurrent(_ call: ActionCall.ID) -> Bool { programs[call.step.plan]?.isCurrent(call) == true }
     /// Whether some step or plan waits for a limit.
-    package var asksForLimits: Bool { programs.values.contains { !$0.asking.isEmpty } }
+    package var asksForLimits: Bool { !askers.isEmpty }
 
     /// What scheduled plans wait for and others decide: nobody tells them of its end.
     package var awaitedElsewhere: [(plan: PlanID, dependent: PlanID)] {
@@ -161,7 +161,7 @@ extension Director {
             }
         case .permitsFound(let held):
             let byPlan = Dictionary(grouping: held, by: \.step.plan)
-            for id in programs.keys.sorted() where programs[id]?.asking.isEmpty == false {
+            for id in askers.sorted() where programs[id]?.asking.isEmpty == false {
                 touched.insert(id)
                 programs[id]?.permitsFound(byPlan[id] ?? [], &shared.queues, into: &turn)
             }
@@ -209,7 +209,10 @@ extension Director {
     // MARK: Requests
 
     mutating func answerProgram(_ row: RequestRow, of id: PlanID, into turn: inout Turn) {
-        guard let machine = programs[id] else { return refuse(row, of: id, into: &turn) }
+        // One that has stopped in this very turn is still known.
+        guard let machine = programs[id], !machine.plan.row.state.isFinal else {
+            return refuse(row, of: id, into: &turn)
+        }
         touched.insert(id)
         switch row.request {
         case .resume: programs[id]?.resume(&shared.queues, into: &turn)
@@ -226,6 +229,9 @@ extension Director {
         case .halt: programs[id]?.halt(nil, into: &turn)
         case .revert: programs[id]?.revertRequested(&shared.queues, into: &turn)
         case .freeze(_, let isFrozen):
+            guard machine.plan.row.state == .scheduled else {
+                return deny(row, "only a plan that has not begun is frozen or let go", of: id, into: &turn)
+            }
             programs[id]?.plan.row.isFrozen = isFrozen
             programs[id]?.plan.rowIsDirty = true
             if !isFrozen { beginIfDue(id, into: &turn) }
@@ -280,6 +286,7 @@ extension Director {
             for queue in programs[id]?.freed ?? [] { shared.queues.ended(queue) }
             programs[id]?.freed = []
         }
+        if beginsNoCalls { return false }
         var goesOn = false
         while let (step, queue) = shared.queues.take() {
             touched.insert(step.plan)
@@ -350,6 +357,7 @@ extension Director {
     /// Puts a program's plan into the turn, and lets go of it when it has ended; false for every other plan.
     mutating func closeProgram(_ id: PlanID, into turn: inout Turn) -> Bool {
         guard programs[id] != nil else { return false }
+        if programs[id]?.asking.isEmpty == false { askers.insert(id) } else { askers.remove(id) }
         guard programs[id]?.fillRows(into: &turn) == .some(true) else { return true }
         programs[id] = nil
         timers.clear(plan: id)

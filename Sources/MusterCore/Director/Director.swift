@@ -39,6 +39,10 @@ package struct Director: Sendable {
     let performsPrograms: Bool
     /// Scheduled plans that wait for the end of a plan.
     var dependents: [PlanID: Set<PlanID>] = [:]
+    /// Plans of which something waits for a limit.
+    var askers: Set<PlanID> = []
+    /// Whether calls of programs' actions are left to the next conductor: this one ends.
+    package var beginsNoCalls = false
     var timers = TimerQueue()
     /// Runs that wait for others to let go of their machines, in the order they came.
     var queue: [PlanID] = []
@@ -217,7 +221,7 @@ package struct Director: Sendable {
             let creators = Set(context.nodes.all.map(\.createdBy))
             context.specs = context.specs.filter { runs[$0.key] != nil || creators.contains($0.key) }
         }
-        // What was both set and cleared in one turn ends cleared: `timersCleared` is applied last.
+        turn.settleTimers()
         for timer in turn.timersSet { timers.set(timer) }
         for row in turn.signalsSet {
             if let dueAt = row.dueAt { timers.set(.signal(row.step, number: row.number), at: dueAt) }
@@ -231,6 +235,14 @@ package struct Director: Sendable {
 
     /// What was begun and ended in this very turn, by a halt or by an outcome that was on its way, is not begun.
     private func withdraw(from turn: inout Turn) {
+        if beginsNoCalls {
+            turn.directives.removeAll { directive in
+                switch directive {
+                case .call, .plan: true
+                case .perform, .inquire, .interrupt, .watch, .cancelCall, .inquireCall, .lookUp, .survey: false
+                }
+            }
+        }
         guard turn.hasWithdrawn else { return }
         turn.directives.removeAll { directive in
             switch directive {

@@ -11,7 +11,10 @@ package struct Turn: Sendable {
     package var steps: [StepRow] = []
     package var nodes: [NodeRow] = []
     package var timersSet: [TimerRow] = []
+    /// Applied after `timersSet`.
     package var timersCleared: [StepID] = []
+    /// How many timers were cleared before each that was set after some were.
+    private var clearedBefore: [StepID: Int] = [:]
     package var attempts: [AttemptRow] = []
     package var events: [EventRow] = []
     /// Requests that this turn has answered; they leave the inbox with it.
@@ -39,6 +42,23 @@ package struct Turn: Sendable {
     package mutating func reserve(outcomes count: Int) {
         events.reserveCapacity(2 * count)
         directives.reserveCapacity(count)
+    }
+
+    /// Sets a timer, also where this turn has cleared it before: what was said last counts.
+    mutating func setTimer(_ step: StepID, at dueAt: Timestamp) {
+        timersSet.append(TimerRow(step: step, dueAt: dueAt))
+        if !timersCleared.isEmpty { clearedBefore[step] = timersCleared.count }
+    }
+
+    /// Leaves of what was set and cleared in turns what was said last.
+    mutating func settleTimers() {
+        guard !clearedBefore.isEmpty else { return }
+        let cleared = timersCleared
+        timersCleared = []
+        for (place, step) in cleared.enumerated() where clearedBefore[step].map({ place >= $0 }) ?? true {
+            timersCleared.append(step)
+        }
+        clearedBefore = [:]
     }
 
     /// Whether there is anything to commit.

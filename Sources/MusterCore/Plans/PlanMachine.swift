@@ -360,13 +360,13 @@ package struct PlanMachine: Sendable {
         retrying.insert(step)
         set(step, .pending)
         errors[step] = error
-        turn.timersSet.append(TimerRow(step: StepID(plan: row.id, index: step), dueAt: due))
+        turn.setTimer(StepID(plan: row.id, index: step), at: due)
         turn.emit(.stepRetrying, plan: row.id, step: step, node: node(of: step), detail: error.message)
     }
 
     /// The time of a retry has come. A step that does not wait for one any more is left alone: a benign race.
-    mutating func retryIsDue(_ step: StepIndex, clearsTimer: Bool = true, into turn: inout Turn) {
-        if clearsTimer { turn.timersCleared.append(StepID(plan: row.id, index: step)) }
+    mutating func retryIsDue(_ step: StepIndex, into turn: inout Turn) {
+        turn.timersCleared.append(StepID(plan: row.id, index: step))
         guard retrying.remove(step) != nil else { return }
         guard cells[Int(step)].state == .pending else { return }
         enqueue(step)

@@ -9,9 +9,10 @@ extension ProgramMachine {
         let kind: ActionCall.Kind
         switch plan.state(of: step) {
         case .pending:
-            let isOfPhase = plan.spec(of: step).action != .call || plan.row.phase == .main
-            guard plan.gateIsOpen, isOfPhase, plan.mayStart(step) else {
+            guard plan.gateIsOpen, isOfPresentPart(step), plan.mayStart(step) else {
                 release(step, into: &turn)
+                // It begins when its plan goes on.
+                if isOfPresentPart(step) { plan.putBack(step) }
                 return false
             }
             plan.begin(step, into: &turn)
@@ -26,6 +27,8 @@ extension ProgramMachine {
             calls[Int(step)].told = delivering[step]?.number ?? -1
         case .error:
             guard skips.remove(step) != nil else { return false }
+            // From here on its failure is dealt with.
+            calls[Int(step)].isRescued = true
             plan.beginSkipping(step, into: &turn)
             kind = .skip(message: plan.error(of: step)?.message ?? "")
         case .running, .success, .skipping, .skipped, .cancelled: return false
@@ -109,12 +112,13 @@ extension ProgramMachine {
         reconciling.remove(step)
         let isSkipping = plan.state(of: step) == .skipping
         switch outcome {
+        case .succeeded where wasCutShort(step): finish(step, .cancelled, into: &turn)
         case .succeeded: finish(step, isSkipping ? .skipped : .success, into: &turn)
         case .failed(let error, let isFinal): failed(step, error, isFinal: isFinal, &shared, into: &turn)
         case .suspended where isSkipping, .spawned where isSkipping, .neverStarted where isSkipping, .children:
             let error = StepError(.badValue, "'\(action(of: step).name)' answered with what it was not asked for")
             failed(step, error, isFinal: true, &shared, into: &turn)
-        case .suspended where cancelIsForced && plan.row.isCancelling && plan.row.phase == .main:
+        case .suspended where plan.row.isAborting && plan.row.phase == .main:
             finish(step, .cancelled, into: &turn)
         case .suspended:
             plan.suspend(step, into: &turn)
@@ -126,8 +130,14 @@ extension ProgramMachine {
             calls[Int(step)].children = CallColumns.Children(total: max(0, total), limit: limit.map { max(1, $0) })
             plan.suspend(step, into: &turn)
             childrenChanged(step, &shared.queues, into: &turn)
-        case .neverStarted: plan.takeBack(step, into: &turn)
+        case .neverStarted: takeBack(step, into: &turn)
         }
+    }
+
+    /// Takes back a start that came to nothing. Nothing is set for a step that waits for a worker.
+    mutating func takeBack(_ step: StepIndex, into turn: inout Turn) {
+        if action(of: step).timeout != nil { turn.timersCleared.append(stepID(step)) }
+        plan.takeBack(step, into: &turn)
     }
 
     /// Ends a step for good, whatever it was waiting for.
@@ -157,7 +167,9 @@ extension ProgramMachine {
             finish(step, .error, error: error, into: &turn)
             return
         }
-        if plan.row.isCancelling, error.code == .cancelled {
+        // That sub-plans have not succeeded is what was asked for.
+        let isOfCancel = error.code == .cancelled || error.code == .children && plan.row.phase == .main
+        if plan.row.isCancelling, isOfCancel {
             finish(step, .cancelled, error: error, into: &turn)
             return
         }
@@ -194,7 +206,7 @@ extension ProgramMachine {
 
     private mutating func setTimeout(of step: StepIndex, into turn: inout Turn) {
         guard let timeout = action(of: step).timeout else { return }
-        turn.timersSet.append(TimerRow(step: stepID(step), dueAt: turn.now + timeout))
+        turn.setTimer(stepID(step), at: turn.now + timeout)
     }
 
     /// The timer of a step is due: of its retry while it waits, of its timeout while it runs or is suspended.
@@ -210,8 +222,7 @@ extension ProgramMachine {
             let error = StepError(.timedOut, "timed out after \(action(of: step).timeout?.shortText ?? "")")
             failed(step, error, isFinal: false, &shared, into: &turn)
         case .pending, .success, .error, .skipping, .skipped, .cancelled:
-            // With a timeout its next try sets the timer anew.
-            plan.retryIsDue(step, clearsTimer: action(of: step).timeout == nil, into: &turn)
+            plan.retryIsDue(step, into: &turn)
         }
         advance(&shared.queues, into: &turn)
     }

@@ -10,6 +10,14 @@ extension ProgramMachine {
         return counts.going == 0 && (counts.planned >= wanted.total || plan.row.isCancelling)
     }
 
+    /// Whether sub-plans of a step were still to come when its plan was cancelled.
+    func wasCutShort(_ step: StepIndex) -> Bool {
+        guard plan.row.isCancelling, plan.row.phase == .main, let wanted = calls[Int(step)].children else {
+            return false
+        }
+        return childCounts(of: step).planned < wanted.total
+    }
+
     /// How a sub-plan stands has changed.
     mutating func childChanged(
         of step: StepIndex,

@@ -41,11 +41,7 @@ extension ProgramMachine {
         case .revert: beginRevert(into: &turn)
         case .skip:
             // One whose skipping has failed stays for a person.
-            for step in failed where !calls[Int(step)].isRescued {
-                calls[Int(step)].isRescued = true
-                plan.touch(step)
-                skip(step, &queues, into: &turn)
-            }
+            for step in failed where !calls[Int(step)].isRescued { skip(step, &queues, into: &turn) }
         }
     }
 
@@ -71,11 +67,14 @@ extension ProgramMachine {
 
     // MARK: Finalize and revert
 
+    /// The calls whose actions finalize.
+    private var finalizing: [StepIndex] {
+        (0..<StepIndex(plan.count)).filter { plan.spec(of: $0).action == .call && action(of: $0).finalizes }
+    }
+
     /// All calls have succeeded or were skipped: what is to be finalized is, one after another.
     private mutating func beginFinalize(into turn: inout Turn) {
-        let sources = (0..<StepIndex(plan.count)).filter {
-            plan.spec(of: $0).action == .call && action(of: $0).finalizes
-        }
+        let sources = finalizing
         if sources.isEmpty { return stop(into: &turn) }
         plan.row.phase = .finalize
         plan.rowIsDirty = true
@@ -109,8 +108,14 @@ extension ProgramMachine {
         var mirrored: [StepIndex: StepIndex] = [:]
         for source in (0..<StepIndex(plan.count)).reversed() {
             let spec = plan.spec(of: source)
-            guard spec.action == .call || spec.action == .barrier, hasBegun(source) else { continue }
+            guard spec.action == .call || spec.action == .barrier else { continue }
             let needs = plan.successors(of: source).compactMap { mirrored[$0] }
+            guard hasBegun(source) else {
+                // What came after one that was skipped came after what that needed, too.
+                if needs.count == 1 { mirrored[source] = needs[0] }
+                if needs.count > 1 { mirrored[source] = append(StepSpec(.barrier), needs: needs) }
+                continue
+            }
             let reverts = spec.action == .call && action(of: source).reverts
             let undo = reverts ? StepSpec(.revert, a: spec.a, b: source) : StepSpec(.barrier)
             mirrored[source] = append(undo, needs: needs)
@@ -146,7 +151,7 @@ extension ProgramMachine {
     /// Goes on with a paused plan: what failed is tried again; of a finalize phase all is.
     mutating func resume(_ queues: inout WorkQueues, into turn: inout Turn) {
         goOn(&queues, into: &turn) { machine, _, turn in
-            for step in machine.plan.steps(in: .error) where machine.isOfPhase(step) {
+            for step in machine.plan.steps(in: .error) where machine.isTriedAgain(step) {
                 machine.reopen(step, into: &turn)
             }
             machine.restartFinalize(into: &turn)
@@ -163,16 +168,24 @@ extension ProgramMachine {
         plan.restart(chain: chain, into: &turn)
     }
 
-    private func isOfPhase(_ step: StepIndex) -> Bool {
-        switch plan.row.phase {
-        case .main: plan.spec(of: step).action == .call
-        case .revert: plan.spec(of: step).action == .revert
-        case .finalize, .teardown: false
+    /// Of a finalize phase all is, from its beginning.
+    private func isTriedAgain(_ step: StepIndex) -> Bool { plan.row.phase != .finalize && isOfPresentPart(step) }
+
+    /// Whether a step may begin in the present part of its plan: what an earlier part has left stays as it is.
+    func isOfPresentPart(_ step: StepIndex) -> Bool {
+        let action = plan.spec(of: step).action
+        return switch plan.row.phase {
+        case .main: action != .finalize && action != .revert
+        case .finalize: action == .finalize
+        case .revert: action == .revert || action == .barrier
+        case .teardown: false
         }
     }
 
     private mutating func reopen(_ step: StepIndex, into turn: inout Turn) {
         calls[Int(step)].isRescued = false
+        // Whoever wants it tried again does not want it skipped any more.
+        if skips.remove(step) != nil { queued.remove(step) }
         plan.reopen(step, into: &turn)
     }
 
@@ -221,6 +234,10 @@ extension ProgramMachine {
         guard plan.state(of: step) == .error else {
             return "\(label(of: step)) is \(plan.state(of: step).rawValue), not failed"
         }
+        guard isOfPresentPart(step) else {
+            let part = plan.row.phase == .revert ? "reverted" : "finalized"
+            return "the plan is being \(part), and \(label(of: step)) is done with"
+        }
         return nil
     }
 
@@ -232,7 +249,7 @@ extension ProgramMachine {
                 machine.plan.touch(source)
                 turn.emit(.stepEdited, plan: machine.id, step: source)
             }
-            if machine.isOfPhase(step) { machine.reopen(step, into: &turn) }
+            if machine.isTriedAgain(step) { machine.reopen(step, into: &turn) }
             machine.restartFinalize(into: &turn)
         }
     }
@@ -265,7 +282,6 @@ extension ProgramMachine {
             requeue(&queues, into: &turn)
             if plan.row.isCancelling { turn.emit(.planCancelling, plan: id) }
         }
-        cancelIsForced = cancelIsForced || isForced
         // Who asks again has it told again.
         toldOfCancel = []
         guard plan.row.state == .running, plan.row.phase == .main else {
@@ -279,6 +295,10 @@ extension ProgramMachine {
             pauseReason = nil
             plan.dismissRetries(into: &turn)
             turn.emit(.planCancelling, plan: id)
+        }
+        if isForced, !plan.row.isAborting {
+            plan.row.isAborting = true
+            plan.rowIsDirty = true
         }
         for step in plan.steps(in: .running) where isForced || action(of: step).isCancellable {
             turn.directives.append(.cancelCall(callID(of: step), byForce: isForced))
@@ -327,6 +347,13 @@ extension ProgramMachine {
             appendRootIfEmpty()
             finish(0, .cancelled, into: &turn)
         }
+        if plan.row.phase == .main, plan.result == .success || plan.result == .warning {
+            // Everything was done but that.
+            for source in finalizing {
+                let step = append(StepSpec(.finalize, a: plan.spec(of: source).a, b: source), needs: [source])
+                finish(step, .cancelled, into: &turn)
+            }
+        }
         plan.gateIsOpen = false
         turn.emit(.planHalted, plan: id, detail: reason)
         plan.row.reason = reason ?? "halted"
@@ -337,10 +364,6 @@ extension ProgramMachine {
         // What never began of a plan that nothing has failed in, and that is undone.
         if plan.result == .pending { for step in plan.steps(in: .pending) { finish(step, .cancelled, into: &turn) } }
         plan.dismissRetries(into: &turn)
-        // A retry that was due leaves its timer to the next try, which does not come.
-        for step in plan.steps(in: .pending) where action(of: step).timeout != nil {
-            turn.timersCleared.append(stepID(step))
-        }
         for step in Set(signals.keys).union(later.keys).sorted() {
             dropSignals(of: step, because: "its plan has ended", into: &turn)
         }

@@ -49,7 +49,9 @@ extension ProgramMachine {
             restoreTold(step)
         }
         askForKey(into: &turn)
-        if plan.row.isCancelling, plan.row.phase == .main { cancel(byForce: false, &queues, into: &turn) }
+        if plan.row.isCancelling, plan.row.phase == .main {
+            cancel(byForce: plan.row.isAborting, &queues, into: &turn)
+        }
         for step in plan.steps(in: .suspended) {
             childrenChanged(step, &queues, into: &turn)
             wakeIfWanted(step, &queues, into: &turn)
@@ -78,6 +80,12 @@ extension ProgramMachine {
     ) {
         guard !isUnderWay, isCurrent(id) else { return }
         let step = id.step.index
+        if id.invocation < 0 {
+            // Nothing of a batch is stored before all of it is: it is planned again.
+            planningChildren[step] = nil
+            childrenChanged(step, &shared.queues, into: &turn)
+            return advance(&shared.queues, into: &turn)
+        }
         freeWorker(of: step)
         if plan.state(of: step) == .skipping {
             let error = plan.error(of: step)
@@ -118,8 +126,8 @@ extension ProgramMachine {
             plan.gateIsOpen = false
         case .reconcile:
             reconciling.insert(step)
-            plan.takeBack(step, into: &turn)
-        case .idempotent, .infra: plan.takeBack(step, into: &turn)
+            takeBack(step, into: &turn)
+        case .idempotent, .infra: takeBack(step, into: &turn)
         }
     }
 }

@@ -122,7 +122,7 @@ extension ProgramMachine {
 
     /// What a suspended step is told now; nil when nothing is there.
     mutating func takeWake(of step: StepIndex) -> ActionCall.Kind? {
-        if cancelled.contains(step) { return .cancel(byForce: cancelIsForced) }
+        if cancelled.contains(step) { return .cancel(byForce: plan.row.isAborting) }
         if let row = signals[step]?.popFirst() {
             delivering[step] = row
             if signals[step]?.isEmpty == true { signals[step] = nil }

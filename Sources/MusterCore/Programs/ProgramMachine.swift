@@ -57,7 +57,6 @@ package struct ProgramMachine: Sendable {
     var toldOfCancel: Set<StepIndex> = []
     /// Failed steps that are to be told that they are skipped.
     var skips: Set<StepIndex> = []
-    var cancelIsForced = false
     /// Why the plan stops at the next quiet moment and waits for a person.
     var pauseReason: String?
     /// Prerequisites that have not ended yet.
@@ -150,6 +149,10 @@ package struct ProgramMachine: Sendable {
             // What needs a barrier is ready with it.
             while plan.gateIsOpen, !plan.ready.isEmpty {
                 for step in plan.takeReady() {
+                    guard isOfPresentPart(step) else {
+                        plan.leaveQueue(step)
+                        continue
+                    }
                     if plan.spec(of: step).action == .barrier || plan.spec(of: step).action == .noop {
                         plan.leaveQueue(step)
                         plan.finish(step, .success, into: &turn)

@@ -125,6 +125,17 @@ package struct ProgramHarness {
         try turn([.event(.callEnded(call.id, end))])
     }
 
+    /// The oldest call of an action was not begun, or is gone.
+    package mutating func lose(_ action: String) throws(StoreError) {
+        guard let place = underWay.firstIndex(where: { $0.action == action }) else {
+            throw StoreError(.failed, "no call of '\(action)' is under way")
+        }
+        try turn([.event(.callFound(underWay.remove(at: place).id, isUnderWay: false))])
+    }
+
+    /// The conductor is told to end: it begins nothing any more, and stores what comes of what is under way.
+    package mutating func beginNoCalls() { core.beginNoCalls() }
+
     /// Lets time pass, and what becomes due happen.
     package mutating func pass(_ length: Duration) throws(StoreError) {
         let end = time.now() + length

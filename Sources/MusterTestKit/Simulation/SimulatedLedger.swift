@@ -88,7 +88,10 @@ final class SimulatedLedger {
 
     func land(_ turn: Turn, into trace: inout TraceHash) {
         answer(turn)
-        for row in turn.plans { land(row, newSpec: turn.newSpecs[row.id], at: turn.now) }
+        let scheduled = turn.plans.compactMap { plans[$0.id]?.row.state == .scheduled ? plans[$0.id] : nil }
+        for row in turn.plans { land(row, newSpec: turn.newSpecs[row.id]) }
+        // Whatever ended in the same turn may have been waited for.
+        for plan in scheduled where plan.row.hasBegun { programs.checkBeginning(plan, at: turn.now) }
         parentsBegun = Set(
             turn.events.compactMap { event in
                 guard event.kind == .stepStarted, let plan = event.plan, let step = event.step else { return nil }
@@ -104,7 +107,7 @@ final class SimulatedLedger {
         for step in turn.timersCleared { plans[step.plan]?.timers[step.index] = nil }
         for row in turn.attempts { land(row) }
         for row in turn.steps { checkReturned(StepID(plan: row.plan, index: row.index)) }
-        for node in forgetful { checkForgotten(node) }
+        for node in forgetful { checkForgotten(node, in: turn) }
         for step in began { checkStart(step) }
         for row in turn.plans {
             checkPlan(row)
@@ -156,13 +159,11 @@ final class SimulatedLedger {
         }
     }
 
-    private func land(_ row: PlanRow, newSpec: RunSpec?, at now: Timestamp) {
+    private func land(_ row: PlanRow, newSpec: RunSpec?) {
         if let plan = plans[row.id] {
             let isPlanned = plan.row.state == .planning && plan.steps.isEmpty
             verdict.expect(newSpec == nil || isPlanned, "plan \(row.id.rawValue) is made twice")
             if let newSpec { plan.spec = newSpec }
-            let wasScheduled = plan.row.state == .scheduled
-            defer { if wasScheduled, row.hasBegun { programs.checkBeginning(plan, at: now) } }
             verdict.expect(!plan.row.state.isFinal, "plan \(row.id.rawValue) changes after it has stopped")
             plan.wasCancelling = plan.row.isCancelling && row.isCancelling
             plan.row = row

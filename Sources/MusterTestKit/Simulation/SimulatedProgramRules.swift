@@ -27,6 +27,8 @@ final class SimulatedProgramRules {
     private var asked: [PlanID: Int] = [:]
     /// Tokens of events that persons have sent, with what became of them.
     private(set) var sent: Set<String> = []
+    /// Plans that a person wants ended by force.
+    private(set) var aborted: Set<PlanID> = []
     /// Plans that went on after a pause.
     private var goneOn: Set<PlanID> = []
     /// Tells whether the store knows somebody as the holder of a limit.
@@ -154,6 +156,7 @@ final class SimulatedProgramRules {
         switch request {
         case .resume(let plan), .pause(let plan), .cancel(let plan), .abort(let plan), .revert(let plan):
             asked[plan, default: 0] += 1
+            if case .abort = request { aborted.insert(plan) }
         case .retry(let step, _), .skip(let step): asked[step.plan, default: 0] += 1
         case .signal(_, _, _, let token): sent.insert(token)
         case .submit, .halt, .takeUp, .freeze: break

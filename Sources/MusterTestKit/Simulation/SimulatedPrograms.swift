@@ -24,14 +24,17 @@ final class SimulatedPrograms {
 
     private let chance: SimulatedChance
     private let salt: UInt64
+    private let skipFailures: Int
     /// By the input of their root actions.
     private var definitions: [String: Definition] = [:]
     private var lastName = 0
     /// Nothing fails any more.
     var isCalm = false
 
-    init(chance: SimulatedChance) {
+    /// - Parameter skipFailures: so many of a thousand skip handlers fail.
+    init(chance: SimulatedChance, skipFailures: Int = 150) {
         self.chance = chance
+        self.skipFailures = skipFailures
         salt = chance.next()
     }
 
@@ -158,7 +161,7 @@ final class SimulatedPrograms {
         case .cancel: return ended(call, number, output, suspends: 60, fails: 300)
         case .skip:
             if number < 50 { return CallEnd(.suspended) }
-            return ended(call, number, nil, suspends: 0, fails: 150)
+            return ended(call, number, nil, suspends: 0, fails: skipFailures)
         case .finalize: return ended(call, number, output, suspends: 0, fails: 100)
         case .revert: return ended(call, number, nil, suspends: 0, fails: 150)
         case .children(let from, let to): return children(call, number, from, to)

@@ -30,6 +30,8 @@ final class SimulatedStore: Store, @unchecked Sendable {
     private var eventsOfTerm: Int64 = 0
     private(set) var takenOver = 0
     private(set) var commits = 0
+    /// How often permits were looked after because time had passed.
+    private(set) var grants = 0
     private(set) var failures = 0
     /// Hears that limits may have been granted.
     var granted: (() -> Void)?
@@ -233,6 +235,7 @@ final class SimulatedStore: Store, @unchecked Sendable {
     }
     func grantPermits(by term: Term) throws(StoreError) {
         try readMayFail()
+        grants += 1
         try base.grantPermits(by: term)
         granted?()
         renewed(term.conductor)

@@ -46,6 +46,17 @@ extension SimulatedWorld {
         if chance.oneIn(2) { put(.callEnds(conductor.number, id, task: call.task), in: chance.delay()) }
     }
 
+    /// Those that nobody waits for: the turn that ended them was stored, and its answer was lost.
+    func endStaleCalls(of conductor: SimulatedConductor) {
+        let open = conductor.calls.values.filter { $0.end == nil && !$0.isCancelled }.map(\.call.id)
+        for id in open.sorted(by: {
+            ($0.step.plan, $0.step.index, $0.invocation) < ($1.step.plan, $1.step.index, $1.invocation)
+        })
+        where !conductor.core.director.isCurrent(id) {
+            cancel(id, by: conductor)
+        }
+    }
+
     func inquire(_ id: ActionCall.ID, by conductor: SimulatedConductor) {
         if let end = conductor.calls[id]?.end {
             receive(.event(.callEnded(id, end)), by: conductor)

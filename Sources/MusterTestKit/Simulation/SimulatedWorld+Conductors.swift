@@ -143,6 +143,7 @@ extension SimulatedWorld {
         deciding = conductor
         defer { deciding = nil }
         let directives: [Directive]
+        let (writes, timesDecidedAgain) = (store.commits + store.grants, conductor.core.timesDecidedAgain)
         do throws(StoreError) {
             directives = try conductor.core.takeTurn(items)
         } catch {
@@ -151,7 +152,8 @@ extension SimulatedWorld {
             crash(conductor)
             return
         }
-        if conductor.core.timesFenced != conductor.timesFenced {
+        let isFenced = conductor.core.timesFenced != conductor.timesFenced
+        if isFenced {
             counts.fenced += conductor.core.timesFenced - conductor.timesFenced
             conductor.timesFenced = conductor.core.timesFenced
             // It belongs to another conductor now.
@@ -160,7 +162,12 @@ extension SimulatedWorld {
             conductor.plannings = []
             conductor.reported = []
         }
-        if performsPrograms { callsAreStored(by: conductor) }
+        if performsPrograms {
+            // What a timer has brought about may concern others.
+            if store.commits + store.grants > writes { lastWork = now }
+            callsAreStored(by: conductor)
+            if conductor.core.timesDecidedAgain > timesDecidedAgain { endStaleCalls(of: conductor) }
+        }
         if isShared, isChaotic, !directives.isEmpty, chance.oneIn(50) {
             // Stopped between its commit and its acts.
             let length = Int64(chance.from(100, to: 12_000)) * 1000
@@ -175,7 +182,8 @@ extension SimulatedWorld {
             if mutation != .actsBeforeCommit { perform(directive, by: conductor) }
         }
         if diesHere(conductor) { return }
-        afterTurn(conductor, items)
+        // One that has lost its term reads requests in the next.
+        afterTurn(conductor, isFenced ? [] : items)
     }
 
     private func afterTurn(_ conductor: SimulatedConductor, _ items: [Inbox.Item]) {
@@ -226,7 +234,8 @@ extension SimulatedWorld {
             case .perform(let act): act.isInDoubt
             // What was found in doubt ran before, and no step wanted it.
             case .interrupt(let act): act.isInDoubt
-            case .call: false
+            // Nothing of a batch of sub-plans is stored before all of it is: who is told last makes them.
+            case .call(let call): call.id.invocation < 0
             case .cancelCall, .inquireCall, .plan, .lookUp: true
             }
         if !isHarmless { checkTerm(of: conductor, directive) }

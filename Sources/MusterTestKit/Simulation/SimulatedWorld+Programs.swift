@@ -255,6 +255,11 @@ extension SimulatedWorld {
             switch step.state {
             case .suspended:
                 isAlive = true
+                verdict.expect(
+                    !(plan.row.isCancelling && plan.row.phase == .main && programRules.aborted.contains(plan.id))
+                        || step.call?.children != nil || programRules.action(of: id)?.isCancellable == true,
+                    "step \(plan.id.rawValue)/\(step.index) is suspended, and its plan is aborted"
+                )
                 let waiting = (programRules.signals[plan.id] ?? [:]).values.filter { $0.step == id }
                 verdict.expect(
                     waiting.isEmpty || isAsking,

@@ -84,7 +84,11 @@ final class SimulatedWorld {
         self.isShared = isShared
         performsPrograms = kind.performsPrograms
         // With a chance of their own: worlds without programs stay as they are.
-        programs = SimulatedPrograms(chance: SimulatedChance(seed: seed ^ 0x5052_4F47))
+        programs = SimulatedPrograms(
+            chance: SimulatedChance(seed: seed ^ 0x5052_4F47),
+            // What concerns only handlers that have failed is found with more of those.
+            skipFailures: mutation == .rescueIsForgotten ? 700 : 150
+        )
         slots = isShared ? 2 + SimulatedChance(seed: seed).below(2) : 1
         eventsMax = events
         ledger = SimulatedLedger(verdict: verdict)
@@ -173,6 +177,12 @@ final class SimulatedWorld {
 
     /// What is stored of the plans that have not stopped, for who reads along.
     private func tellOfPlans() {
+        for plan in (try? store.base.load(nil, for: .sole))?.plans ?? [] {
+            for permit in plan.permits {
+                let word = permit.isHeld ? "holds" : "waits for"
+                tell?("step \(permit.step.plan.rawValue)/\(permit.step.index) \(word) '\(permit.limit)'")
+            }
+        }
         for id in ledger.plans.keys.sorted() {
             guard let plan = ledger.plans[id], plan.spec.program != nil || !plan.row.state.isFinal else { continue }
             tell?(
