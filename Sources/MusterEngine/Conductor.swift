@@ -20,12 +20,14 @@ package final class Conductor: Sendable {
     private let cleaning: Housekeeping.Policy?
     private let socket = Mutex<ConductorSocket?>(nil)
     private let failure = Mutex<StoreError?>(nil)
+    private let grace: Duration
 
     /// - Parameters:
     ///   - host: performs the actions of programs; `identity.queues` says how many at once.
     ///   - makeDriver: gets the place where the driver reports lost nodes.
     ///   - bell: rung after each commit, for followers in this process.
     ///   - cleaning: which plans it deletes by itself; nil for none.
+    ///   - grace: how long calls of a program's actions may go on when it is to end.
     package init(
         store: any Store,
         state: StateDirectory,
@@ -35,6 +37,7 @@ package final class Conductor: Sendable {
         time: any TimeSource,
         host: (any ActionHost)? = nil,
         cleaning: Housekeeping.Policy? = nil,
+        grace: Duration = .seconds(5),
         logger: Logger,
         makeDriver: (@escaping @Sendable (DriverEvent) -> Void) -> any Driver
     ) throws(StoreError) {
@@ -42,6 +45,7 @@ package final class Conductor: Sendable {
         self.logger = logger
         self.state = state
         self.cleaning = cleaning
+        self.grace = grace
         let inbox = inbox
         let driver = makeDriver { event in
             switch event {
@@ -102,7 +106,8 @@ package final class Conductor: Sendable {
     /// Begins a plan that this process has built. It is acknowledged by its row: `Store.plan(request:)` after the bell.
     package func submit(_ plan: consuming PlanSubmission) { inbox.put(.submitted(plan)) }
 
-    /// Ends after the present turn. What runs on nodes goes on under its supervisors.
+    /// Ends after the present turn, or when the calls that are under way have ended, within the grace. What runs on
+    /// nodes goes on under its supervisors.
     package func stop() { inbox.put(.stop) }
 
     private func loop() {
@@ -125,12 +130,10 @@ package final class Conductor: Sendable {
             let items = outage.lasts ? [] : inbox.take(timeout: pause)
             let isLast = items.contains { if case .stop = $0 { true } else { false } }
             do {
-                let timesFenced = core.timesFenced
-                let directives = try core.takeTurn(consume items)
-                if core.timesFenced != timesFenced { performer.abandon() }
-                performer.renew(core.epoch, until: core.actsUntil)
-                performer.perform(directives, with: core.director)
+                if isLast { core.beginNoCalls() }
+                try take(consume items, by: &core)
                 if isLast {
+                    try awaitCalls(of: &core)
                     // However short a command was: what a lost conductor has left running is known and ended by it.
                     performer.awaitSurveys()
                     performer.perform(try core.takeTurn(inbox.takeNow()), with: core.director)
@@ -161,6 +164,28 @@ package final class Conductor: Sendable {
             if count > 0 { logger.info("deleted \(count) old plans") }
         } catch {
             logger.warning("old plans could not be deleted: \(error)")
+        }
+    }
+
+    /// Takes a turn, and has performed what it decided.
+    private func take(_ items: consuming [Inbox.Item], by core: inout ConductorCore) throws(StoreError) {
+        let (timesFenced, timesDecidedAgain) = (core.timesFenced, core.timesDecidedAgain)
+        let directives = try core.takeTurn(items)
+        if core.timesFenced != timesFenced { performer.abandon() }
+        performer.renew(core.epoch, until: core.actsUntil)
+        if core.timesDecidedAgain != timesDecidedAgain { performer.endStaleCalls(by: core.director) }
+        performer.perform(directives, with: core.director)
+    }
+
+    /// Lets the calls end that are under way, and stores what came of them. What has not ended by then the next
+    /// conductor finds interrupted.
+    private func awaitCalls(of core: inout ConductorCore) throws(StoreError) {
+        let end = core.now() + grace
+        while performer.awaitsCalls(of: core.director) {
+            let left = end - core.now()
+            if left <= .zero { return }
+            try take(inbox.take(timeout: min(left, core.timeToNextTimer() ?? left)), by: &core)
+            announce(core.position)
         }
     }
 

@@ -73,7 +73,7 @@ import Testing
         let program = try Program()
         let (begun, continuation) = AsyncStream.makeStream(of: String.self)
         var calls = begun.makeAsyncIterator()
-        let first = try program.plans()
+        let first = try program.plans(Plans.Options(stopGrace: .zero))
         first.register(Slow(begun: continuation, blocks: true))
         let running = Task { try await first.run() }
         let handle = try await first.start(Slow.self, .init())
@@ -87,6 +87,36 @@ import Testing
         let attempt = try await program.performing(second) { try await handle.result() }
         #expect(attempt == 1)
         #expect(await calls.next() == call)
+    }
+
+    /// Ends when it is let go, whatever its task is told.
+    struct Gated: Action {
+        let begun: AsyncStream<Void>.Continuation
+        let gate: AsyncStream<Void>
+        struct Input: Codable, Sendable {}
+        func run(_ input: Input, in context: RunContext) async throws -> Bool {
+            begun.yield()
+            for await _ in gate { return Task.isCancelled }
+            return Task.isCancelled
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1))) func whatEndsInTimeWhenTheProgramStopsIsStored() async throws {
+        let program = try Program()
+        let (begun, beginning) = AsyncStream.makeStream(of: Void.self)
+        let (gate, opening) = AsyncStream.makeStream(of: Void.self)
+        var calls = begun.makeAsyncIterator()
+        let plans = try program.plans(Plans.Options(stopGrace: .seconds(50)))
+        plans.register(Gated(begun: beginning, gate: gate))
+        let running = Task { try await plans.run() }
+        let handle = try await plans.start(Gated.self, .init())
+        await calls.next()
+        plans.stop()
+        opening.yield()
+        try await running.value
+        #expect(try await handle.status.state == .stopped)
+        // Nobody had told it to end.
+        #expect(try await handle.result() == false)
     }
 
     /// Three programs on one state: one performs, one waits for it, one only watches.

@@ -146,8 +146,10 @@ public final class Plans: Sendable {
         }
     }
 
-    /// Ends `run()`: nothing new begins, calls that are under way are told to end by the cancellation of their tasks,
-    /// and waited for. Whoever runs next makes those that did not end again, and goes on with what is left.
+    /// Ends `run()`: nothing new begins, and what comes of calls that are under way is stored.
+    ///
+    /// Those that have not ended within `Options.stopGrace` are told to end by the cancellation of their tasks, and
+    /// waited for; whoever runs next treats them as their `recovery` says, and goes on with what is left.
     public func stop() {
         let (conductor, stopWaiting) = seat.withLock { seat in
             seat.isStopping = seat.isRunning
@@ -189,6 +191,7 @@ public final class Plans: Sendable {
             time: time,
             host: host,
             cleaning: options.cleaning?.policy,
+            grace: options.stopGrace,
             logger: options.logger,
             makeDriver: { _ in NoMachines(program: name) }
         )

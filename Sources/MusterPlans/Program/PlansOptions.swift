@@ -19,6 +19,8 @@ extension Plans {
         public var cleaning: Cleaning?
         /// So many bytes of JSON an input or output may have.
         public var valueSizeLimit: Int
+        /// How long calls that are under way may go on when the program stops.
+        public var stopGrace: Duration
         /// Where the engine and the actions log.
         public var logger: Logger
         /// Where counts go; the system's own by default.
@@ -34,6 +36,7 @@ extension Plans {
             hooks: [PlanHook] = [],
             cleaning: Cleaning? = nil,
             valueSizeLimit: Int = 1 << 20,
+            stopGrace: Duration = .seconds(5),
             logger: Logger = Logger(label: "muster.plans"),
             metrics: (any MetricsFactory)? = nil,
             tracer: (any Tracer)? = nil
@@ -44,6 +47,7 @@ extension Plans {
             self.hooks = hooks
             self.cleaning = cleaning
             self.valueSizeLimit = valueSizeLimit
+            self.stopGrace = stopGrace
             self.logger = logger
             self.metrics = metrics
             self.tracer = tracer
