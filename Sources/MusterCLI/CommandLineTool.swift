@@ -59,6 +59,7 @@ struct MusterCommand: AsyncParsableCommand {
                 name: "Look:",
                 subcommands: [Status.self, Why.self, Events.self, Logs.self, Results.self]
             ),
+            CommandGroup(name: "Machines:", subcommands: [Modes.self]),
             CommandGroup(
                 name: "Recover:",
                 subcommands: [
