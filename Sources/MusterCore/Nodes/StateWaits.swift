@@ -62,6 +62,7 @@ package struct StateWaits: Sendable {
         if wait.condition == .ready {
             for (index, node) in wait.nodes.enumerated() where wait.standings[index].isPending && isReady(node) {
                 decide(Place(wait: wait.id, index: index), node, .finished, &updates)
+                removePlace(of: wait.id, node)
             }
         }
         endIfOver(wait.id, &updates)
@@ -72,6 +73,7 @@ package struct StateWaits: Sendable {
         guard let index = waits[id]?.wait.nodes.firstIndex(of: node), waits[id]?.wait.standings[index].isPending == true
         else { return }
         decide(Place(wait: id, index: index), node, .cancelled, &updates)
+        removePlace(of: id, node)
         endIfOver(id, &updates)
     }
 
@@ -95,15 +97,26 @@ package struct StateWaits: Sendable {
         table: ModeTable,
         into updates: inout [Update]
     ) {
-        guard let waiting = places[happening.node], !waiting.isEmpty, let sight = Sight(happening.kind, table) else {
-            return
-        }
+        guard let sight = Sight(happening.kind, table),
+            let waiting = places.removeValue(forKey: happening.node)
+        else { return }
+        // Those that are decided drop out of the list together: with many of them each cost would be that of all.
+        var left: [Place] = []
+        var decided: [WaitID] = []
         for place in waiting {
-            guard let seenUpTo = waits[place.wait]?.wait.position, position > seenUpTo else { continue }
-            waits[place.wait]!.wait.position = position
-            look(place, happening.node, sight, &updates)
-            endIfOver(place.wait, &updates)
+            guard let seenUpTo = waits[place.wait]?.wait.position else { continue }
+            if position > seenUpTo {
+                waits[place.wait]!.wait.position = position
+                look(place, happening.node, sight, &updates)
+            }
+            if waits[place.wait]!.wait.standings[place.index].isPending {
+                left.append(place)
+            } else {
+                decided.append(place.wait)
+            }
         }
+        if !left.isEmpty { places[happening.node] = left }
+        for wait in decided { endIfOver(wait, &updates) }
     }
 
     /// What of a happening concerns those who wait.
@@ -140,8 +153,11 @@ package struct StateWaits: Sendable {
     }
 
     private mutating func look(_ place: Place, _ node: NodeID, _ sight: Sight, _ updates: inout [Update]) {
-        guard let wait = waits[place.wait]?.wait, case .pending(let seen) = wait.standings[place.index] else { return }
-        switch wait.condition {
+        // Nothing that is changed below may be held here: a wait for many nodes would be copied.
+        guard case .pending(let seen) = waits[place.wait]?.wait.standings[place.index],
+            let condition = waits[place.wait]?.wait.condition
+        else { return }
+        switch condition {
         case .ready:
             if sight.isReady { return decide(place, node, .finished, &updates) }
         case .sequence(let patterns):
@@ -168,7 +184,6 @@ package struct StateWaits: Sendable {
         guard !standing.isPending else { return }
         waits[place.wait]!.pending -= 1
         if standing == .finished { waits[place.wait]!.finished += 1 }
-        removePlace(of: place.wait, node)
     }
 
     private mutating func removePlace(of wait: WaitID, _ node: NodeID) {

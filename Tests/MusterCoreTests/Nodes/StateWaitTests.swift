@@ -176,6 +176,17 @@ private struct Watch {
         #expect(watch.updates.count == 2 && watch.waits.waiting(for: NodeID(7)) == 1)
     }
 
+    @Test func whoeverWaitsForOneNodeIsWokenByOneHappening() throws {
+        var watch = Watch()
+        for id: Int64 in 1...3_000 { try watch.register(id % 2 == 0 ? "UP" : "DOWN>UP", [1, 2], .any, id: id) }
+        watch.see(1, "UP")
+        #expect(watch.ended.count == 1_500 && watch.waits.waiting(for: NodeID(1)) == 1_500)
+        #expect(watch.ended.map(\.id) == watch.ended.map(\.id).sorted() && watch.waits.waiting(for: NodeID(2)) == 1_500)
+        watch.see(1, "DOWN")
+        watch.see(1, "UP")
+        #expect(watch.ended.count == 3_000 && watch.waits.waiting(for: NodeID(2)) == 0)
+    }
+
     /// Events of other nodes, events that come twice, and a waiter that goes and comes back change no answer.
     @Test func theAnswerFollowsFromTheNodesOwnEvents() throws {
         for seed in Seeds.first(300) {
