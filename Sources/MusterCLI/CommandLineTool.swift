@@ -44,16 +44,17 @@ struct MusterCommand: AsyncParsableCommand {
         commandName: "muster",
         abstract: "Bring up groups of machines, run tests on them, take them down.",
         discussion: """
-              muster init                 write a lab.yaml to begin with
-              muster test                 bring up, run all tests, take down
-              muster up && muster status  bring everything up and look at it
-              muster why app/1            what it waits for, and what you can do
+              muster init        write a lab.yaml to begin with
+              muster test        bring up, run all tests, take down
+              muster why app/1   what it waits for, and what you can do
             """,
         version: "muster 0.1.0",
         groupedSubcommands: [
             CommandGroup(
                 name: "Start:",
-                subcommands: [Init.self, Check.self, Plan.self, Up.self, Down.self, Test.self, Exec.self]
+                subcommands: [
+                    Init.self, Check.self, Modes.self, Plan.self, Up.self, Down.self, Test.self, Exec.self,
+                ]
             ),
             CommandGroup(
                 name: "Look:",
