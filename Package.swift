@@ -34,6 +34,7 @@ let package = Package(
         .executable(name: "muster", targets: ["muster"]),
         .executable(name: "muster-supervise", targets: ["muster-supervise"]),
         .library(name: "MusterPlans", targets: ["MusterPlans"]),
+        .library(name: "MusterPlansTesting", targets: ["MusterPlansTesting"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -74,6 +75,11 @@ let package = Package(
         .target(
             name: "MusterTestKit",
             dependencies: ["MusterCore", "MusterStore", "MusterDrivers", "MusterEngine"],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "MusterPlansTesting",
+            dependencies: ["MusterCore", "MusterStore", "MusterEngine", "MusterPlans", "MusterTestKit"],
             swiftSettings: strict
         ),
         .target(
@@ -140,10 +146,16 @@ let package = Package(
         .testTarget(
             name: "MusterPlansTests",
             dependencies: [
-                "MusterCore", "MusterStore", "MusterEngine", "MusterPlans",
+                "MusterCore", "MusterStore", "MusterEngine", "MusterPlans", "MusterPlansTesting",
                 .product(name: "InMemoryTracing", package: "swift-distributed-tracing"), logging,
                 .product(name: "MetricsTestKit", package: "swift-metrics"),
             ],
+            swiftSettings: strict
+        ),
+        // As a user writes tests: it imports the two products alone.
+        .testTarget(
+            name: "MusterPlansTestingTests",
+            dependencies: ["MusterPlans", "MusterPlansTesting"],
             swiftSettings: strict
         ),
         .testTarget(

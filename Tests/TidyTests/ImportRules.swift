@@ -28,6 +28,9 @@ enum ImportRules {
         "MusterTestKit": system.union(nio).union(collections).union([
             "MusterCore", "MusterStore", "MusterDrivers", "MusterEngine", "Logging", "Testing",
         ]),
+        "MusterPlansTesting": system.union([
+            "MusterCore", "MusterStore", "MusterEngine", "MusterPlans", "MusterTestKit",
+        ]),
         "MusterCLI": system.union(nio).union([
             "MusterCore", "MusterStore", "MusterLab", "MusterReport", "MusterDrivers", "MusterEngine", "ArgumentParser",
             "Logging",

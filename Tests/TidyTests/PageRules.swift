@@ -23,6 +23,23 @@ enum PageRules {
         return findings
     }
 
+    /// Code that a page says it quotes, by `<!-- quoted: FILE -->` above its block, and that its file has not.
+    static func wrongQuotes(in page: TrackedFile, read: (String) -> [String]) -> [Finding] {
+        let (begin, end) = ("<!-- quoted: ", " -->")
+        var findings: [Finding] = []
+        for (index, line) in page.lines.enumerated() where line.hasPrefix(begin) && line.hasSuffix(end) {
+            let path = String(line.dropFirst(begin.count).dropLast(end.count))
+            let rest = page.lines[(index + 1)...]
+            let block = rest.dropFirst().prefix { !$0.hasPrefix("```") }
+            if rest.first?.hasPrefix("```") != true || block.isEmpty {
+                findings.append(Finding(page.path, index + 1, "no block of code follows"))
+            } else if !(read(path).joined(separator: "\n") + "\n").contains(block.joined(separator: "\n") + "\n") {
+                findings.append(Finding(page.path, index + 1, "\(path) has no such lines: copy them again"))
+            }
+        }
+        return findings
+    }
+
     /// The lines with everything in code blocks and code spans left out.
     private static func outsideOfCode(_ lines: [String]) -> [String] {
         var isCode = false

@@ -179,6 +179,34 @@ import Testing
         #expect(findings.map(\.line) == [3, 3])
     }
 
+    @Test func aWrongQuoteIsFound() {
+        func findings(_ block: String) -> Int {
+            let text = "# Page\n<!-- quoted: a.swift -->\n\(block)\n"
+            let page = TrackedFile(path: "docs/a.md", isExecutable: false, text: text)
+            return PageRules.wrongQuotes(in: page) { $0 == "a.swift" ? ["let a = 1", "let b = 2"] : [] }.count
+        }
+        #expect(findings("```swift\nlet a = 1\n```") == 0)
+        #expect(findings("```swift\nlet b = 3\n```") == 1)
+        #expect(findings("words") == 1)
+    }
+
+    @Test func aTestThatIsNotThereIsFound() {
+        let tests = TestNames(in: [
+            file("Tests/A/A.swift", "@Suite struct ATests {\n    @Test func one() {}\n    @Test func two() {}\n}"),
+            file("Sources/MusterTestKit/B.swift", "Check(\"nothing is lost\") { _ in }"),
+        ])
+        func findings(_ cell: String) -> Int {
+            let text = "| what | test |\n|---|---|\n| a | \(cell) |\n"
+            return tests.missing(in: TrackedFile(path: "docs/a.md", isExecutable: false, text: text)).count
+        }
+        for cell in ["`ATests.one`, `two`", "`ATests`", "\"nothing is lost\"", "differs"] {
+            #expect(findings(cell) == 0, "\(cell)")
+        }
+        for cell in ["`ATests.three`", "`two`", "`BTests`", "\"all is lost\"", "", "nothing"] {
+            #expect(findings(cell) == 1, "\(cell)")
+        }
+    }
+
     @Test func aGapBetweenDecisionsIsFound() {
         let body = "\n## Context\n## Decision\n## Weighed\n## Consequences\n"
         func page(_ name: String, _ title: String) -> TrackedFile {

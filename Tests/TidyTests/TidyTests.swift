@@ -71,6 +71,17 @@ import Testing
         )
     }
 
+    @Test func quotedCodeIsThere() {
+        let read: (String) -> [String] = { path in Repository.files.first { $0.path == path }?.lines ?? [] }
+        let pages = Repository.files.filter { $0.path.hasSuffix(".md") }
+        expectNone(pages.flatMap { PageRules.wrongQuotes(in: $0, read: read) })
+    }
+
+    @Test func testsThatPagesNameAreThere() {
+        let tests = TestNames(in: Repository.swiftFiles)
+        expectNone(Repository.files.filter { $0.path == "docs/coming-from-dynflow.md" }.flatMap(tests.missing))
+    }
+
     @Test func decisionsAreNumbered() {
         let pages = Repository.files.filter { $0.path.hasPrefix("docs/decisions/") && $0.path.hasSuffix(".md") }
         #expect(!pages.isEmpty)

@@ -10,6 +10,14 @@ public struct SubPlanCounts: Hashable, Sendable {
     public var failed: Int
     /// Waiting for a person.
     public var paused: Int
+
+    /// These counts.
+    public init(total: Int, succeeded: Int, failed: Int = 0, paused: Int = 0) {
+        self.total = total
+        self.succeeded = succeeded
+        self.failed = failed
+        self.paused = paused
+    }
 }
 
 /// A plan of its own that an action has done: seen, cancelled and resumed like every other, and with its own end.

@@ -1,16 +1,16 @@
-import MusterCore
+package import MusterCore
 
 /// One call of an action, as the protocols of actions take it apart. Not for programs.
 public struct Invocation: Sendable {
-    let call: ActionCall
-    let context: RunContext
+    package let call: ActionCall
+    package let context: RunContext
 
     /// What came of it.
     public struct End: Sendable {
         let end: CallEnd
         init(_ end: CallEnd) { self.end = end }
         /// It succeeded, and what is stored of the step stays as it is.
-        static var unchanged: End { End(CallEnd(.succeeded)) }
+        package static var unchanged: End { End(CallEnd(.succeeded)) }
     }
 
     /// `the input of 'CreateVolume'`.
@@ -22,7 +22,7 @@ public struct Invocation: Sendable {
         )
     }
 
-    func input<Input: Decodable>(_ type: Input.Type) throws -> Input {
+    package func input<Input: Decodable>(_ type: Input.Type) throws -> Input {
         guard let text = call.input else { throw BadValueError("\(whose("input")) is not there") }
         let json = try Envelope.open(text, .input, of: whose("input"), outputs: call.references)
         return try Envelope.decode(type, json, of: whose("input"))
@@ -36,13 +36,13 @@ public struct Invocation: Sendable {
         return try Envelope.decode(type, try Envelope.open(text, .output, of: whose("output")), of: whose("output"))
     }
 
-    func done(_ output: some Encodable) throws -> End {
+    package func done(_ output: some Encodable) throws -> End {
         let limit = context.host.settings.valueSizeLimit
         let text = try Envelope(.output, output, of: whose("output"), limit: limit).text
         return End(CallEnd(.succeeded, output: text))
     }
 
-    func end(_ progress: StepProgress<some Encodable & Sendable>) throws -> End {
+    package func end(_ progress: StepProgress<some Encodable & Sendable>) throws -> End {
         switch progress {
         case .done(let output): try done(output)
         case .suspended: End(CallEnd(.suspended, output: context.kept, wakes: context.wakes))

@@ -11,7 +11,13 @@ package final class RegisteredActions: ActionHost {
         var middleware: [any PlanMiddleware] = []
         var logger: Logger
         var telemetry: Telemetry
+        var standIn: StandIn?
     }
+
+    /// Answers a call instead of its action; `perform` has the action do it all the same.
+    package typealias StandIn =
+        @Sendable (Invocation, _ perform: @escaping @Sendable () async throws -> Invocation.End) async throws
+        -> Invocation.End
 
     /// What is known of one action.
     struct Registered: Sendable {
@@ -98,9 +104,14 @@ package final class RegisteredActions: ActionHost {
         let invocation = Invocation(call: call, context: context)
         let ended = Mutex<CallEnd?>(nil)
         do {
-            try await around(PlanCall(call), trace: call.trace) {
-                let end = try await Self.perform(invocation, on: action.make()).end
-                ended.withLock { $0 = end }
+            try await around(PlanCall(call), trace: call.trace) { [settings] in
+                let end =
+                    if let standIn = settings.standIn {
+                        try await standIn(invocation) { try await Self.perform(invocation, on: action.make()) }
+                    } else {
+                        try await Self.perform(invocation, on: action.make())
+                    }
+                ended.withLock { $0 = end.end }
             }
             return ended.withLock { $0 } ?? CallEnd(.failed(notCalled, isFinal: true))
         } catch {
@@ -183,7 +194,7 @@ protocol PlanStarter: Sendable {
 }
 
 extension PlanCall {
-    init(_ call: ActionCall) {
+    package init(_ call: ActionCall) {
         let phase: Phase =
             switch call.kind {
             case .run: .run

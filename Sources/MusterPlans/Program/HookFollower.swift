@@ -3,17 +3,49 @@ import Logging
 import MusterCore
 import MusterEngine
 import MusterStore
+import Synchronization
 
-/// Tells hooks of changes of plans, from where it was told last on: that is kept in a file of the state.
-final class HookFollower: Sendable {
+/// Tells hooks of changes of plans, from where it was told last on.
+package final class HookFollower: Sendable {
+    /// Where it is kept how far hooks were told.
+    package struct Memory: Sendable {
+        let read: @Sendable () -> Int64?
+        let write: @Sendable (Int64) throws -> Void
+        let name: String
+
+        /// A file of the state.
+        static func file(_ path: String) -> Memory {
+            Memory(
+                read: {
+                    guard let data = FileManager.default.contents(atPath: path) else { return nil }
+                    return Int64(String(decoding: data, as: UTF8.self).prefix { $0 != "\n" })
+                },
+                write: { try Data("\($0)\n".utf8).write(to: URL(fileURLWithPath: path), options: .atomic) },
+                name: path
+            )
+        }
+
+        /// For as long as the process lives, from the beginning on.
+        package static func process() -> Memory {
+            let position = Kept()
+            return Memory(read: { position.value.withLock { $0 } }, write: { position.write($0) }, name: "the memory")
+        }
+
+        private final class Kept: Sendable {
+            let value = Mutex<Int64?>(0)
+            func write(_ position: Int64) { value.withLock { $0 = position } }
+        }
+    }
+
     private let plans: Plans
     private let telemetry: Telemetry
-    private let path: String
+    private let memory: Memory
 
-    init(_ plans: Plans, _ telemetry: Telemetry) {
+    /// - Parameter memory: a file of the state when there is none.
+    package init(_ plans: Plans, memory: Memory? = nil) {
         self.plans = plans
-        self.telemetry = telemetry
-        path = "\(plans.state.path)/hooks-\(plans.name)"
+        telemetry = plans.telemetry
+        self.memory = memory ?? .file("\(plans.state.path)/hooks-\(plans.name)")
     }
 
     private var isWanted: Bool {
@@ -35,12 +67,15 @@ final class HookFollower: Sendable {
         }
     }
 
+    /// Tells what has happened since it was told last; whether that was anything.
+    package func catchUp() async throws -> Bool {
+        guard isWanted else { return false }
+        let position = try readPosition()
+        return try await tell(after: position) != position
+    }
+
     private func readPosition() throws -> Int64 {
-        if let data = FileManager.default.contents(atPath: path),
-            let position = Int64(String(decoding: data, as: UTF8.self).prefix { $0 != "\n" })
-        {
-            return position
-        }
+        if let position = memory.read() { return position }
         // What happened before there were hooks is not told.
         let position = try plans.store.position()
         write(position)
@@ -49,9 +84,11 @@ final class HookFollower: Sendable {
 
     private func write(_ position: Int64) {
         do {
-            try Data("\(position)\n".utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
+            try memory.write(position)
         } catch {
-            plans.options.logger.warning("\(path) cannot be written (\(error)); hooks may be told of something twice")
+            plans.options.logger.warning(
+                "\(memory.name) cannot be written (\(error)); hooks may be told of something twice"
+            )
         }
     }
 

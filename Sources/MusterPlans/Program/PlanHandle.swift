@@ -208,7 +208,7 @@ public struct PlanHandle<Root: PlanAction>: StartedPlan {
     ///
     /// - Parameters:
     ///   - step: its place in the plan; nil when only one step of this action has not ended.
-    ///   - optional: whether it is quietly dropped when the step has ended.
+    ///   - optional: whether it is quietly dropped when the step has ended or its plan is gone.
     /// - Throws: `PlanError.refused` when the step has ended, unless it is optional.
     public func send<Receiver: SuspendingAction>(
         _ event: Receiver.Event,
@@ -219,7 +219,7 @@ public struct PlanHandle<Root: PlanAction>: StartedPlan {
         let found: StepID
         do {
             found = try await place(of: Receiver.name, step) { !$0.hasEnded }
-        } catch let error as PlanError where error.code == .refused && optional {
+        } catch let error as PlanError where optional && (error.code == .refused || error.code == .deleted) {
             return
         }
         let what = "an event of '\(Receiver.name)'"

@@ -25,19 +25,19 @@ import Tracing
 public final class Plans: Sendable {
     /// Under which the plans are stored: a program's plans are performed by programs of its name.
     public let name: String
-    let host: RegisteredActions
-    let store: any Store
+    package let host: RegisteredActions
+    package let store: any Store
     let state: StateDirectory
     let options: Options
     let time: any TimeSource
-    let bell = Bell()
+    package let bell = Bell()
     let telemetry: Telemetry
     private let seat = Mutex(Seat())
     private let queue: StateLockQueue
 
     /// What this process does in its state.
     private struct Seat {
-        var conductor: Conductor?
+        var conductor: (any PlanPerformer)?
         var isRunning = false
         var isStopping = false
         /// Ends the wait for the state's lock.
@@ -68,12 +68,14 @@ public final class Plans: Sendable {
         try self.init(name: name, state: URL(fileURLWithPath: state), options: options)
     }
 
+    /// - Parameter standIn: answers calls instead of the registered actions, in tests.
     package init(
         name: String,
         store: any Store,
         state: StateDirectory,
         options: Options,
-        time: any TimeSource
+        time: any TimeSource,
+        standIn: RegisteredActions.StandIn? = nil
     ) throws {
         let letters = name.utf8
         guard (1...32).contains(letters.count), letters.first.map({ (97...122).contains($0) }) == true,
@@ -103,7 +105,8 @@ public final class Plans: Sendable {
                 valueSizeLimit: options.valueSizeLimit,
                 middleware: options.middleware,
                 logger: logger,
-                telemetry: telemetry
+                telemetry: telemetry,
+                standIn: standIn
             )
         )
         queue = StateLockQueue(state)
@@ -179,13 +182,7 @@ public final class Plans: Sendable {
         let conductor = try Conductor(
             store: store,
             state: state,
-            identity: ConductorCore.Identity(
-                host: Surroundings.host,
-                pid: getpid(),
-                seed: Surroundings.seed(),
-                queues: options.queues,
-                limits: options.limits.sorted { $0.key < $1.key }.map { $0.value.row($0.key) }
-            ),
+            identity: identity(host: Surroundings.host, pid: getpid(), seed: Surroundings.seed()),
             bell: bell,
             surroundings: CommandBuilder.Surroundings(environment: [:], secret: { _ in nil }),
             time: time,
@@ -201,7 +198,7 @@ public final class Plans: Sendable {
             return seat.isStopping
         }
         if isStopping || Task.isCancelled { conductor.stop() }
-        let follower = HookFollower(self, telemetry)
+        let follower = HookFollower(self)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await follower.run() }
             defer {
@@ -219,8 +216,25 @@ public final class Plans: Sendable {
         }
     }
 
+    /// How a conductor of these plans presents itself.
+    package func identity(host: String, pid: Int32, seed: UInt64) -> ConductorCore.Identity {
+        ConductorCore.Identity(
+            host: host,
+            pid: pid,
+            seed: seed,
+            queues: options.queues,
+            limits: options.limits.sorted { $0.key < $1.key }.map { $0.value.row($0.key) }
+        )
+    }
+
     /// The conductor of this process, while there is one.
-    var conductor: Conductor? { seat.withLock { $0.conductor } }
+    var conductor: (any PlanPerformer)? { seat.withLock { $0.conductor } }
+
+    /// Has these plans performed by something else than `run()`, for good: an engine of tests.
+    package func give(to performer: any PlanPerformer) {
+        seat.withLock { $0 = Seat(conductor: performer, isRunning: true) }
+        host.starter.withLock { $0 = ConductingStarter(plans: self) }
+    }
 }
 
 /// A program's state has no machines.
