@@ -139,7 +139,8 @@ let package = Package(
         .testTarget(
             name: "MusterEngineTests",
             dependencies: [
-                "MusterCore", "MusterStore", "MusterDrivers", "MusterEngine", "MusterTestKit", "CWorkCounter",
+                "MusterCore", "MusterStore", "MusterDrivers", "MusterEngine", "MusterTestKit", "CWorkCounter", grdb,
+                logging,
             ],
             swiftSettings: strict
         ),
@@ -164,10 +165,18 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(name: "SimulationTests", dependencies: ["MusterTestKit"], swiftSettings: strict),
+        // A program for end-to-end tests to kill and to ask things of.
+        .executableTarget(
+            name: "plans-program",
+            dependencies: ["MusterPlans"],
+            path: "Tests/PlansProgram",
+            swiftSettings: strict
+        ),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "muster", "muster-supervise", "external-job", "fan-out", "order-fulfilment", subprocess,
+                "muster", "muster-supervise", "external-job", "fan-out", "order-fulfilment", "plans-program",
+                subprocess,
             ],
             swiftSettings: strict
         ),

@@ -123,11 +123,11 @@ package final class Conductor: Sendable {
         var housekeeping = cleaning.map { Housekeeping($0, now: core.now()) }
         while true {
             // While the store does not answer, what arrives waits.
-            if outage.lasts {
+            if outage.hasFailed {
                 if inbox.awaitStop(for: outage.pause) { return }
             }
             let pause = [core.timeToNextTimer(), housekeeping?.timeLeft(at: core.now())].compactMap(\.self).min()
-            let items = outage.lasts ? [] : inbox.take(timeout: pause)
+            let items = outage.hasFailed ? [] : inbox.take(timeout: pause)
             let isLast = items.contains { if case .stop = $0 { true } else { false } }
             do {
                 if isLast { core.beginNoCalls() }
@@ -138,8 +138,9 @@ package final class Conductor: Sendable {
                     performer.awaitSurveys()
                     performer.perform(try core.takeTurn(inbox.takeNow()), with: core.director)
                 }
-                if outage.lasts { logger.notice("the store answers again; nothing is lost") }
-                outage = Outage()
+                if outage.ends(hasWritten: core.hasWritten) {
+                    logger.notice("the store answers again; nothing is lost")
+                }
             } catch  where error.isPassing && outage.goesOn(at: core.now()) {
                 if outage.isNew {
                     logger.warning("the store does not answer; trying for \(Outage.lengthMax.shortText): \(error)")
@@ -196,22 +197,42 @@ package final class Conductor: Sendable {
 }
 
 /// A time in which the store does not answer: locked by another program, or its disk gone for a while.
+///
+/// A database that another program holds can often be read: what failed to be written is decided again, and the next
+/// turn has nothing to write until what happened is heard again. Only a write that succeeds ends it.
 private struct Outage {
     static let lengthMax: Duration = .seconds(120)
+    /// After so long without a failure the next one begins another.
+    private static let quietMax: Duration = .seconds(60)
     private var begunAt: Timestamp?
+    private var failedAt: Timestamp?
     private var tries = 0
 
-    var lasts: Bool { begunAt != nil }
+    /// Whether the last turn has failed.
+    private(set) var hasFailed = false
     var isNew: Bool { tries == 1 }
     /// Grows, up to a second.
     var pause: Duration { .milliseconds(min(1000, 50 << min(tries, 5))) }
 
     /// Notes another failure; false when it has lasted too long.
     mutating func goesOn(at now: Timestamp) -> Bool {
+        if let failedAt, now - failedAt > Self.quietMax { self = Outage() }
         let begun = begunAt ?? now
         begunAt = begun
+        failedAt = now
+        hasFailed = true
         tries += 1
         return now - begun < Self.lengthMax
+    }
+
+    /// A turn has succeeded; whether the outage is over by it.
+    ///
+    /// - Parameter hasWritten: whether what was written last was written.
+    mutating func ends(hasWritten: Bool) -> Bool {
+        hasFailed = false
+        guard begunAt != nil, hasWritten else { return false }
+        self = Outage()
+        return true
     }
 }
 

@@ -46,6 +46,8 @@ package struct ConductorCore {
     var hasRisen = false
     /// How often in a row the store could not write.
     private var failedWrites = 0
+    /// Whether the store has written what it was asked to write last.
+    package var hasWritten: Bool { failedWrites == 0 }
     /// Whether what earlier conductors may have begun was asked for.
     private var isSettled = false
 
