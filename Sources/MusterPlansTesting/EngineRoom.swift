@@ -189,8 +189,9 @@ final class EngineRoom: PlanPerformer, Sendable {
     }
 
     private func context(of call: ActionCall, _ generation: UInt64) -> CallContext {
-        CallContext(
-            operation: OperationID(state: store.stateName, step: call.id.step, attempt: Int(call.id.number)),
+        let operation = OperationID(state: store.stateName, step: call.id.step, attempt: Int(call.id.number))
+        return CallContext(
+            operation: operation,
             now: { [time] in time.now() },
             write: { [self] text in put(.event(.wrote(call.id, text)), of: generation) }
         )
