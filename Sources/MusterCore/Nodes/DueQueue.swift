@@ -1,6 +1,7 @@
 import HeapModule
 
-/// What is to come, earliest first; equal deadlines in the order they were set. What was replaced or cleared never comes.
+/// What is to come, earliest first; equal deadlines in the order they were set. What was replaced or cleared never
+/// comes.
 ///
 /// It holds at most twice as many entries as there are keys: what was replaced is swept out when it is more than that.
 package struct DueQueue<Key: Hashable & Sendable>: Sendable {

@@ -21,8 +21,8 @@ package struct EventAddress: Hashable, Sendable, Codable {
 
 /// Which events somebody wants: each field that is named must be one of the values given for it, exactly.
 ///
-/// As text: `object-type=TBNODESTATE object-name=pc1,pc2`. A value with a blank, a comma, `=`, `"` or `\` stands in double
-/// quotes, in which `\"` and `\\` are those two; an empty one is `""`.
+/// As text: `object-type=TBNODESTATE object-name=pc1,pc2`. A value with a blank, a comma, `=`, `"` or `\` stands in
+/// double quotes, in which `\"` and `\\` are those two; an empty one is `""`.
 package struct EventFilter: Hashable, Sendable, CustomStringConvertible {
     private var wanted: [EventAddress.Field: Set<String>] = [:]
 

@@ -220,7 +220,8 @@ package struct ModeTable: Sendable {
     /// Whether some other mode can be taken up in this state.
     package func isMovePoint(_ mode: ModeID, _ state: StateID) -> Bool { movePoints.contains(Self.key(mode, state)) }
 
-    /// The state a node is in when it goes to another mode: its own where that is one of several; nil where it may not go.
+    /// The state a node is in when it goes to another mode: its own where that is one of several; nil where it may not
+    /// go.
     package func landing(_ mode: ModeID, _ state: StateID, in other: ModeID) -> StateID? {
         let targets = moveTargets[UInt64(Self.key(mode, state)) << 16 | UInt64(other.rawValue)]
         return targets?.contains(state) == true ? state : targets?.first

@@ -1,7 +1,8 @@
 import Foundation
 internal import MusterCore
 
-/// Emulab's four tables: `state_transitions`, `mode_transitions`, `state_timeouts`, `state_triggers`, each a `.tsv` file.
+/// Emulab's four tables: `state_transitions`, `mode_transitions`, `state_timeouts`, `state_triggers`, each a `.tsv`
+/// file.
 ///
 /// What Emulab's daemon has in its code instead of its tables is put in where the modes are there: the network boot's
 /// mode, the modes with another policy, the state that holds nodes, the way in which a node is woken.
