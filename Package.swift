@@ -96,8 +96,8 @@ let package = Package(
         .executableTarget(
             name: "muster-bench",
             dependencies: [
-                "MusterCore", "MusterStore", "MusterDrivers", "MusterEngine", "MusterTestKit", argumentParser, grdb,
-                logging,
+                "MusterCore", "MusterStore", "MusterDrivers", "MusterEngine", "MusterPlans", "MusterTestKit",
+                argumentParser, grdb, logging,
             ],
             path: "Benchmarks/muster-bench",
             swiftSettings: strict

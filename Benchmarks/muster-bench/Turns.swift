@@ -13,6 +13,9 @@ struct Turns: ParsableCommand {
     )
     @Option(help: "fan, chain, layers or diamond.") var shape = Shape.chain
     @Option(help: "How many steps.") var count = 1000
+    @Flag(help: "Steps that call an action, in place of ones that do nothing.") var calls = false
+    @Flag(help: "One parent with so many sub-plans of one call, in place of steps.") var subplans = false
+    @Option(help: "With --calls: how many are performed at once.") var atOnce = 64
     @Flag(help: "As many plans of one step, one after the other.") var plans = false
     @Option(help: "Where to write.") var folder: String?
     @Flag(help: "A store in memory.") var memory = false
@@ -27,21 +30,29 @@ struct Turns: ParsableCommand {
         let sqlite = memory ? nil : try SQLiteStore(path: scratch.path + "/muster.db")
         var core = try ConductorCore(
             store: sqlite ?? MemoryStore(),
-            identity: ConductorCore.Identity(host: "bench", pid: 1, seed: 1),
+            identity: ConductorCore.Identity(host: "bench", pid: 1, seed: 1, queues: ["default": atOnce]),
             time: HostTime()
         )
         let before = sqlite?.counters
         var ended = 0
         var turns = 0
         for plan in 0..<(plans ? count : 1) {
-            let steps = shape.steps(plans ? 1 : count)
-            var items: [Inbox.Item] = [.event(.submitted(Workbench.submission("bench-\(plan)", steps)))]
+            var submission = Workbench.submission("bench-\(plan)", shape.steps(plans ? 1 : count))
+            if calls || subplans { submission.callActions(onlyOne: subplans) }
+            var items: [Inbox.Item] = [.event(.submitted(submission))]
             while !items.isEmpty {
                 turns += 1
                 let directives = try core.takeTurn(consume items)
                 items = []
-                for case .perform(let act) in directives {
-                    items.append(.event(.actEnded(act, .succeeded(facts: [:]))))
+                for directive in directives {
+                    switch directive {
+                    case .perform(let act): items.append(.event(.actEnded(act, .succeeded(facts: [:]))))
+                    case .call(let call):
+                        let end = end(of: call)
+                        items.append(.event(.callEnded(call.id, end)))
+                        if subplans, call.input != Self.child { continue }
+                    default: continue
+                    }
                     ended += 1
                 }
             }
@@ -50,5 +61,31 @@ struct Turns: ParsableCommand {
         let after = sqlite?.counters
         let statements = (after?.statements ?? 0) - (before?.statements ?? 0)
         print("\(plans ? "plans" : shape.rawValue) of \(count): \(turns) turns, \(statements) statements")
+    }
+}
+
+extension Turns {
+    private static let child = "child"
+
+    private func end(of call: ActionCall) -> CallEnd {
+        switch call.kind {
+        case .run where subplans && call.input != Self.child: return CallEnd(.spawned(total: count, limit: nil))
+        case .children(let from, let to):
+            let program = ProgramSpec(name: "child", actions: [ActionSpec(name: "work")])
+            let step = PlanSubmission.Step(StepSpec(.call, input: Self.child))
+            return CallEnd(.children((from..<to).map { _ in ChildPlan(program: program, steps: [step]) }))
+        default: return CallEnd(.succeeded, output: #"{"output":{}}"#)
+        }
+    }
+}
+
+extension PlanSubmission {
+    /// Has its steps call an action.
+    fileprivate mutating func callActions(onlyOne: Bool) {
+        if onlyOne { steps = [steps[0]] }
+        spec.program = ProgramSpec(name: "bench", actions: [ActionSpec(name: "work")])
+        for place in steps.indices {
+            steps[place].spec = StepSpec(.call, input: #"{"input":{"name":"nothing","number":7}}"#)
+        }
     }
 }

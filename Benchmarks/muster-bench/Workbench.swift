@@ -20,6 +20,7 @@ struct Workbench {
         in folder: String,
         inMemory: Bool = false,
         host: (any ActionHost)? = nil,
+        queues: [String: Int] = [:],
         prepare: (any Store) throws -> Void = { _ in }
     ) throws {
         let state = StateDirectory(path: folder)
@@ -39,7 +40,7 @@ struct Workbench {
                 host: "bench",
                 pid: getpid(),
                 seed: 1,
-                queues: host == nil ? nil : [:]
+                queues: host == nil ? nil : queues
             ),
             bell: bell,
             surroundings: CommandBuilder.Surroundings(environment: [:], secret: { _ in nil }),

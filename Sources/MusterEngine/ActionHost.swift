@@ -14,20 +14,23 @@ package protocol ActionHost: Sendable {
 
 /// What a call may use besides its input.
 package struct CallContext: Sendable {
-    /// The same for every repetition of the same try of the same step, in this state and no other.
-    package let operation: OperationID
+    private let makeOperation: @Sendable () -> OperationID
     /// The conductor's clock.
     package let now: @Sendable () -> Timestamp
     /// Appends to the step's output chunks.
     package let write: @Sendable (String) -> Void
 
+    /// - Parameter operation: made when somebody asks for it.
     package init(
-        operation: OperationID,
+        operation: @autoclosure @escaping @Sendable () -> OperationID,
         now: @escaping @Sendable () -> Timestamp,
         write: @escaping @Sendable (String) -> Void
     ) {
-        self.operation = operation
+        makeOperation = operation
         self.now = now
         self.write = write
     }
+
+    /// The same for every repetition of the same try of the same step, in this state and no other.
+    package var operation: OperationID { makeOperation() }
 }

@@ -19,8 +19,17 @@ package final class Inbox: Sendable {
     private struct Content {
         var items: [Item] = []
         var isPoked = false
+        /// Whether one of the items is to be looked at without delay.
+        var isUrgent = false
         /// Whether the conductor's thread waits, and was not woken yet.
         var isAwaited = false
+
+        var isDue: Bool { !items.isEmpty && (isUrgent || items.count >= Inbox.batch) }
+
+        mutating func takeAll() -> [Item] {
+            defer { (items, isPoked, isUrgent) = ([], false, false) }
+            return items
+        }
     }
 
     private let content = Mutex(Content())
@@ -28,15 +37,25 @@ package final class Inbox: Sendable {
 
     package init() {}
 
-    package func put(_ item: Item) {
+    /// So many items are looked at without delay, however much time they have.
+    private static let batch = 32
+    /// So long those wait at most that have time.
+    private static let patience: Duration = .milliseconds(1)
+
+    /// - Parameter mayWait: whether who puts it in is about to put in more: one look at many costs less than many
+    ///   looks.
+    package func put(_ item: Item, mayWait: Bool = false) {
         let wakes = content.withLock { content in
             if case .requestsArrived = item {
                 guard !content.isPoked else { return false }
                 content.isPoked = true
             }
             content.items.append(item)
-            defer { content.isAwaited = false }
-            return content.isAwaited
+            if !mayWait { content.isUrgent = true }
+            // Who waits for the first one waits with patience from there on.
+            guard content.isAwaited, content.isDue || content.items.count == 1 else { return false }
+            content.isAwaited = false
+            return true
         }
         if wakes { arrivals.signal() }
     }
@@ -62,17 +81,30 @@ package final class Inbox: Sendable {
 
     /// Takes everything, in order of arrival; waits for something to arrive, or until `timeout` has passed.
     package func take(timeout: Duration?) -> [Item] {
-        let taken = takeNow(orAwait: true)
-        guard taken.isEmpty else { return taken }
-        if let timeout {
-            let microseconds = Int(clamping: max(0, timeout.microseconds))
-            if arrivals.wait(timeout: .now() + .microseconds(microseconds)) == .timedOut, !stopAwaiting() {
-                arrivals.wait()  // something came in that moment: its signal is on its way
+        var timeout = timeout
+        while true {
+            let (taken, isPatient) = content.withLock { content in
+                if content.isDue { return (content.takeAll(), false) }
+                content.isAwaited = true
+                return ([], !content.items.isEmpty)
             }
-        } else {
-            arrivals.wait()
+            guard taken.isEmpty else { return taken }
+            if isPatient { timeout = min(timeout ?? Self.patience, Self.patience) }
+            guard awaitArrival(timeout), !isPatient else { return takeNow() }
         }
-        return takeNow()
+    }
+
+    /// Whether something has arrived in time.
+    private func awaitArrival(_ timeout: Duration?) -> Bool {
+        guard let timeout else {
+            arrivals.wait()
+            return true
+        }
+        let microseconds = Int(clamping: max(0, timeout.microseconds))
+        if arrivals.wait(timeout: .now() + .microseconds(microseconds)) == .success { return true }
+        if stopAwaiting() { return false }
+        arrivals.wait()  // something came in that moment: its signal is on its way
+        return true
     }
 
     /// Waits, whatever arrives, and says whether somebody wants the conductor to end.
@@ -84,15 +116,10 @@ package final class Inbox: Sendable {
     }
 
     /// Takes everything that is here now.
-    package func takeNow() -> [Item] { takeNow(orAwait: false) }
-
-    private func takeNow(orAwait: Bool) -> [Item] {
+    package func takeNow() -> [Item] {
         content.withLock { content in
-            let items = content.items
-            content.items = []
-            content.isPoked = false
-            content.isAwaited = orAwait && items.isEmpty
-            return items
+            content.isAwaited = false
+            return content.takeAll()
         }
     }
 

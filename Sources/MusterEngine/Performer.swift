@@ -71,25 +71,38 @@ package final class Performer: Sendable {
     package func perform(_ directives: [Directive], with director: borrowing Director) {
         let tenure = present
         calls.turnEnded(with: director)
+        // Calls begin many at a time, and before whatever comes after them.
+        var begun: [ActionCall] = []
         for directive in directives {
             CrashPoint.reached(.beforeDirective)
-            switch directive {
-            case .perform(let act): begin(act, with: director, for: tenure)
-            case .inquire(let act): inquire(act, with: director, for: tenure)
-            case .interrupt(let act): interrupt(act, with: director, for: tenure)
-            case .watch(let node):
-                if let row = director.node(node) { watch(handle(for: row, tenure)) }
-            case .call(let call): calls.begin(call, for: tenure)
-            case .cancelCall(let call, let isForced): calls.cancel(call, byForce: isForced)
-            case .inquireCall(let call): calls.inquire(call)
-            case .plan(let id):
-                if let program = director.program(id) { calls.plan(program.program, of: id, for: tenure) }
-            // The conductor's core asks the store.
-            case .lookUp: break
-            case .survey(let node):
-                if let row = director.node(node) { survey(handle(for: row, tenure)) }
+            if case .call(let call) = directive {
+                begun.append(call)
+            } else {
+                calls.begin(begun, for: tenure)
+                begun = []
+                begin(directive, with: director, for: tenure)
             }
             CrashPoint.reached(.afterDirective)
+        }
+        calls.begin(begun, for: tenure)
+    }
+
+    private func begin(_ directive: Directive, with director: borrowing Director, for tenure: Tenure) {
+        switch directive {
+        case .perform(let act): begin(act, with: director, for: tenure)
+        case .inquire(let act): inquire(act, with: director, for: tenure)
+        case .interrupt(let act): interrupt(act, with: director, for: tenure)
+        case .watch(let node):
+            if let row = director.node(node) { watch(handle(for: row, tenure)) }
+        case .call(let call): calls.begin([call], for: tenure)
+        case .cancelCall(let call, let isForced): calls.cancel(call, byForce: isForced)
+        case .inquireCall(let call): calls.inquire(call)
+        case .plan(let id):
+            if let program = director.program(id) { calls.plan(program.program, of: id, for: tenure) }
+        // The conductor's core asks the store.
+        case .lookUp: break
+        case .survey(let node):
+            if let row = director.node(node) { survey(handle(for: row, tenure)) }
         }
     }
 

@@ -37,8 +37,8 @@ enum ImportRules {
         ]),
         "muster": ["MusterCLI"],
         "muster-bench": system.union(nio).union([
-            "MusterCore", "MusterStore", "MusterDrivers", "MusterEngine", "MusterTestKit", "ArgumentParser", "GRDB",
-            "GRDBSQLite", "Logging",
+            "MusterCore", "MusterStore", "MusterDrivers", "MusterEngine", "MusterPlans", "MusterTestKit",
+            "ArgumentParser", "GRDB", "GRDBSQLite", "Logging",
         ]),
     ]
 

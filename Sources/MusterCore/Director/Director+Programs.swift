@@ -25,6 +25,7 @@ extension Director {
             return true
         }
         programs[id] = ProgramMachine(restoring: stored, program: program)
+        if let parent = program.parent { subPlans[parent.plan, default: []].insert(id) }
         for timer in stored.timers.sorted(by: { $0.dueAt < $1.dueAt }) { timers.set(timer) }
         for row in stored.signals {
             if let dueAt = row.dueAt { timers.set(.signal(row.step, number: row.number), at: dueAt) }
@@ -81,6 +82,7 @@ extension Director {
         machine.plan.rowIsDirty = true
         machine.append(steps)
         programs[id] = machine
+        if let parent = program.parent { subPlans[parent.plan, default: []].insert(id) }
         touched.insert(id)
         turn.newSpecs[id] = spec
         turn.emit(.planCreated, plan: id)
@@ -209,10 +211,9 @@ extension Director {
     // MARK: Requests
 
     mutating func answerProgram(_ row: RequestRow, of id: PlanID, into turn: inout Turn) {
-        // One that has stopped in this very turn is still known.
-        guard let machine = programs[id], !machine.plan.row.state.isFinal else {
-            return refuse(row, of: id, into: &turn)
-        }
+        // One that has stopped in this very turn is still known. Nobody keeps a copy of the plan meanwhile: it would be
+        // copied whole for each request.
+        guard let state = programs[id]?.plan.row.state, !state.isFinal else { return refuse(row, of: id, into: &turn) }
         touched.insert(id)
         switch row.request {
         case .resume: programs[id]?.resume(&shared.queues, into: &turn)
@@ -229,17 +230,17 @@ extension Director {
         case .halt: programs[id]?.halt(nil, into: &turn)
         case .revert: programs[id]?.revertRequested(&shared.queues, into: &turn)
         case .freeze(_, let isFrozen):
-            guard machine.plan.row.state == .scheduled else {
+            guard state == .scheduled else {
                 return deny(row, "only a plan that has not begun is frozen or let go", of: id, into: &turn)
             }
             programs[id]?.plan.row.isFrozen = isFrozen
             programs[id]?.plan.rowIsDirty = true
             if !isFrozen { beginIfDue(id, into: &turn) }
         case .retry(let step, let input):
-            if let refusal = machine.refusalOfRetry(step.index) { return deny(row, refusal, of: id, into: &turn) }
+            if let refusal = programs[id]?.refusalOfRetry(step.index) { return deny(row, refusal, of: id, into: &turn) }
             programs[id]?.retry(step.index, input: input, &shared.queues, into: &turn)
         case .skip(let step):
-            if let refusal = machine.refusalOfRetry(step.index) { return deny(row, refusal, of: id, into: &turn) }
+            if let refusal = programs[id]?.refusalOfRetry(step.index) { return deny(row, refusal, of: id, into: &turn) }
             programs[id]?.skipRequested(step.index, &shared.queues, into: &turn)
         case .signal(let step, let payload, let isOptional, let token):
             programs[id]?.signalled(
@@ -260,7 +261,7 @@ extension Director {
     }
 
     private func children(of parent: PlanID) -> [PlanID] {
-        programs.values.filter { $0.program.parent?.plan == parent && !$0.plan.row.state.isFinal }.map(\.id).sorted()
+        (subPlans[parent] ?? []).filter { programs[$0]?.plan.row.state.isFinal == false }.sorted()
     }
 
     // MARK: Closing a turn
@@ -359,6 +360,10 @@ extension Director {
         guard programs[id] != nil else { return false }
         if programs[id]?.asking.isEmpty == false { askers.insert(id) } else { askers.remove(id) }
         guard programs[id]?.fillRows(into: &turn) == .some(true) else { return true }
+        if let parent = programs[id]?.program.parent?.plan {
+            subPlans[parent]?.remove(id)
+            if subPlans[parent]?.isEmpty == true { subPlans[parent] = nil }
+        }
         programs[id] = nil
         timers.clear(plan: id)
         return true

@@ -31,8 +31,10 @@ package struct Director: Sendable {
         case woke
     }
 
-    var runs: [PlanID: RunMachine] = [:]
-    var programs: [PlanID: ProgramMachine] = [:]
+    var runs = Shelf<RunMachine>()
+    var programs = Shelf<ProgramMachine>()
+    /// The sub-plans of each plan that have not ended.
+    var subPlans: [PlanID: Set<PlanID>] = [:]
     var context: RunContext
     var shared: ProgramContext
     /// Whether it can have the actions of programs performed.

@@ -30,23 +30,21 @@ struct TimerQueue: Sendable {
     }
 
     private var heap: Heap<Entry> = []
-    private var current: [TimerKey: UInt64] = [:]
+    /// By plan, so that one that ends takes its timers with it, however many others have.
+    private var current: [PlanID: [TimerKey: UInt64]] = [:]
     private var nextOrder: UInt64 = 0
 
     mutating func set(_ timer: TimerRow) { set(.step(timer.step), at: timer.dueAt) }
 
     mutating func set(_ key: TimerKey, at dueAt: Timestamp) {
         nextOrder += 1
-        current[key] = nextOrder
+        current[key.plan, default: [:]][key] = nextOrder
         heap.insert(Entry(dueAt: dueAt, order: nextOrder, key: key))
     }
 
     mutating func clear(_ step: StepID) { clear(.step(step)) }
-    mutating func clear(_ key: TimerKey) { current[key] = nil }
-
-    mutating func clear(plan: PlanID) {
-        current = current.filter { $0.key.plan != plan }
-    }
+    mutating func clear(_ key: TimerKey) { current[key.plan]?[key] = nil }
+    mutating func clear(plan: PlanID) { current[plan] = nil }
 
     /// When the next timer is due; nil when there is none.
     mutating func nextDue() -> Timestamp? {
@@ -59,11 +57,11 @@ struct TimerQueue: Sendable {
         dropStale()
         guard let entry = heap.min, entry.dueAt <= now else { return nil }
         heap.removeMin()
-        current[entry.key] = nil
+        clear(entry.key)
         return entry.key
     }
 
     private mutating func dropStale() {
-        while let entry = heap.min, current[entry.key] != entry.order { heap.removeMin() }
+        while let entry = heap.min, current[entry.key.plan]?[entry.key] != entry.order { heap.removeMin() }
     }
 }

@@ -202,7 +202,8 @@ package struct PlanMachine: Sendable {
             turn.plans.append(row)
             rowIsDirty = false
         }
-        turn.steps.reserveCapacity(turn.steps.count + dirty.count)
+        // Only the first of a turn: room for so many more, again and again, would be a copy again and again.
+        if turn.steps.isEmpty { turn.steps.reserveCapacity(dirty.count) }
         for step in dirty {
             let i = Int(step)
             let isNew = i >= storedCount

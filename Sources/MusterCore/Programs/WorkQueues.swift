@@ -55,11 +55,12 @@ package struct WorkQueues: Sendable {
     /// The next call that a worker is free for. It is busy from here on, until `ended`.
     mutating func take() -> (step: StepID, queue: String)? {
         while let name = candidates.min() {
-            guard let queue = queues[name], queue.busy < queue.size, !queue.waiting.isEmpty else {
+            // Nobody keeps a copy of it meanwhile: all that wait would be copied with each that is taken.
+            guard queues[name]?.canBegin == true, let step = queues[name]?.take() else {
                 candidates.remove(name)
                 continue
             }
-            return queues[name]?.take().map { ($0, name) }
+            return (step, name)
         }
         return nil
     }
@@ -72,6 +73,8 @@ package struct WorkQueues: Sendable {
 }
 
 extension WorkQueues.Queue {
+    fileprivate var canBegin: Bool { busy < size && !waiting.isEmpty }
+
     fileprivate mutating func take() -> StepID? {
         guard let entry = waiting.popMax() else { return nil }
         busy += 1

@@ -8,7 +8,7 @@ import Synchronization
 public final class RunContext: Sendable {
     /// The same for every repetition of the same try of the same step, and for no other: an idempotency key for what is
     /// asked of others.
-    public let operationID: String
+    public var operationID: String { context.operation.description }
     /// The try, from 1.
     public let attempt: Int
     /// The plan's name, as people type it: `r-7f3k`.
@@ -35,8 +35,7 @@ public final class RunContext: Sendable {
         var wakes: [CallEnd.Wake] = []
     }
 
-    private let now_: @Sendable () -> Timestamp
-    private let write_: @Sendable (String) -> Void
+    private let context: CallContext
     private let sizeLimit: Int
     private let content: Mutex<Content>
     let host: RegisteredActions
@@ -44,13 +43,11 @@ public final class RunContext: Sendable {
     let trace: [String: String]
 
     init(_ call: ActionCall, _ context: CallContext, host: RegisteredActions) {
-        operationID = context.operation.description
         attempt = Int(call.id.number)
         step = Int(call.id.step.index)
         action = call.action
         deadline = call.timeout.map { (context.now() + $0).date }
-        now_ = context.now
-        write_ = context.write
+        self.context = context
         self.host = host
         id = call.id.step
         trace = call.trace
@@ -59,13 +56,13 @@ public final class RunContext: Sendable {
     }
 
     /// The engine's clock: in tests the one that they move.
-    public var now: Date { now_().date }
+    public var now: Date { context.now().date }
 
     /// Whether the call should end: its plan is cancelled by force, its time is over, or its program ends.
     public var isCancelled: Bool { Task.isCancelled }
 
     /// Appends to the step's output chunks, which people see while it runs: lines of a log, progress.
-    public func write(_ chunk: String) { write_(chunk) }
+    public func write(_ chunk: String) { context.write(chunk) }
 
     // MARK: State
 
@@ -76,8 +73,7 @@ public final class RunContext: Sendable {
         guard let text = content.withLock({ $0.kept ?? $0.state }),
             JSONSlices(text).find([Envelope.Content.state.rawValue]) != nil
         else { return nil }
-        let what = "the state of '\(action)'"
-        return try Envelope.decode(type, try Envelope.open(text, .state, of: what), of: what)
+        return try Envelope.value(type, text, .state, of: "the state of '\(action)'")
     }
 
     /// Keeps a value for the next call of the step. It is stored with this call's end.
@@ -107,7 +103,7 @@ public final class RunContext: Sendable {
 
     // MARK: For the host
 
-    var timestamp: Timestamp { now_() }
+    var timestamp: Timestamp { context.now() }
     var kept: String? { content.withLock { $0.kept } }
     var wakes: [CallEnd.Wake] { content.withLock { $0.wakes } }
 }

@@ -24,8 +24,7 @@ public struct Invocation: Sendable {
 
     package func input<Input: Decodable>(_ type: Input.Type) throws -> Input {
         guard let text = call.input else { throw BadValueError("\(whose("input")) is not there") }
-        let json = try Envelope.open(text, .input, of: whose("input"), outputs: call.references)
-        return try Envelope.decode(type, json, of: whose("input"))
+        return try Envelope.value(type, text, .input, of: whose("input"), outputs: call.references)
     }
 
     /// What the step has stored as its output; nil while there is none.
@@ -33,7 +32,7 @@ public struct Invocation: Sendable {
         guard let text = call.output, JSONSlices(text).find([Envelope.Content.output.rawValue]) != nil else {
             return nil
         }
-        return try Envelope.decode(type, try Envelope.open(text, .output, of: whose("output")), of: whose("output"))
+        return try Envelope.value(type, text, .output, of: whose("output"))
     }
 
     package func done(_ output: some Encodable) throws -> End {

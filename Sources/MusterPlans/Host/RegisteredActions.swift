@@ -20,20 +20,42 @@ package final class RegisteredActions: ActionHost {
         -> Invocation.End
 
     /// What is known of one action.
-    struct Registered: Sendable {
+    final class Registered: Sendable {
         let type: ObjectIdentifier
         let spec: ActionSpec
         let make: @Sendable () -> any PlanAction
         /// Plans it as a root, from its input's JSON.
         let plan: @Sendable (RegisteredActions, [UInt8]) throws -> ChildPlan
+
+        init(
+            type: ObjectIdentifier,
+            spec: ActionSpec,
+            make: @escaping @Sendable () -> any PlanAction,
+            plan: @escaping @Sendable (RegisteredActions, [UInt8]) throws -> ChildPlan
+        ) {
+            self.type = type
+            self.spec = spec
+            self.make = make
+            self.plan = plan
+        }
+    }
+
+    private struct Actions {
+        var byName: [String: Registered] = [:]
+        var byType: [ObjectIdentifier: Registered] = [:]
     }
 
     let settings: Settings
-    private let actions = Mutex<[String: Registered]>([:])
+    private let actions = Mutex(Actions())
+    /// Whether nothing is around calls.
+    private let isPlain: Bool
     /// Begins a plan under a token, unless there is one; says whether the plan of a token is unfinished.
     let starter = Mutex<(any PlanStarter)?>(nil)
 
-    init(_ settings: Settings) { self.settings = settings }
+    init(_ settings: Settings) {
+        self.settings = settings
+        isPlain = settings.middleware.isEmpty && settings.telemetry.isSilent && settings.standIn == nil
+    }
 
     // MARK: Registering
 
@@ -47,7 +69,10 @@ package final class RegisteredActions: ActionHost {
                 return try PlanBuilder.plan(make(), input, host: host)
             }
         )
-        let before = actions.withLock { $0.updateValue(added, forKey: Added.name) }
+        let before = actions.withLock { actions in
+            actions.byType[added.type] = added
+            return actions.byName.updateValue(added, forKey: Added.name)
+        }
         precondition(
             before == nil || before?.type == added.type,
             "two actions are named '\(Added.name)'; give one of them another: static let name = \"…\""
@@ -55,10 +80,9 @@ package final class RegisteredActions: ActionHost {
     }
 
     func registered(_ type: (some PlanAction).Type) throws -> Registered {
-        let name = type.name
-        guard let found = actions.withLock({ $0[name] }), found.type == ObjectIdentifier(type) else {
+        guard let found = actions.withLock({ $0.byType[ObjectIdentifier(type)] }) else {
             throw PlanningError(
-                "the action '\(name)' is not registered, so that nobody could call it; before the program runs: "
+                "the action '\(type.name)' is not registered, so that nobody could call it; before the program runs: "
                     + "plans.register(\(type)(…))"
             )
         }
@@ -75,7 +99,7 @@ package final class RegisteredActions: ActionHost {
     // MARK: Planning
 
     package func plan(_ program: ProgramSpec, of id: PlanID) async -> Result<ChildPlan, StepError> {
-        guard let action = actions.withLock({ $0[program.name] }) else {
+        guard let action = actions.withLock({ $0.byName[program.name] }) else {
             return .failure(unknown(program.name))
         }
         let made = Mutex<ChildPlan?>(nil)
@@ -97,13 +121,14 @@ package final class RegisteredActions: ActionHost {
     // MARK: Performing
 
     package func perform(_ call: ActionCall, in context: CallContext) async -> CallEnd {
-        guard let action = actions.withLock({ $0[call.action] }) else {
+        guard let action = actions.withLock({ $0.byName[call.action] }) else {
             return CallEnd(.failed(unknown(call.action), isFinal: true))
         }
         let context = RunContext(call, context, host: self)
         let invocation = Invocation(call: call, context: context)
-        let ended = Mutex<CallEnd?>(nil)
         do {
+            if isPlain { return try await Self.perform(invocation, on: action.make()).end }
+            let ended = Mutex<CallEnd?>(nil)
             try await around(PlanCall(call), trace: call.trace) { [settings] in
                 let end =
                     if let standIn = settings.standIn {

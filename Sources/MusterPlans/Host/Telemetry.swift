@@ -9,6 +9,9 @@ struct Telemetry: Sendable {
     let tracer: (any Tracer)?
     let now: @Sendable () -> Timestamp
 
+    /// Whether nobody listens.
+    var isSilent: Bool { metrics == nil && tracer == nil }
+
     /// Does one call in a span, and counts it.
     func around(
         _ call: PlanCall,

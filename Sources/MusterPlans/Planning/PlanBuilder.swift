@@ -26,6 +26,8 @@ public final class PlanBuilder {
     private(set) var actions: [ActionSpec] = []
     private(set) var composites: [CompositeSpec] = []
     private var actionIndexes: [ActionSpec: Int32] = [:]
+    /// What is known of actions within the present composite.
+    private var known: [ObjectIdentifier: (index: Int32, name: String)] = [:]
     private var frames = [Frame(isSequence: false, entry: nil)]
     /// The composites that are being planned, outermost first.
     private var parents: [any CompositeAction] = []
@@ -116,7 +118,7 @@ public final class PlanBuilder {
         _ input: Added.Input,
         after: [any PlannedStep]
     ) throws -> Step<Added> {
-        let name = Added.name
+        let (index, name) = try knownAction(type)
         let envelope = try Envelope(
             .input,
             input,
@@ -134,7 +136,7 @@ public final class PlanBuilder {
         }
         let spec = StepSpec(
             .call,
-            a: try index(of: type),
+            a: index,
             c: Int32(envelope.uses.count),
             input: envelope.text
         )
@@ -159,9 +161,12 @@ public final class PlanBuilder {
         composites.append(CompositeSpec(name: Added.name, first: StepIndex(steps.count), end: 0))
         parents.append(composite)
         let depth = frames.count
+        let outer = known
+        known = [:]
         frames.append(Frame(isSequence: false, entry: begin))
         defer {
             parents.removeLast()
+            known = outer
             frames.removeSubrange(depth...)
         }
         let output = try composite.plan(input, in: self)
@@ -174,8 +179,16 @@ public final class PlanBuilder {
 
     private static let depthMax = 100
 
-    private func index(of type: (some PlanAction).Type) throws -> Int32 {
-        var spec = try host.registered(type).spec
+    private func knownAction(_ type: (some PlanAction).Type) throws -> (index: Int32, name: String) {
+        if let known = known[ObjectIdentifier(type)] { return known }
+        let spec = try host.registered(type).spec
+        let found = (index(of: type, spec), spec.name)
+        known[ObjectIdentifier(type)] = found
+        return found
+    }
+
+    private func index(of type: (some PlanAction).Type, _ suggested: ActionSpec) -> Int32 {
+        var spec = suggested
         for parent in parents.reversed() {
             guard let suggested = ActionOptions.Rescue(rawValue: spec.rescue.rawValue) else { continue }
             spec.rescue = parent.rescue(of: type, suggested: suggested).strategy

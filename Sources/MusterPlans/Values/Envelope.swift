@@ -55,7 +55,18 @@ final class EnvelopeNotes: Sendable {
 /// ```
 package struct Envelope: Sendable {
     /// What an envelope holds; its key.
-    enum Content: String, CaseIterable { case input, output, state }
+    enum Content: String, CaseIterable {
+        case input, output, state
+
+        /// What comes before the value.
+        fileprivate var prefix: [UInt8] {
+            switch self {
+            case .input: Array(#"{"input":"#.utf8)
+            case .output: Array(#"{"output":"#.utf8)
+            case .state: Array(#"{"state":"#.utf8)
+            }
+        }
+    }
 
     let text: String
     /// The steps whose outputs it uses, each once, in order.
@@ -72,31 +83,40 @@ package struct Envelope: Sendable {
     init(
         _ content: Content,
         _ value: some Encodable,
-        of what: String,
+        of what: @autoclosure () -> String,
         plan: UInt64? = nil,
         limit: Int
     ) throws {
+        var bytes = content.prefix
         let notes = EnvelopeNotes(plan: plan)
-        let json: [UInt8]
         do {
-            json = try Self.encode(value, notes)
+            bytes += try Self.encode(value, notes)
         } catch let error as PlanningError {
-            throw PlanningError("\(what): \(error.description)")
+            throw PlanningError("\(what()): \(error.description)")
         } catch {
-            throw BadValueError("\(what) cannot be written as JSON: \(Self.words(error))")
+            throw BadValueError("\(what()) cannot be written as JSON: \(Self.words(error))")
         }
-        guard json.count <= limit else {
+        let size = bytes.count - content.prefix.count
+        guard size <= limit else {
             throw BadValueError(
-                "\(what) has \(Self.size(json.count)), at most \(Self.size(limit)) are stored; "
+                "\(what()) has \(Self.size(size)), at most \(Self.size(limit)) are stored; "
                     + "keep it elsewhere and pass where it is, or raise `valueSizeLimit`"
             )
         }
-        var text = "{\"\(content.rawValue)\":" + String(decoding: json, as: UTF8.self)
+        let notedUses = notes.uses
+        let secrets = notes.secrets
+        if notedUses.isEmpty, secrets.isEmpty {
+            bytes.append(UInt8(ascii: "}"))
+            text = String(decoding: bytes, as: UTF8.self)
+            uses = []
+            return
+        }
+        var text = String(decoding: bytes, as: UTF8.self)
         var uses: [StepIndex] = []
-        if !notes.uses.isEmpty {
+        if !notedUses.isEmpty {
             var known: Set<StepIndex> = []
             text += ",\"uses\":["
-            for (place, use) in notes.uses.enumerated() {
+            for (place, use) in notedUses.enumerated() {
                 if known.insert(use.reference.step).inserted { uses.append(use.reference.step) }
                 text += place > 0 ? "," : ""
                 text += "{\"at\":\(Self.list(use.at)),\"step\":\(use.reference.step),"
@@ -104,8 +124,8 @@ package struct Envelope: Sendable {
             }
             text += "]"
         }
-        if !notes.secrets.isEmpty {
-            text += ",\"secrets\":[" + notes.secrets.map(Self.list).joined(separator: ",") + "]"
+        if !secrets.isEmpty {
+            text += ",\"secrets\":[" + secrets.map(Self.list).joined(separator: ",") + "]"
         }
         self.text = text + "}"
         self.uses = uses
@@ -117,9 +137,10 @@ package struct Envelope: Sendable {
     static func open(
         _ text: String,
         _ content: Content,
-        of what: String,
+        of name: @autoclosure () -> String,
         outputs: [StepIndex: String] = [:]
     ) throws -> [UInt8] {
+        let what = name()
         let slices = JSONSlices(text)
         guard let range = slices.find([content.rawValue]) else {
             throw BadValueError(
@@ -139,11 +160,26 @@ package struct Envelope: Sendable {
         )
     }
 
-    static func decode<Decoded: Decodable>(_ type: Decoded.Type, _ json: [UInt8], of what: String) throws -> Decoded {
+    /// What an envelope holds, with other steps' outputs filled in.
+    static func value<Decoded: Decodable>(
+        _ type: Decoded.Type,
+        _ text: String,
+        _ content: Content,
+        of what: @autoclosure () -> String,
+        outputs: [StepIndex: String] = [:]
+    ) throws -> Decoded {
+        try decode(type, open(text, content, of: what(), outputs: outputs), of: what())
+    }
+
+    static func decode<Decoded: Decodable>(
+        _ type: Decoded.Type,
+        _ json: [UInt8],
+        of what: @autoclosure () -> String
+    ) throws -> Decoded {
         do {
             return try makeDecoder().decode(type, from: Data(json))
         } catch {
-            throw BadValueError("\(what) cannot be read as \(type): \(words(error))")
+            throw BadValueError("\(what()) cannot be read as \(type): \(words(error))")
         }
     }
 

@@ -5,6 +5,8 @@
 typedef struct {
     /// Calls that ask for memory, also those of the libraries.
     long allocations;
+    /// Bytes that they ask for: whoever copies a whole plan for each of its steps shows here.
+    long bytes;
     /// Calls that wait for a disk: fsync and fdatasync.
     long syncs;
 } muster_work;
