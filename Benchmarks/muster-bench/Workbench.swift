@@ -121,7 +121,8 @@ struct NoDriver: Driver {
     func probe(_ probe: ReadyCondition.Probe, on node: NodeHandle, within: Duration) async throws(StepError) {
         throw Self.none
     }
-    func powerOff(_ node: NodeHandle) async throws(StepError) { throw Self.none }
+    var rungs: Set<Rung> { [] }
+    func powerOff(_ node: NodeHandle, grace: Duration) async throws(StepError) { throw Self.none }
     func powerOn(_ node: NodeHandle, operation: OperationID) async throws(StepError) { throw Self.none }
     func destroy(_ node: NodeHandle) async throws(StepError) {}
     func watch(_ node: NodeHandle) async throws(StepError) {}

@@ -7,6 +7,10 @@ package enum CommandLineTool {
         // Output that nobody reads any more ends the writing, not the work.
         signal(SIGPIPE, SIG_IGN)
         _ = OpenFiles.usersLimit
+        if RootHelp.isAsked(by: arguments) {
+            Output.line(RootHelp.text)
+            Foundation.exit(ExitCodes.passed)
+        }
         do {
             var command = try MusterCommand.parseAsRoot(Exec.separate(arguments))
             if var asynchronous = command as? any AsyncParsableCommand {
@@ -53,13 +57,14 @@ struct MusterCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "Start:",
                 subcommands: [
-                    Init.self, Check.self, Modes.self, Plan.self, Up.self, Down.self, Test.self, Exec.self,
+                    Init.self, Check.self, Plan.self, Up.self, Down.self, Test.self, Exec.self,
                 ]
             ),
             CommandGroup(
                 name: "Look:",
-                subcommands: [Status.self, Why.self, Events.self, Logs.self, Results.self]
+                subcommands: [Status.self, Why.self, Wait.self, Events.self, Logs.self, Results.self]
             ),
+            CommandGroup(name: "Machines:", subcommands: [Nodes.self, Modes.self, Event.self]),
             CommandGroup(
                 name: "Recover:",
                 subcommands: [

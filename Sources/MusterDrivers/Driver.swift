@@ -46,8 +46,11 @@ package protocol Driver: Sendable {
     /// here.
     func probe(_ probe: ReadyCondition.Probe, on node: NodeHandle, within: Duration) async throws(StepError)
 
-    /// Stops the node's server, or starts it again; the node's files stay.
-    func powerOff(_ node: NodeHandle) async throws(StepError)
+    /// How its nodes may be rebooted and powered; what is not among them it cannot do.
+    var rungs: Set<Rung> { get }
+
+    /// Stops the node's server, or starts it again; the node's files stay. Asked by TERM first, for so long as `grace`.
+    func powerOff(_ node: NodeHandle, grace: Duration) async throws(StepError)
     func powerOn(_ node: NodeHandle, operation: OperationID) async throws(StepError)
 
     /// Ends all its processes and forgets the node; its logs stay. Destroying what is gone succeeds.
@@ -166,4 +169,10 @@ package struct FileContent: Hashable, Sendable {
 package enum DriverEvent: Hashable, Sendable {
     /// The node's server ended, or the node, its supervisor or the connection is gone.
     case lost(NodeID, reason: String)
+}
+
+extension Driver {
+    package func powerOff(_ node: NodeHandle) async throws(StepError) {
+        try await powerOff(node, grace: Defaults.grace)
+    }
 }

@@ -270,8 +270,9 @@ package final class ProcessDriver: Driver {
 
     // MARK: Power and loss
 
-    package func powerOff(_ node: NodeHandle) async throws(StepError) {
-        let grace = Defaults.grace
+    package var rungs: Set<Rung> { [.soft, .hard, .powerCycle, .powerOn, .powerOff] }
+
+    package func powerOff(_ node: NodeHandle, grace: Duration) async throws(StepError) {
         _ = try await ask(node, .powerOff(grace: grace.clamped), within: grace + .seconds(30))
     }
 

@@ -238,7 +238,7 @@ package struct ConductorCore {
         for row in rows {
             switch row.request {
             case .resume(let id), .takeUp(let id), .cancel(let id): wanted.insert(id)
-            case .submit, .halt, .pause, .retry, .skip, .abort, .revert, .signal, .freeze: break
+            case .submit, .halt, .pause, .retry, .skip, .abort, .revert, .signal, .freeze, .report, .useModes: break
             }
             director.handle(.requested(row), into: &turn)
         }

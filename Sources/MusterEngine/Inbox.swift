@@ -68,9 +68,10 @@ package final class Inbox: Sendable {
             content.items.removeAll { item in
                 guard case .event(let event) = item else { return false }
                 switch event {
-                case .actEnded, .actFound, .nodeLost, .operationFound, .callEnded, .callFound, .wrote, .planned:
+                case .actEnded, .actFound, .nodeLost, .operationFound, .callEnded, .callFound, .wrote, .planned,
+                    .commandFailed:
                     return true
-                case .requested, .submitted, .woke, .prerequisiteFound, .permitsFound: return false
+                case .requested, .submitted, .woke, .prerequisiteFound, .permitsFound, .reported: return false
                 }
             }
         }

@@ -20,7 +20,7 @@ package final class Performer: Sendable {
         }
     }
 
-    private struct Key: Hashable {
+    struct Key: Hashable {
         let step: StepID
         let number: Int32
     }
@@ -35,7 +35,7 @@ package final class Performer: Sendable {
     private let driver: any Driver
     private let inbox: Inbox
     private let time: any TimeSource
-    private let settings: Settings
+    let settings: Settings
     private let logger: Logger
     private let underWay = Mutex<[Key: UnderWay]>([:])
     /// The ending of operations: bounded by their grace, and not given up when the conductor ends.
@@ -45,6 +45,7 @@ package final class Performer: Sendable {
     private let surveys = DispatchGroup()
     private let tenure: Mutex<Tenure>
     private let calls: CallPerformer
+    private let nodes: NodeCommander
 
     package init(
         driver: any Driver,
@@ -60,6 +61,13 @@ package final class Performer: Sendable {
         self.settings = settings
         self.logger = logger
         tenure = Mutex(Self.tenure(by: time))
+        nodes = NodeCommander(
+            driver: driver,
+            inbox: inbox,
+            time: time,
+            stateName: settings.stateName,
+            logger: logger
+        )
         calls = CallPerformer(host: host, inbox: inbox, time: time, stateName: settings.stateName)
     }
 
@@ -103,6 +111,9 @@ package final class Performer: Sendable {
         case .lookUp: break
         case .survey(let node):
             if let row = director.node(node) { survey(handle(for: row, tenure)) }
+        case .node(let directive):
+            guard let row = director.node(directive.node) else { break }
+            nodes.perform(directive, on: handle(for: row, tenure), readying(row, with: director))
         }
     }
 
@@ -142,6 +153,7 @@ package final class Performer: Sendable {
         for task in tasks { await task.value }
         for task in endings.withLock({ $0 }) { await task.value }
         await calls.stop()
+        await nodes.stop()
     }
 
     // MARK: Acts
@@ -198,7 +210,7 @@ package final class Performer: Sendable {
         underWay.withLock { $0[key]?.task = task }
     }
 
-    private static let nodeIsGone = StepError(.lost, "its node is not there any more")
+    static let nodeIsGone = StepError(.lost, "its node is not there any more")
 
     /// What became of an act. One that was abandoned meanwhile says nothing, also when the same act was begun again.
     private func report(_ event: Director.Event, of key: Key, _ tenure: Tenure) {
@@ -288,7 +300,7 @@ package final class Performer: Sendable {
         }
     }
 
-    private func handle(for node: NodeRow, _ tenure: Tenure) -> NodeHandle {
+    func handle(for node: NodeRow, _ tenure: Tenure) -> NodeHandle {
         NodeHandle(
             id: node.id,
             name: node.name,
@@ -299,104 +311,11 @@ package final class Performer: Sendable {
         )
     }
 
-    private func operation(of act: Act) -> OperationID {
+    func operation(of act: Act) -> OperationID {
         OperationID(state: settings.stateName, step: act.step, attempt: Int(act.number))
     }
 
-    // MARK: Jobs
-
-    /// An act with everything it needs, so that it can leave the conductor's thread.
-    private struct Job: Sendable {
-        enum Work: Sendable {
-            case create(server: Command?)
-            case run(Command)
-            /// It was begun by another conductor: only its end is waited for.
-            case attach
-            case put([FileContent])
-            case ready([ReadyCondition], commands: [Int: Command])
-            case destroy
-        }
-        let work: Work
-        let node: NodeHandle
-        let operation: OperationID
-        let key: Key
-    }
-
-    private func makeJob(
-        _ act: Act,
-        with director: borrowing Director,
-        for tenure: Tenure
-    ) throws(StepError) -> Job {
-        guard let node = act.node.flatMap({ director.node($0) }) else {
-            throw Self.nodeIsGone
-        }
-        guard let own = director.spec(act.step.plan), let creator = director.spec(node.createdBy) else {
-            throw StepError(.lost, "the request it belongs to is not there any more")
-        }
-        let lab = node.lab
-        let known = copy director
-        let builder = CommandBuilder(
-            run: RunName(act.step.plan),
-            spec: act.spec.action.usesCreatorsRequest ? creator : own,
-            node: node,
-            directory: settings.state.node(node),
-            archive: FileArchive(settings.state),
-            surroundings: settings.surroundings,
-            find: { known.node(lab: lab, $0) }
-        )
-        return Job(
-            work: act.isInDoubt ? .attach : try work(for: act, builder),
-            node: handle(for: node, tenure),
-            operation: operation(of: act),
-            key: Key(step: act.step, number: act.number)
-        )
-    }
-
-    private func work(for act: Act, _ builder: CommandBuilder) throws(StepError) -> Job.Work {
-        let a = Int(act.spec.a)
-        let spec = builder.spec
-        switch act.spec.action {
-        case .provision:
-            let step = spec.groups[a].steps[Int(act.spec.b)]
-            switch step.kind {
-            case .process(let template):
-                guard let template else { return .create(server: nil) }
-                return .create(server: try builder.shell(template, timeout: nil, leftovers: .keep))
-            case .run(let template):
-                return .run(try builder.shell(template, timeout: step.timeout, leftovers: .keep))
-            case .files(let files): return .put(try builder.files(files))
-            }
-        case .ready:
-            let conditions = spec.groups[a].ready
-            var commands: [Int: Command] = [:]
-            for (index, condition) in conditions.enumerated() {
-                guard case .run(let template) = condition.probe else { continue }
-                commands[index] = try builder.shell(template, timeout: condition.within, leftovers: .end)
-            }
-            return .ready(conditions, commands: commands)
-        case .undo:
-            let step = spec.groups[a].steps[Int(act.spec.b)]
-            guard let undo = step.undo else { throw StepError(.unresolved, "there is nothing to undo") }
-            return .run(try builder.shell(undo, timeout: step.timeout, leftovers: .end))
-        case .destroy: return .destroy
-        case .before, .after:
-            let suite = spec.suites[a]
-            guard let template = act.spec.action == .before ? suite.before : suite.after else {
-                throw StepError(.unresolved, "there is nothing to run")
-            }
-            return .run(
-                try builder.shell(template, timeout: Defaults.stepTimeout, leftovers: .keep, suite: suite)
-            )
-        case .attempt:
-            let suite = spec.suites[a]
-            return .run(try builder.test(suite.tests[Int(act.spec.b)], in: suite, attempt: Int(act.spec.c)))
-        case .exec:
-            guard let exec = spec.exec else { throw StepError(.unresolved, "there is nothing to run") }
-            return .run(try builder.exec(exec))
-        case .barrier, .noop, .call, .finalize, .revert:
-            throw StepError(.unresolved, "such a step is not performed")
-        }
-    }
+    // MARK: Work
 
     /// Does the work; nil when it was only stopped to wait, because the conductor ends.
     private func carryOut(_ job: Job) async -> ActOutcome? {
@@ -432,16 +351,6 @@ package final class Performer: Sendable {
                 acts[job.key].map { $0.tenure === tenure && $0.isInterrupted } == true
             }
             return Task.isCancelled && !wasInterrupted ? nil : .failed(error)
-        }
-    }
-}
-
-extension ActionKind {
-    /// Whether the lab as it was when the node was made says what to do, and not the lab of the present run.
-    var usesCreatorsRequest: Bool {
-        switch self {
-        case .provision, .ready, .undo, .destroy: true
-        case .barrier, .noop, .before, .after, .attempt, .exec, .call, .finalize, .revert: false
         }
     }
 }

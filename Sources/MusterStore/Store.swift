@@ -122,6 +122,14 @@ package protocol Store: AnyObject, Sendable {
     /// Nodes by lab, group, index, number; those that are gone only when asked for.
     func nodes(lab: String?, includingGone: Bool) throws(StoreError) -> [NodeRow]
     func node(_ id: NodeID) throws(StoreError) -> NodeRow?
+    /// The mode and state of a node; nil when nothing is known of them.
+    func nodeState(of node: NodeID) throws(StoreError) -> NodeStateRow?
+    /// Modes and states, by number of the node; nil for all labs.
+    func nodeStates(lab: String?) throws(StoreError) -> [NodeStateRow]
+    /// The mode table of a lab.
+    func modes(of lab: String) throws(StoreError) -> ModeSet?
+    /// Events of a node after a position, in order.
+    func events(of node: NodeID, after position: Int64, limit: Int) throws(StoreError) -> [EventRow]
     /// Events after a position, in order.
     func events(after position: Int64, plan: PlanID?, limit: Int) throws(StoreError) -> [EventRow]
     /// The position of the newest event; 0 when there is none.

@@ -161,6 +161,12 @@ package final class FaultyStore: Store {
     package func define(_ limits: [LimitRow], by term: Term) throws(StoreError) { try base.define(limits, by: term) }
     package func grantPermits(by term: Term) throws(StoreError) { try base.grantPermits(by: term) }
     package func permits(of labs: Set<String>?) throws(StoreError) -> Permits { try base.permits(of: labs) }
+    package func nodeState(of node: NodeID) throws(StoreError) -> NodeStateRow? { try base.nodeState(of: node) }
+    package func nodeStates(lab: String?) throws(StoreError) -> [NodeStateRow] { try base.nodeStates(lab: lab) }
+    package func modes(of lab: String) throws(StoreError) -> ModeSet? { try base.modes(of: lab) }
+    package func events(of node: NodeID, after position: Int64, limit: Int) throws(StoreError) -> [EventRow] {
+        try base.events(of: node, after: position, limit: limit)
+    }
     package func line(for limit: String) throws(StoreError) -> [PermitRow] { try base.line(for: limit) }
     package func signals(of id: PlanID) throws(StoreError) -> [SignalRow] { try base.signals(of: id) }
     package func children(of step: StepID) throws(StoreError) -> ChildCounts { try base.children(of: step) }

@@ -202,7 +202,9 @@ package final class ScriptedDriver: Driver {
         on node: NodeHandle,
         within: Duration
     ) async throws(StepError) {}
-    package func powerOff(_ node: NodeHandle) async throws(StepError) {}
+    package var rungs: Set<Rung> { [.soft, .hard, .powerCycle, .powerOn, .powerOff] }
+
+    package func powerOff(_ node: NodeHandle, grace: Duration) async throws(StepError) {}
     package func powerOn(_ node: NodeHandle, operation: OperationID) async throws(StepError) {}
 
     package func destroy(_ node: NodeHandle) async throws(StepError) {

@@ -37,7 +37,8 @@ package enum StoreConformance: ConformanceSuite {
     }
 
     package static let checks: [Check] =
-        rowChecks + turnChecks + clientChecks + readerChecks + claimChecks + programChecks + limitChecks + queryChecks
+        rowChecks + turnChecks + clientChecks + readerChecks + claimChecks + programChecks + limitChecks
+        + nodeStateChecks + queryChecks
         + faultChecks
 
     // MARK: Demands

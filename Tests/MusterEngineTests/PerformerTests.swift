@@ -55,7 +55,7 @@ import Testing
             let acts = try core.takeTurn(items).compactMap { directive -> Act? in
                 switch directive {
                 case .perform(let act), .inquire(let act): act
-                case .interrupt, .watch, .survey, .call, .cancelCall, .inquireCall, .plan, .lookUp: nil
+                case .interrupt, .watch, .survey, .call, .cancelCall, .inquireCall, .plan, .lookUp, .node: nil
                 }
             }
             try #require(acts.count == 1)
@@ -267,7 +267,8 @@ private final class GatedDriver: Driver {
     func end(_ operation: OperationID, on node: NodeHandle, grace: Duration) async throws(StepError) {}
     func put(_ files: [FileContent], on node: NodeHandle) async throws(StepError) {}
     func probe(_ probe: ReadyCondition.Probe, on node: NodeHandle, within: Duration) async throws(StepError) {}
-    func powerOff(_ node: NodeHandle) async throws(StepError) {}
+    var rungs: Set<Rung> { [] }
+    func powerOff(_ node: NodeHandle, grace: Duration) async throws(StepError) {}
     func powerOn(_ node: NodeHandle, operation: OperationID) async throws(StepError) {}
     func destroy(_ node: NodeHandle) async throws(StepError) {}
     func watch(_ node: NodeHandle) async throws(StepError) {}

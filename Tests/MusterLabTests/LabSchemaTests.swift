@@ -164,6 +164,7 @@ import Testing
             "http.path": ["/x"],
             "discover.files": ["tests/*.sh", "[tests/*]"],
             "suite.destructive": ["a", "[a, '?']", "[]"], "lab.muster": ["1"], "need.ready": ["1"],
+            "lab.modes": ["linux"], "group.mode": ["CONTAINER"],
         ]
         let right: [String]
         var wrong: [String]

@@ -39,6 +39,10 @@ final class Forgetful: Store {
     func define(_ limits: [LimitRow], by term: Term) throws(StoreError) {}
     func grantPermits(by term: Term) throws(StoreError) {}
     func permits(of labs: Set<String>?) throws(StoreError) -> Permits { Permits() }
+    func nodeState(of node: NodeID) throws(StoreError) -> NodeStateRow? { nil }
+    func nodeStates(lab: String?) throws(StoreError) -> [NodeStateRow] { [] }
+    func modes(of lab: String) throws(StoreError) -> ModeSet? { nil }
+    func events(of node: NodeID, after position: Int64, limit: Int) throws(StoreError) -> [EventRow] { [] }
     func line(for limit: String) throws(StoreError) -> [PermitRow] { [] }
     func signals(of id: PlanID) throws(StoreError) -> [SignalRow] { [] }
     func children(of step: StepID) throws(StoreError) -> ChildCounts { ChildCounts() }

@@ -30,6 +30,9 @@ import Testing
 
     /// Makes of a state what the version before plans of programs would have made.
     static let backToFour = """
+        DROP TABLE node_states;
+        DROP TABLE mode_sets;
+        DROP TABLE report_marks;
         ALTER TABLE plans DROP COLUMN is_aborting;
         ALTER TABLE attempts ADD COLUMN operation TEXT;
         DROP INDEX plans_by_parent;

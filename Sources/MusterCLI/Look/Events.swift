@@ -12,11 +12,13 @@ struct Events: AsyncParsableCommand {
               muster events                   the newest 50
               muster events -f                and what comes
               muster events --run r-7f3k      of one run
+              muster events -f --node app/1   of one node
               muster events --since 1200 -f --json --until-end
             """
     )
     @OptionGroup var options: StreamOptions
     @Option(help: "Only events of this run.") var run: String?
+    @Option(help: "Only events of this node.") var node: String?
     @Option(help: ArgumentHelp("Events after this position.", valueName: "position")) var since: String?
     @Flag(name: .customLong("until-end"), help: "With --follow: end when nobody conducts any more.") var untilEnd =
         false
@@ -25,15 +27,16 @@ struct Events: AsyncParsableCommand {
         let session = try StateSession.open(options, to: .read)
         let lookup = RunLookup(store: session.store)
         let plan = try run.map { try lookup.find($0).id }
+        let node = try node.map { try NodeLookup(store: session.store).one($0).id }
         var position = try beginning(session, lookup)
-        position = try show(after: position, plan, session, lookup)
+        position = try show(after: position, plan, node, session, lookup)
         guard options.follow else { return }
         while true {
             let watch = try FolderWatch(session.state.path)
             if let link = await ConductorLink.connect(session.state, group: MultiThreadedEventLoopGroup.singleton) {
-                position = try show(after: position, plan, session, lookup)
-                for await _ in link.wakeUps { position = try show(after: position, plan, session, lookup) }
-                position = try show(after: position, plan, session, lookup)
+                position = try show(after: position, plan, node, session, lookup)
+                for await _ in link.wakeUps { position = try show(after: position, plan, node, session, lookup) }
+                position = try show(after: position, plan, node, session, lookup)
             }
             if untilEnd { return }
             try await watch.change(of: [StateDirectory.socketName])
@@ -48,18 +51,25 @@ struct Events: AsyncParsableCommand {
             return position
         }
         let newest = try lookup.read { () throws(StoreError) in try session.store.position() }
-        return run == nil ? max(0, newest - 50) : 0
+        return run == nil && node == nil ? max(0, newest - 50) : 0
     }
 
-    private func show(after: Int64, _ plan: PlanID?, _ session: StateSession, _ lookup: RunLookup) throws -> Int64 {
+    private func show(
+        after: Int64,
+        _ plan: PlanID?,
+        _ node: NodeID?,
+        _ session: StateSession,
+        _ lookup: RunLookup
+    ) throws -> Int64 {
         var position = after
         var names = EventNames(store: session.store)
         while true {
             let from = position
             let events = try lookup.read { () throws(StoreError) in
-                try session.store.events(after: from, plan: plan, limit: 1000)
+                if let node { return try session.store.events(of: node, after: from, limit: 1000) }
+                return try session.store.events(after: from, plan: plan, limit: 1000)
             }
-            for event in events {
+            for event in events where plan == nil || event.plan == plan {
                 let thing = names.thing(of: event)
                 if options.json {
                     Output.json(JSONShape.Event(event, thing: thing))

@@ -149,7 +149,9 @@ struct LineLog: Sendable {
         case .stepFailed, .stepSkipped, .stepCancelled:
             guard let step else { return [] }
             return stepEnded(step, event, at: index, in: batch, progress)
-        case .nodeCreating, .nodeStarting, .nodeStopped: return []
+        case .nodeCreating, .nodeStarting, .nodeStopped, .nodeState, .nodeMode, .nodeTrigger: return []
+        case .nodeInvalid, .nodeTimeout, .nodeCommand, .nodeNotified: return one("\(node): \(detail)", .yellow)
+        case .nodeGivenUp: return one("\(node) is given up: \(detail)", .red)
         case .nodeReady: return one("\(node) ready", .green)
         case .nodeLost: return one("\(node) lost: \(detail)", .red)
         case .nodeFailed:

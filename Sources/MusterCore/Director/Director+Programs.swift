@@ -167,7 +167,8 @@ extension Director {
                 touched.insert(id)
                 programs[id]?.permitsFound(byPlan[id] ?? [], &shared.queues, into: &turn)
             }
-        case .requested, .submitted, .actEnded, .actFound, .operationFound, .nodeLost, .woke: break
+        case .requested, .submitted, .actEnded, .actFound, .operationFound, .nodeLost, .reported, .commandFailed, .woke:
+            break
         }
     }
 
@@ -251,7 +252,7 @@ extension Director {
                 &shared.queues,
                 into: &turn
             )
-        case .submit, .takeUp: break
+        case .submit, .takeUp, .report, .useModes: break
         }
     }
 

@@ -6,6 +6,8 @@ extension Director {
         case .resume(let id) where programs[id] != nil, .cancel(let id) where programs[id] != nil,
             .halt(let id) where programs[id] != nil:
             answerProgram(row, of: id, into: &turn)
+        case .report(let report): take(report, request: row.id, into: &turn)
+        case .useModes(let lab, let set): use(set, for: lab, into: &turn)
         case .pause(let id), .abort(let id), .revert(let id), .freeze(let id, _):
             answerProgram(row, of: id, into: &turn)
         case .retry(let step, _), .skip(let step), .signal(let step, _, _, _):
@@ -128,6 +130,7 @@ extension Director {
         context.specs[id] = spec
         touched.insert(id)
         turn.newSpecs[id] = spec
+        if let modes = spec.modes { use(modes, for: spec.lab, into: &turn) }
         turn.emit(.planCreated, plan: id)
         runs[id]?.append(steps)
         if spec.verb == .down {

@@ -27,6 +27,10 @@ package struct Director: Sendable {
         case permitsFound([PermitRow])
         /// The answer to `Directive.survey`: this try of a step runs on the node.
         case operationFound(StepID, number: Int32, on: NodeID)
+        /// What was said of a node.
+        case reported(NodeReport)
+        /// A command to a node could not be sent.
+        case commandFailed(NodeID, Rung, attempt: Int, reason: String)
         /// Time has passed: timers may be due.
         case woke
     }
@@ -80,6 +84,8 @@ package struct Director: Sendable {
     /// Takes in plans and nodes that were somebody else's, or nobody's, before. `settle` comes next.
     package mutating func adopt(_ snapshot: Snapshot) {
         context.nodes.add(snapshot.nodes)
+        let nodes = context.nodes
+        context.states.adopt(snapshot.modeSets, snapshot.nodeStates, snapshot.reportMarks) { nodes[$0]?.lab }
         context.specs.merge(snapshot.specs) { $1 }
         broken.merge(snapshot.broken) { $1 }
         rowsAside.merge(snapshot.brokenRows) { $1 }
@@ -115,7 +121,9 @@ package struct Director: Sendable {
     /// The request by which a node was made.
     package func spec(_ plan: PlanID) -> RunSpec? { context.specs[plan] }
     /// When something is due by itself; nil when nothing is.
-    package mutating func nextDue() -> Timestamp? { timers.nextDue() }
+    package mutating func nextDue() -> Timestamp? {
+        [timers.nextDue(), context.states.nextDue()].compactMap(\.self).min()
+    }
 
     /// Whether a plan's rows are not its own to decide.
     func isAside(_ plan: PlanID) -> Bool { rowsAside[plan] != nil || broken[plan] != nil }
@@ -147,9 +155,13 @@ package struct Director: Sendable {
         case .callEnded, .callFound, .wrote, .planned, .prerequisiteFound, .permitsFound:
             handleProgram(event, into: &turn)
         case .operationFound(let step, let number, let node): found(step, number, on: node, into: &turn)
+        case .reported(let report): take(report, into: &turn)
+        case .commandFailed(let node, let rung, let attempt, let reason):
+            context.states.handle(.commandFailed(rung, attempt: attempt, reason), of: node, into: &turn)
         case .woke: break
         }
         fireTimers(into: &turn)
+        context.states.advance(into: &turn)
     }
 
     /// The events of a new term are numbered from 1.
@@ -205,6 +217,7 @@ package struct Director: Sendable {
 
     /// Completes a turn: what changed becomes rows, events get their numbers, what has stopped is let go.
     package mutating func close(_ turn: inout Turn) {
+        followNodes(into: &turn)
         letQueuedRunsIn(&turn)
         settlePrograms(into: &turn)
         withdraw(from: &turn)
@@ -218,6 +231,7 @@ package struct Director: Sendable {
             hasStoppedRuns = true
         }
         touched.removeAll(keepingCapacity: true)
+        followNodes(into: &turn)
         context.nodes.fillRows(into: &turn)
         if hasStoppedRuns {
             let creators = Set(context.nodes.all.map(\.createdBy))
@@ -241,7 +255,9 @@ package struct Director: Sendable {
             turn.directives.removeAll { directive in
                 switch directive {
                 case .call, .plan: true
-                case .perform, .inquire, .interrupt, .watch, .cancelCall, .inquireCall, .lookUp, .survey: false
+                case .perform, .inquire, .interrupt, .watch, .cancelCall, .inquireCall, .lookUp, .survey,
+                    .node:
+                    false
                 }
             }
         }
@@ -252,7 +268,7 @@ package struct Director: Sendable {
                 guard let plan = runs[act.step.plan]?.plan else { return true }
                 return plan.state(of: act.step.index) != .running || plan.tries(of: act.step.index) != act.number
             case .call(let call): return programs[call.id.step.plan]?.isCurrent(call.id) != true
-            case .inquire, .interrupt, .watch, .survey, .cancelCall, .inquireCall, .plan, .lookUp:
+            case .inquire, .interrupt, .watch, .survey, .cancelCall, .inquireCall, .plan, .lookUp, .node:
                 return false
             }
         }

@@ -9,11 +9,18 @@ package struct Refusal: Hashable, Sendable {
         case otherHost(PlanID, host: String)
         /// There is no such run, or it has ended.
         case ended(PlanID)
+        /// Nothing decides about the modes and states of its nodes.
+        case noModes(lab: String)
+        /// What was said of a node changes nothing, for this reason.
+        case notTaken(NodeName, reason: String)
         /// What was asked for does not fit the state it is in.
         case notPossible(PlanID, reason: String)
 
         /// Every word that `code` can be.
-        package static let codes = ["in-use", "needed", "no-node", "broken", "other-host", "ended", "not-possible"]
+        package static let codes = [
+            "in-use", "needed", "no-node", "broken", "other-host", "ended", "no-modes", "not-taken",
+            "not-possible",
+        ]
 
         /// A stable word for programs.
         package var code: String {
@@ -24,6 +31,8 @@ package struct Refusal: Hashable, Sendable {
             case .broken: "broken"
             case .otherHost: "other-host"
             case .ended: "ended"
+            case .noModes: "no-modes"
+            case .notTaken: "not-taken"
             case .notPossible: "not-possible"
             }
         }
@@ -47,6 +56,9 @@ package struct Refusal: Hashable, Sendable {
                     "run \(RunName(plan)) has its machines on host \(host); only a muster on that host can do this: run it there"
             case .notPossible(let plan, let reason):
                 return "run \(RunName(plan)): \(reason); see: muster why \(RunName(plan))"
+            case .notTaken(let node, let reason): return "\(node) stays as it is: \(reason)"
+            case .noModes(let lab):
+                return "lab '\(lab)' has no mode table; name one in its file (modes: linux), or: muster modes use FILE"
             case .ended(let plan):
                 return "run \(RunName(plan)) has ended, or there is none of that name; see: muster runs"
             }

@@ -28,6 +28,11 @@ package struct Snapshot: Sendable {
     package var nodes: [NodeRow] = []
     /// The request of every plan that made one of `nodes`.
     package var specs: [PlanID: RunSpec] = [:]
+    /// The modes and states of nodes, and the tables by which they are decided.
+    package var nodeStates: [NodeStateRow] = []
+    package var modeSets: [String: ModeSet] = [:]
+    /// Reports that were taken of late.
+    package var reportMarks: [ReportMark] = []
     /// The highest numbers in use, 0 when there is none.
     package var lastPlan: Int64 = 0
     package var lastNode: Int64 = 0

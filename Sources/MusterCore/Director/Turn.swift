@@ -26,6 +26,15 @@ package struct Turn: Sendable {
     package var asks: [PermitRow] = []
     /// Steps that let go of what they held and waited for, before `asks`.
     package var releases: [StepID] = []
+    /// Nodes whose mode or state, or what belongs to it, has changed: each once, as it is at the end.
+    package private(set) var nodeStates: [NodeStateRow] = []
+    private var nodeStatePlaces: [NodeID: Int] = [:]
+    package var nodeStatesGone: [NodeID] = []
+    /// Mode tables that labs take up.
+    package var modeSets: [String: ModeSet] = [:]
+    package var reportMarks: [ReportMark] = []
+    /// What has happened to nodes' states and was not looked at yet by those who wait for it.
+    var happenings: [NodeHappening] = []
     package var directives: [Directive] = []
     /// Whether a step has ended for which `directives` has a `.perform`.
     var hasWithdrawn = false
@@ -65,7 +74,18 @@ package struct Turn: Sendable {
     package var hasChanges: Bool {
         !(plans.isEmpty && steps.isEmpty && nodes.isEmpty && timersSet.isEmpty && timersCleared.isEmpty
             && attempts.isEmpty && events.isEmpty && requestsDone.isEmpty && signalsSet.isEmpty
-            && signalsCleared.isEmpty && chunks.isEmpty && asks.isEmpty && releases.isEmpty)
+            && signalsCleared.isEmpty && chunks.isEmpty && asks.isEmpty && releases.isEmpty && nodeStates.isEmpty
+            && nodeStatesGone.isEmpty && modeSets.isEmpty && reportMarks.isEmpty)
+    }
+
+    /// The node is so now, whatever it was before in this turn.
+    package mutating func put(_ row: NodeStateRow) {
+        if let place = nodeStatePlaces[row.node] {
+            nodeStates[place] = row
+        } else {
+            nodeStatePlaces[row.node] = nodeStates.count
+            nodeStates.append(row)
+        }
     }
 }
 
@@ -135,6 +155,8 @@ package enum Directive: Hashable, Sendable {
     case lookUp([PlanID], for: PlanID)
     /// Ask the driver what runs on a node: `Director.Event.operationFound` tells of each.
     case survey(NodeID)
+    /// What a node's mode and state have brought about.
+    case node(NodeDirective)
 }
 
 /// What is true of an act that may have been begun by a conductor that is gone.

@@ -23,6 +23,10 @@ package enum Request: Hashable, Sendable, Codable {
     case signal(StepID, payload: String, isOptional: Bool, token: String)
     /// Hold a scheduled plan back, or let it go.
     case freeze(PlanID, Bool)
+    /// Take in what is said of a node.
+    case report(NodeReport)
+    /// Have the nodes of a lab be decided by this mode table.
+    case useModes(lab: String, ModeSet)
 }
 
 extension Request {
@@ -35,6 +39,8 @@ extension Request {
     package var subject: Subject {
         switch self {
         case .submit(_, let spec): .lab(spec.lab)
+        case .report(let report): .lab(report.lab)
+        case .useModes(let lab, _): .lab(lab)
         case .cancel(let plan), .halt(let plan), .resume(let plan), .takeUp(let plan), .pause(let plan),
             .abort(let plan),
             .revert(let plan), .freeze(let plan, _):

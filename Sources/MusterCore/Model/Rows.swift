@@ -359,6 +359,22 @@ package struct EventRow: Hashable, Sendable {
         case nodeGone = "node.gone"
         case nodeReplaced = "node.replaced"
         case attemptEnded = "attempt.ended"
+        /// It is in another state of its mode, or says again that it is in this one.
+        case nodeState = "node.state"
+        /// It is in another mode.
+        case nodeMode = "node.mode"
+        /// Something was reported that its mode table does not have.
+        case nodeInvalid = "node.invalid"
+        /// What its mode table has it do in a state is done.
+        case nodeTrigger = "node.trigger"
+        /// It was in a state for too long.
+        case nodeTimeout = "node.timeout"
+        /// How a command to it goes.
+        case nodeCommand = "node.command"
+        /// All was tried, and nothing has helped.
+        case nodeGivenUp = "node.given-up"
+        /// Somebody is to know this of it.
+        case nodeNotified = "node.notified"
     }
 
     /// Its place in the stream: given by the store when it is written, 0 before.

@@ -26,6 +26,8 @@ package struct RunSpec: Hashable, Sendable, Codable {
     package var downGroups: [String]
     /// Whether flaky tests count as failure (exit 6).
     package var flakyFails: Bool
+    /// The mode table of its nodes; nil leaves the lab's as it is.
+    package var modes: ModeSet?
     /// What a plan of a program's actions is decided with; nil for everything else.
     package var program: ProgramSpec?
 
@@ -63,6 +65,8 @@ package struct GroupSpec: Hashable, Sendable, Codable {
     package var steps: [ProvisionStep]
     package var ready: [ReadyCondition]
     package var onFailure: FailurePolicy
+    /// The mode in which its nodes begin; nil for the first of the table.
+    package var mode: String?
     /// Where the group is declared, for messages: `lab.yaml:12`.
     package var place: String
 

@@ -1,5 +1,5 @@
 /// Modes as their author wrote them: by name, in the order of the file. `ModeTable` is the same made ready for use.
-package struct ModeSet: Hashable, Sendable {
+package struct ModeSet: Hashable, Sendable, Codable {
     /// What holds in every mode that says nothing else.
     package var defaults = ModeRules()
     package var modes: [ModeSpec] = []
@@ -24,7 +24,7 @@ package struct ModeSet: Hashable, Sendable {
 }
 
 /// Rules that a mode may have of its own, and all modes together. nil: not said.
-package struct ModeRules: Hashable, Sendable {
+package struct ModeRules: Hashable, Sendable, Codable {
     package var invalid: InvalidPolicy?
     /// Whether triggers run again when a node reports the state that it is in.
     package var triggersOnReentry: Bool?
@@ -40,7 +40,7 @@ package struct ModeRules: Hashable, Sendable {
 }
 
 /// One mode: its states, and what leads from one to the other.
-package struct ModeSpec: Hashable, Sendable {
+package struct ModeSpec: Hashable, Sendable, Codable {
     package var name: String
     package var rules = ModeRules()
     /// States that no transition names.
@@ -75,7 +75,7 @@ package struct ModeSpec: Hashable, Sendable {
     }
 }
 
-package struct StateTransition: Hashable, Sendable {
+package struct StateTransition: Hashable, Sendable, Codable {
     /// The source that stands for every state of the mode.
     package static let any = "*"
 
@@ -90,7 +90,7 @@ package struct StateTransition: Hashable, Sendable {
     }
 }
 
-package struct EventTransition: Hashable, Sendable {
+package struct EventTransition: Hashable, Sendable, Codable {
     package var from: String
     package var event: String
     package var to: String
@@ -109,7 +109,7 @@ package struct EventTransition: Hashable, Sendable {
 }
 
 /// Where a node may go from one mode to another, and the state it is in then.
-package struct ModeMove: Hashable, Sendable {
+package struct ModeMove: Hashable, Sendable, Codable {
     package var mode: String
     package var state: String
     package var toMode: String
@@ -126,14 +126,14 @@ package struct ModeMove: Hashable, Sendable {
 }
 
 /// What happens to a transition that the table does not have.
-package enum InvalidPolicy: Hashable, Sendable {
+package enum InvalidPolicy: Hashable, Sendable, Codable {
     case acceptAndReport
     case reject
     /// The node is in this state instead.
     case coerce(String)
 }
 
-package struct StateTimeout: Hashable, Sendable {
+package struct StateTimeout: Hashable, Sendable, Codable {
     package var state: String
     /// nil: there is none, also where all modes have one.
     package var after: Duration?
@@ -146,7 +146,7 @@ package struct StateTimeout: Hashable, Sendable {
     }
 }
 
-package enum TimeoutAction: Hashable, Sendable {
+package enum TimeoutAction: Hashable, Sendable, Codable {
     case notify
     /// The n-th time in a row by the n-th of these ways, or the last; empty: by the command `reboot` of the table.
     case reboot([Rung])
@@ -155,7 +155,7 @@ package enum TimeoutAction: Hashable, Sendable {
     case retryCommand
 }
 
-package struct StateTriggers: Hashable, Sendable {
+package struct StateTriggers: Hashable, Sendable, Codable {
     package var state: String
     /// Empty: nothing, also where all modes have some.
     package var actions: [String]
@@ -167,7 +167,7 @@ package struct StateTriggers: Hashable, Sendable {
 }
 
 /// Triggers of one node.
-package struct NodeTriggers: Hashable, Sendable {
+package struct NodeTriggers: Hashable, Sendable, Codable {
     package var node: String
     /// nil: in any mode.
     package var mode: String?
@@ -181,7 +181,7 @@ package struct NodeTriggers: Hashable, Sendable {
 }
 
 /// A state that a node leaves only to some others.
-package struct StickyState: Hashable, Sendable {
+package struct StickyState: Hashable, Sendable, Codable {
     package var state: String
     package var leaves: [String]
 
@@ -191,7 +191,7 @@ package struct StickyState: Hashable, Sendable {
     }
 }
 
-package enum UnaskedShutdown: String, Hashable, Sendable, CaseIterable {
+package enum UnaskedShutdown: String, Hashable, Sendable, CaseIterable, Codable {
     /// Somebody did that; no timeout repairs it.
     case leave
     case repair
@@ -211,7 +211,7 @@ package enum Rung: String, Hashable, Sendable, CaseIterable, Codable {
 }
 
 /// A command to a node, the rungs it is tried by one after another, and the states that show that it was obeyed.
-package struct CommandSpec: Hashable, Sendable {
+package struct CommandSpec: Hashable, Sendable, Codable {
     package var name: String
     package var expect: [String]
     package var rungs: [RungSpec]
@@ -226,7 +226,7 @@ package struct CommandSpec: Hashable, Sendable {
     }
 }
 
-package struct RungSpec: Hashable, Sendable {
+package struct RungSpec: Hashable, Sendable, Codable {
     package var rung: Rung
     /// How long an expected state may take until the next try begins; nil: nothing is waited for.
     package var within: Duration?

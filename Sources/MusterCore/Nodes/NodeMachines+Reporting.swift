@@ -46,6 +46,8 @@ extension NodeMachines {
             return true
         case .commanded(let name, let rung, let requester):
             return command(i, name, from: rung, by: requester, now, &sink)
+        case .commandFailed(let rung, let attempt, let reason):
+            return commandFailed(i, rung, attempt: attempt, reason, now, &sink)
         case .givenUp(let reason):
             giveUp(i, reason, now, &sink)
             return true

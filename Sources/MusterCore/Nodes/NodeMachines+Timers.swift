@@ -216,6 +216,25 @@ extension NodeMachines {
         commands[nodes[i].id] = pending
     }
 
+    /// Whether it was the command under way that could not be sent.
+    mutating func commandFailed(
+        _ i: Int,
+        _ rung: Rung,
+        attempt: Int,
+        _ reason: String,
+        _ now: Timestamp,
+        _ sink: inout NodeSink
+    ) -> Bool {
+        guard let pending = commands[nodes[i].id], pending.attempt == attempt,
+            let spec = table.command(pending.name), spec.rungs.indices.contains(pending.rung),
+            spec.rungs[pending.rung].rung == rung
+        else { return false }
+        sink.note(.commandFailed(pending.name, rung: rung, reason: reason), nodes[i].id, now)
+        timers.clear(TimerKey(node: nodes[i].id, isCommand: true))
+        tryCommandAgain(i, now, &sink)
+        return true
+    }
+
     /// The next try: by the same rung, or by the next one that is of use; after the last the node is given up.
     private mutating func tryCommandAgain(_ i: Int, _ now: Timestamp, _ sink: inout NodeSink) {
         guard let pending = commands[nodes[i].id] else { return }

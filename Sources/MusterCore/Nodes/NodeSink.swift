@@ -12,6 +12,8 @@ package enum NodeInput: Hashable, Sendable {
     case triggersSet([NodeTrigger])
     /// Somebody wants a command sent. `from` is the rung to begin with, where something is known of the node.
     case commanded(String, from: Rung? = nil, by: Requester)
+    /// A command could not be sent by this rung; the next try begins at once.
+    case commandFailed(Rung, attempt: Int, String)
     /// What was under way cannot come to its end: the machine was lost, or a person gives up on it.
     case givenUp(String)
 }
@@ -56,6 +58,7 @@ package struct NodeHappening: Hashable, Sendable {
         /// Another state than the command was to bring about; it stays pending.
         case commandUnexpected(String, state: String)
         case commandRefused(String, reason: String)
+        case commandFailed(String, rung: Rung, reason: String)
         /// The end of all that was tried. Once, until the node was up again.
         case gaveUp(String)
         case notified(String)
@@ -86,6 +89,15 @@ package enum NodeDirective: Hashable, Sendable {
     case pingUntilUp(node: NodeID)
     /// Report a state for a node that does not do so itself: an event like any other.
     case report(node: NodeID, state: String)
+}
+
+extension NodeDirective {
+    /// The node that it concerns.
+    package var node: NodeID {
+        switch self {
+        case .run(_, let node, _, _), .command(_, let node, _, _), .pingUntilUp(let node), .report(let node, _): node
+        }
+    }
 }
 
 /// What one or more events brought about, in order.

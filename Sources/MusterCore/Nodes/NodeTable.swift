@@ -3,6 +3,8 @@ package struct NodeTable: Sendable {
     private var rows: [NodeID: NodeRow] = [:]
     private var current: [Key: NodeID] = [:]
     private var dirty: Set<NodeID> = []
+    /// Which states of their lifecycle nodes came into since somebody looked.
+    private var moves: [(node: NodeID, state: NodeState)] = []
     /// The numbers that new nodes may have.
     var numbers: NumberRange
 
@@ -60,8 +62,15 @@ package struct NodeTable: Sendable {
         )
         current[Key(lab: lab, name: name)] = id
         dirty.insert(id)
+        moves.append((id, .creating))
         turn.emit(.nodeCreating, plan: plan, node: id)
         return id
+    }
+
+    /// Which nodes came into which states of their lifecycle since the last time, in order.
+    mutating func takeMoves() -> [(node: NodeID, state: NodeState)] {
+        defer { moves.removeAll(keepingCapacity: true) }
+        return moves
     }
 
     /// Changes a node in place; unknown nodes are left alone.
@@ -79,6 +88,7 @@ package struct NodeTable: Sendable {
             $0.reason = reason
             $0.since = turn.now
         }
+        moves.append((id, state))
         let key = Key(lab: row.lab, name: row.name)
         if state == .gone, current[key] == id { current[key] = nil }
         let kind: EventRow.Kind =

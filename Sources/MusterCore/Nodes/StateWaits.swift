@@ -143,7 +143,7 @@ package struct StateWaits: Sendable {
                 return
             case .invalid, .invalidMode, .unknownState, .unknownMode, .unknownNode, .refused, .wrongMode, .triggered,
                 .upCheck, .timedOut, .leftAlone, .outdated, .commandSent, .commandObeyed, .commandUnexpected,
-                .commandRefused, .notified:
+                .commandRefused, .commandFailed, .notified:
                 return nil
             }
             guard let mode = table.mode(mode), let state = table.state(state) else { return }

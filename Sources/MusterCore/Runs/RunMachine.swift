@@ -216,6 +216,7 @@ package struct RunContext: Sendable {
     package var chance: SeededChance
     /// The requests of unfinished plans, and of those that made nodes which still exist.
     package var specs: [PlanID: RunSpec]
+    package var states = NodeStates()
 
     package init(nodes: NodeTable, chance: SeededChance, specs: [PlanID: RunSpec]) {
         self.nodes = nodes

@@ -73,6 +73,7 @@ extension Lab {
         }
         // The file's `keep` is about tests: an `up` that took everything down when it succeeded would be of no use.
         spec.keep = selection.keep ?? (verb == .test ? keep : nil) ?? spec.keep
+        if verb != .down { spec.modes = modes }
         spec.parallel = selection.parallel ?? parallel ?? RunSpec.parallelDefault
         return spec
     }

@@ -17,6 +17,8 @@ package struct Lab: Sendable {
     /// When machines stay up after `test`; nil leaves it to the verb.
     package var keep: Keep?
     package var parallel: Int?
+    /// By which its nodes' modes and states are decided.
+    package var modes: ModeSet
     /// Each group stands after all it needs.
     package var groups: [GroupSpec]
     package var suites: [Suite]

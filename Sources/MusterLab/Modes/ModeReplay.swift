@@ -238,6 +238,7 @@ package struct ModeReplay {
         case .commandSent(let name, let rung, let attempt): attempt > 1 ? ["RETRY", name, rung.rawValue] : nil
         case .commandUnexpected(let name, let state): ["UNEXPECTED", name, state]
         case .commandRefused(let name, let reason): ["COMMAND_REFUSED", name, reason]
+        case .commandFailed(let name, let rung, let reason): ["COMMAND_FAILED", name, rung.rawValue, reason]
         case .gaveUp(let reason): ["FAILED", reason]
         case .leftAlone(let state, let reason): ["LEFT", state, reason]
         case .unknownNode, .commandObeyed, .outdated, .notified: nil

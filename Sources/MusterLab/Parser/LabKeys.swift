@@ -67,6 +67,7 @@ package enum LabKeys {
             LabKey("lab", .text, isRequired: true),
             LabKey("keep", .choice(words(Keep.self))),
             LabKey("parallel", .integer(1...parallelMax)),
+            LabKey("modes", .text),
             LabKey("vars", .variables),
             LabKey("groups", .named("group"), isRequired: true),
             LabKey("tests", .named("suite")),
@@ -83,6 +84,7 @@ package enum LabKeys {
             LabKey("provision", .list("step")),
             LabKey("ready", .list("condition")),
             LabKey("on-failure", .choice(words(FailurePolicy.self))),
+            LabKey("mode", .text),
             LabKey("timeout", .duration(example: "2m", mayBeZero: false)),
             LabKey("retry", .table("retry")),
         ]

@@ -156,16 +156,19 @@ extension LabReader {
         if let name, let entry = fields["lab"] { checkName(name, "lab", entry.value.span) }
         let keep = fields["keep"].flatMap { choice($0, Keep.self) }
         let parallel = fields["parallel"].flatMap { integer($0, 1...LabKeys.parallelMax) }
+        let modes = readModes(fields["modes"])
         if let entry = fields["groups"] { readGroups(entry) }
+        if let modes { checkModes(modes) }
         if let entry = fields["tests"] { readSuites(entry) }
         let results = fields["results"].map { readResults($0) }
         checkAll()
-        guard sink.errorCount == 0, let name else { return nil }
+        guard sink.errorCount == 0, let name, let modes else { return nil }
         return Lab(
             name: name,
             file: sink.source.file,
             keep: keep,
             parallel: parallel,
+            modes: modes,
             groups: orderedGroups(),
             suites: suites.map { suite in
                 let place = "\(sink.source.file):\(suite.nameSpan.start.line)"

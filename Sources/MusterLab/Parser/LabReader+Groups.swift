@@ -76,6 +76,10 @@ extension LabReader {
         if let policy = fields["on-failure"].flatMap({ choice($0, FailurePolicy.self) }) {
             groups[index].spec.onFailure = policy
         }
+        if let entry = fields["mode"] {
+            groups[index].spec.mode = text(entry, wants: "the name of a mode")
+            groups[index].modeSpan = entry.value.span
+        }
         let defaults = StepDefaults(
             timeout: fields["timeout"].flatMap { duration($0, example: "2m") } ?? Defaults.stepTimeout,
             retry: fields["retry"].flatMap { readRetry($0) } ?? .none

@@ -35,6 +35,8 @@ struct LabReader {
         var nameSpan: Span
         /// The places of `spec.needs`, one each.
         var needSpans: [Span] = []
+        /// Where its mode stands.
+        var modeSpan: Span?
         /// Whether `count` can be relied on.
         var countIsKnown = true
         /// Whether `provision` is right, so that it is known whether the group has nodes.

@@ -6,6 +6,12 @@ package protocol FileTree: Sendable {
     func kind(of path: String) -> FileKind?
     /// The names in a folder, in any order; nil when it cannot be read. The empty path is the lab's folder.
     func names(in folder: String) -> [String]?
+    /// What is in a file, up to `limit` bytes and one more; nil when it cannot be read.
+    func contents(of path: String, limit: Int) -> [UInt8]?
+}
+
+extension FileTree {
+    package func contents(of path: String, limit: Int) -> [UInt8]? { nil }
 }
 
 package enum FileKind: Hashable, Sendable {
@@ -29,6 +35,13 @@ package struct DiskFileTree: FileTree {
         guard own == .typeSymbolicLink else { return Self.kind(own, isLink: false) }
         guard let target = type(URL(fileURLWithPath: path).resolvingSymlinksInPath().path) else { return nil }
         return Self.kind(target, isLink: true)
+    }
+
+    package func contents(of path: String, limit: Int) -> [UInt8]? {
+        guard let file = FileHandle(forReadingAtPath: absolute(path)) else { return nil }
+        defer { try? file.close() }
+        guard let data = try? file.read(upToCount: limit + 1) else { return [] }
+        return [UInt8](data)
     }
 
     private func type(_ path: String) -> FileAttributeType? {

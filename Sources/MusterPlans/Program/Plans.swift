@@ -271,7 +271,8 @@ private struct NoMachines: Driver {
     func probe(_ probe: ReadyCondition.Probe, on node: NodeHandle, within: Duration) async throws(StepError) {
         throw refusal
     }
-    func powerOff(_ node: NodeHandle) async throws(StepError) { throw refusal }
+    var rungs: Set<Rung> { [] }
+    func powerOff(_ node: NodeHandle, grace: Duration) async throws(StepError) { throw refusal }
     func powerOn(_ node: NodeHandle, operation: OperationID) async throws(StepError) { throw refusal }
     func destroy(_ node: NodeHandle) async throws(StepError) { throw refusal }
     func watch(_ node: NodeHandle) async throws(StepError) {}

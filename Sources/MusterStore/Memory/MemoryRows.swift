@@ -20,6 +20,9 @@ struct MemoryRows {
     private(set) var chunks: [StepID: [ChunkRow]] = [:]
     private var children: [StepID: ChildCounts] = [:]
     var permits = MemoryPermits()
+    private(set) var nodeStates: [NodeID: NodeStateRow] = [:]
+    private(set) var modeSets: [String: ModeSet] = [:]
+    private var reportMarks: [ReportMark] = []
     private var lastDeleted: Int64 = 0
     private(set) var inbox: [RequestRow] = []
     private var lastRequest: Int64 = 0
@@ -104,6 +107,7 @@ struct MemoryRows {
         for (plan, spec) in turn.newSpecs { specs[plan] = spec }
         for step in turn.steps { write(step) }
         for node in turn.nodes { nodes[node.id] = node }
+        writeNodeStates(turn)
         for timer in turn.timersSet { timers[timer.step.plan, default: [:]][timer.step.index] = timer }
         for step in turn.timersCleared { timers[step.plan]?[step.index] = nil }
         for attempt in turn.attempts { write(attempt) }
@@ -122,6 +126,17 @@ struct MemoryRows {
             let done = Set(turn.requestsDone)
             inbox.removeAll { done.contains($0.id) }
         }
+    }
+
+    private mutating func writeNodeStates(_ turn: Turn) {
+        for row in turn.nodeStates { nodeStates[row.node] = row }
+        for node in turn.nodeStatesGone { nodeStates[node] = nil }
+        modeSets.merge(turn.modeSets) { $1 }
+        if turn.reportMarks.isEmpty { return }
+        let known = Set(turn.reportMarks.map { [$0.source, $0.id] })
+        let oldest = turn.now + (.zero - ReportMark.age)
+        reportMarks.removeAll { $0.at < oldest || known.contains([$0.source, $0.id]) }
+        reportMarks += turn.reportMarks
     }
 
     private mutating func write(_ plan: PlanRow) {
@@ -236,6 +251,13 @@ struct MemoryRows {
         }
     }
 
+    private func loadNodeStates(into snapshot: inout Snapshot, _ isWanted: (String?) -> Bool) {
+        snapshot.modeSets = modeSets.filter { isWanted($0.key) }
+        if snapshot.modeSets.isEmpty { return }
+        snapshot.nodeStates = nodeStates.values.filter { isWanted(nodes[$0.node]?.lab) }.sorted { $0.node < $1.node }
+        snapshot.reportMarks = reportMarks
+    }
+
     func line(for limit: String) -> [PermitRow] { permits.line(for: limit) { unfinished.contains($0) } }
 
     func plans(matching query: PlanQuery) -> [PlanRow] {
@@ -302,6 +324,7 @@ struct MemoryRows {
                 }
             }
         }
+        loadNodeStates(into: &snapshot, isWanted)
         return snapshot
     }
 }

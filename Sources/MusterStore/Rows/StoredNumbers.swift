@@ -212,6 +212,14 @@ extension EventRow.Kind: StoredAsNumber {
         case .stepSkipping: 32
         case .stepEdited: 33
         case .signalRejected: 34
+        case .nodeState: 35
+        case .nodeMode: 36
+        case .nodeInvalid: 37
+        case .nodeTrigger: 38
+        case .nodeTimeout: 39
+        case .nodeCommand: 40
+        case .nodeGivenUp: 41
+        case .nodeNotified: 42
         }
     }
 }

@@ -128,7 +128,26 @@ enum SQLiteSchema {
         -- Nobody wrote or read it.
         ALTER TABLE attempts DROP COLUMN operation;
         """,
+        nodeStates,
     ]
+
+    /// Modes and states of nodes, and the tables by which they are decided.
+    private static let nodeStates = """
+        CREATE TABLE node_states (
+            node INTEGER PRIMARY KEY, mode TEXT NOT NULL, state TEXT NOT NULL, since INTEGER NOT NULL,
+            mode_since INTEGER NOT NULL, next_mode TEXT, boot_mode TEXT, goal TEXT, features INTEGER NOT NULL,
+            flags INTEGER NOT NULL, timeouts INTEGER NOT NULL, notices INTEGER NOT NULL, repairs INTEGER NOT NULL,
+            due_at INTEGER, due_order INTEGER, command TEXT, triggers TEXT
+        ) STRICT;
+
+        CREATE TABLE mode_sets (lab TEXT PRIMARY KEY, modes TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+        -- Reports that were taken of late: one that comes twice counts once.
+        CREATE TABLE report_marks (
+            source TEXT NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (source, id)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX report_marks_by_age ON report_marks (at);
+        """
 
     /// Plans of programs' actions: what their steps store, what is sent to them, limits, and sub-plans.
     private static let programs = """

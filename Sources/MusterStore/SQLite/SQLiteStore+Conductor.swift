@@ -17,9 +17,10 @@ extension SQLiteStore {
         for node in turn.nodes {
             facts.append(node.facts.isEmpty ? "{}" : try StoredJSON.encode(node.facts, "the facts of \(node.name)"))
         }
+        let nodeStates = turn.hasNodeStates ? try NodeStateTexts(turn) : nil
         let now = clock()
         return try write { writer throws(StoreError) in
-            try writer.write(turn, specs: specs, facts: facts, now: now)
+            try writer.write(turn, specs: specs, facts: facts, nodeStates: nodeStates, now: now)
         }
     }
 

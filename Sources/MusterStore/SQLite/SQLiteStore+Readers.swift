@@ -9,6 +9,11 @@ enum ReaderSQL {
     static let events = """
         SELECT \(PreparedStatement.eventColumns) FROM events WHERE position > ?1 ORDER BY position LIMIT ?3
         """
+    /// All events are looked at: nodes are few, and looked at seldom.
+    static let eventsOfNode = """
+        SELECT \(PreparedStatement.eventColumns) FROM events WHERE position > ?1 AND node = ?2
+        ORDER BY position LIMIT ?3
+        """
     /// By the blocks in which the plan has events: the first is told by its own row, the others by `event_blocks`.
     /// CROSS makes SQLite begin with those.
     static let eventsOfPlan = """

@@ -23,6 +23,7 @@ struct SnapshotLoading {
         snapshot.lastEvent = try number(TurnSQL.eventsOfTerm(of: conductor))
         try loadPlans()
         try loadNodes()
+        try NodeStateReading.load(connection, labs: labs, into: &snapshot)
         return snapshot
     }
 

@@ -37,6 +37,7 @@ final class TurnWriter {
     private let addRequest: PreparedStatement
     private let removeRequest: PreparedStatement
     let programs: ProgramWriter
+    private let nodeStates: NodeStateWriter
 
     init(_ connection: Connection) throws(StoreError) {
         func prepare(_ sql: String) throws(StoreError) -> PreparedStatement {
@@ -66,6 +67,7 @@ final class TurnWriter {
         addRequest = try prepare(TurnSQL.addRequest)
         removeRequest = try prepare(TurnSQL.removeRequest)
         programs = try ProgramWriter(connection)
+        nodeStates = try NodeStateWriter(connection)
     }
 
     // MARK: Transactions
@@ -94,12 +96,14 @@ final class TurnWriter {
     /// - Parameters:
     ///   - specs: those of `turn.newSpecs`, encoded.
     ///   - facts: those of `turn.nodes`, encoded.
+    ///   - texts: of its modes and states, encoded; nil when it has none.
     ///   - now: by the store's clock.
     /// - Returns: the position of the newest event; nil when there is none.
     func write(
         _ turn: Turn,
         specs: [PlanID: String],
         facts: [String],
+        nodeStates texts: NodeStateTexts? = nil,
         now: Timestamp
     ) throws(StoreError) -> Int64? {
         try transaction { () throws(StoreError) in
@@ -136,6 +140,7 @@ final class TurnWriter {
                 try run(clearTimer)
             }
             for attempt in turn.attempts { try write(attempt) }
+            if let texts { statements += try nodeStates.write(turn, texts) }
             if turn.hasProgramRows { statements += try programs.write(turn, now: now) }
             for request in turn.requestsDone {
                 removeRequest.bind(1, request)

@@ -34,7 +34,8 @@ package struct EventReplay: Sendable {
     package mutating func apply(_ event: EventRow) -> String? {
         switch event.kind {
         case .conductorStarted, .requestRefused, .planTeardown, .planHalted, .nodeReplaced, .attemptEnded,
-            .planFinalizing, .planReverting, .stepEdited, .signalRejected:
+            .planFinalizing, .planReverting, .stepEdited, .signalRejected, .nodeState, .nodeMode, .nodeInvalid,
+            .nodeTrigger, .nodeTimeout, .nodeCommand, .nodeGivenUp, .nodeNotified:
             return nil
         case .planCreated, .planStarted, .planPaused, .planResumed, .planCancelling, .planStopped, .planScheduled:
             return planEvent(event)

@@ -130,7 +130,7 @@ final class SimulatedLedger {
             case .cancel(let plan): plans[plan]?.goneOnIn = turn.epoch
             case .retry(let step, _), .skip(let step): resumed.insert(step.plan)
             case .revert(let plan): resumed.insert(plan)
-            case .submit, .halt, .pause, .abort, .signal, .freeze: break
+            case .submit, .halt, .pause, .abort, .signal, .freeze, .report, .useModes: break
             }
         }
     }

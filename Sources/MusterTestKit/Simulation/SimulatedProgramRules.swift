@@ -159,7 +159,7 @@ final class SimulatedProgramRules {
             if case .abort = request { aborted.insert(plan) }
         case .retry(let step, _), .skip(let step): asked[step.plan, default: 0] += 1
         case .signal(_, _, _, let token): sent.insert(token)
-        case .submit, .halt, .takeUp, .freeze: break
+        case .submit, .halt, .takeUp, .freeze, .report, .useModes: break
         }
     }
 

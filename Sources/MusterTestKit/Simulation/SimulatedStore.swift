@@ -250,6 +250,12 @@ final class SimulatedStore: Store, @unchecked Sendable {
         }
         return permits
     }
+    func nodeState(of node: NodeID) throws(StoreError) -> NodeStateRow? { try base.nodeState(of: node) }
+    func nodeStates(lab: String?) throws(StoreError) -> [NodeStateRow] { try base.nodeStates(lab: lab) }
+    func modes(of lab: String) throws(StoreError) -> ModeSet? { try base.modes(of: lab) }
+    func events(of node: NodeID, after position: Int64, limit: Int) throws(StoreError) -> [EventRow] {
+        try base.events(of: node, after: position, limit: limit)
+    }
     func line(for limit: String) throws(StoreError) -> [PermitRow] { try base.line(for: limit) }
     func signals(of id: PlanID) throws(StoreError) -> [SignalRow] { try base.signals(of: id) }
     func children(of step: StepID) throws(StoreError) -> ChildCounts { try base.children(of: step) }

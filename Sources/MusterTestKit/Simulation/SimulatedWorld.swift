@@ -295,6 +295,8 @@ extension Request {
         case .abort(let plan): "abort \(plan.rawValue)"
         case .revert(let plan): "revert \(plan.rawValue)"
         case .signal(let step, _, _, let token): "signal \(token) to \(step.plan.rawValue)/\(step.index)"
+        case .report(let report): "report of \(report.node)"
+        case .useModes(let lab, _): "modes of \(lab)"
         case .freeze(let plan, let isFrozen): "\(isFrozen ? "freeze" : "unfreeze") \(plan.rawValue)"
         }
     }

@@ -1,0 +1,63 @@
+/// The modes and states of nodes: what is said of them, and what Muster itself does to them.
+extension Director {
+    /// Takes in what was said of a node.
+    ///
+    /// - Parameter request: the number under which somebody waits for an answer.
+    mutating func take(_ report: NodeReport, request: Int64? = nil, into turn: inout Turn) {
+        // What happened to it in this turn comes first.
+        followNodes(into: &turn)
+        guard let node = context.nodes.current(lab: report.lab, report.node) else {
+            if let request { refuse(request, .noNode(report.node, state: nil), into: &turn) }
+            return
+        }
+        guard context.states.isKnown(node.id) else {
+            if let request { refuse(request, .noModes(lab: report.lab), into: &turn) }
+            return
+        }
+        guard context.states.isNew(report, into: &turn) else { return }
+        let input: NodeInput =
+            switch report.content {
+            case .state(let state): .reported(state)
+            case .event(let event, let goal): .fired(event, goal: goal)
+            case .nextMode(let mode): .nextModeSet(mode)
+            case .bootMode(let mode): .bootModeSet(mode)
+            }
+        let before = turn.happenings.count
+        context.states.handle(input, of: node.id, into: &turn)
+        guard let request, let reason = turn.happenings[before...].lazy.compactMap(\.kind.reasonNotTaken).first else {
+            return
+        }
+        refuse(request, .notTaken(report.node, reason: reason), into: &turn)
+    }
+
+    /// The nodes of a lab are decided by this table from now on, also those that are there already.
+    mutating func use(_ modes: ModeSet, for lab: String, into turn: inout Turn) {
+        context.states.use(modes, for: lab, into: &turn)
+        for node in context.nodes.of(lab: lab) where !context.states.isKnown(node.id) { begin(node, into: &turn) }
+    }
+
+    private mutating func begin(_ node: NodeRow, into turn: inout Turn) {
+        let group = context.specs[node.createdBy]?.groups.first { $0.name == node.name.group }
+        context.states.add(node.id, lab: node.lab, mode: group?.mode, into: &turn)
+        context.states.lifecycleChanged(node.id, to: node.state, into: &turn)
+    }
+
+    private func refuse(_ request: Int64, _ reason: Refusal.Reason, into turn: inout Turn) {
+        let refusal = Refusal(token: Refusal.token(of: request), reason: reason)
+        turn.emit(.requestRefused, detail: refusal.text)
+    }
+
+    /// What Muster did to nodes are events for their machines like any other.
+    mutating func followNodes(into turn: inout Turn) {
+        for (id, state) in context.nodes.takeMoves() {
+            if state == .gone {
+                context.states.remove(id, into: &turn)
+            } else if let row = context.nodes[id] {
+                if !context.states.isKnown(id) { begin(row, into: &turn) }
+                context.states.lifecycleChanged(id, to: state, into: &turn)
+            }
+        }
+    }
+
+    package func nodeState(_ node: NodeID) -> NodeStateRow? { context.states.row(of: node) }
+}

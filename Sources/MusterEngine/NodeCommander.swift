@@ -1,0 +1,133 @@
+import Logging
+import MusterCore
+import MusterDrivers
+import Synchronization
+
+/// Does what modes and states of nodes have brought about: commands to nodes, and reports of those that do not report
+/// themselves. It decides nothing; what came of it goes into the inbox as an event like any other.
+///
+/// Nothing is done twice: what a crash has lost, the deadline of the command has tried again.
+final class NodeCommander: Sendable {
+    /// How it is known that a node is up again.
+    struct Readying: Sendable {
+        var conditions: [ReadyCondition]
+        var commands: [Int: Command]
+    }
+
+    private let driver: any Driver
+    private let inbox: Inbox
+    private let time: any TimeSource
+    private let stateName: String
+    private let logger: Logger
+    private let work = Mutex(Work())
+
+    private struct Work {
+        /// What is done to each node: a new command replaces the one before.
+        var tasks: [NodeID: (number: Int64, task: Task<Void, Never>)] = [:]
+        /// Ended tasks that are to be awaited all the same.
+        var replaced: [Task<Void, Never>] = []
+        var last: Int64 = 0
+    }
+
+    init(driver: any Driver, inbox: Inbox, time: any TimeSource, stateName: String, logger: Logger) {
+        self.driver = driver
+        self.inbox = inbox
+        self.time = time
+        self.stateName = stateName
+        self.logger = logger
+    }
+
+    /// Begins what was directed.
+    func perform(_ directive: NodeDirective, on node: NodeHandle, _ readying: Readying) {
+        switch directive {
+        case .command(_, _, let rung, let attempt):
+            begin(node) { [self] number in
+                do throws(StepError) {
+                    guard node.tenure.mayAct else { return }
+                    try await carryOut(rung, on: node, number: number)
+                } catch {
+                    if !Task.isCancelled {
+                        inbox.put(.commandFailed(node.id, rung, attempt: attempt, reason: error.message))
+                    }
+                    return
+                }
+                if rung.bringsUp { await awaitReady(node, readying, number: number) }
+            }
+        case .report(_, let state): report(state, of: node)
+        case .pingUntilUp:
+            begin(node) { [self] number in await awaitReady(node, readying, number: number) }
+        case .run(let action, _, let mode, let state):
+            logger.notice("\(node.name) is in \(mode)/\(state): nothing here does '\(action)'")
+        }
+    }
+
+    private func begin(_ node: NodeHandle, _ body: @escaping @Sendable (_ number: Int64) async -> Void) {
+        work.withLock { work in
+            work.last += 1
+            let number = work.last
+            // One task a node, awaited in `stop()`.
+            let task = Task { [self] in
+                await body(number)
+                self.work.withLock { work in
+                    if work.tasks[node.id]?.number == number { work.tasks[node.id] = nil }
+                }
+            }
+            if let former = work.tasks.updateValue((number, task), forKey: node.id) {
+                former.task.cancel()
+                work.replaced.append(former.task)
+            }
+        }
+    }
+
+    private func carryOut(_ rung: Rung, on node: NodeHandle, number: Int64) async throws(StepError) {
+        guard driver.rungs.contains(rung) else {
+            throw StepError(.refused, "a node of driver '\(driver.kind)' cannot \(rung.rawValue)")
+        }
+        if rung != .powerOn {
+            try await driver.powerOff(node, grace: rung == .soft ? Defaults.grace : .zero)
+            report("SHUTDOWN", of: node)
+        }
+        guard rung.bringsUp else { return }
+        let operation = OperationID("\(stateName)-n\(node.id.rawValue)-\(node.tenure.epoch)-\(number)")
+        try await driver.powerOn(node, operation: operation)
+        report("BOOTING", of: node)
+    }
+
+    /// A machine that cannot say by itself that it is up is asked.
+    private func awaitReady(_ node: NodeHandle, _ readying: Readying, number: Int64) async {
+        let operation = OperationID("\(stateName)-n\(node.id.rawValue)-\(node.tenure.epoch)-\(number)-r")
+        do throws(StepError) {
+            try await Readiness(driver: driver, time: time).await(
+                readying.conditions,
+                commands: readying.commands,
+                on: node,
+                operation: operation
+            )
+        } catch {
+            if !Task.isCancelled { logger.notice("\(node.name) is not ready: \(error.message)") }
+            return
+        }
+        if !Task.isCancelled { report("ISUP", of: node) }
+    }
+
+    private func report(_ state: String, of node: NodeHandle) {
+        inbox.put(.reported(NodeReport(lab: node.lab, node: node.name, .state(state), source: "driver")))
+    }
+
+    /// Ends all waiting; what was begun at a node goes on there.
+    func stop() async {
+        let tasks = work.withLock { work in work.tasks.values.map(\.task) + work.replaced }
+        for task in tasks { task.cancel() }
+        for task in tasks { await task.value }
+    }
+}
+
+extension Rung {
+    /// Whether the node is to run afterwards.
+    fileprivate var bringsUp: Bool {
+        switch self {
+        case .wake, .soft, .hard, .powerCycle, .powerOn: true
+        case .powerOff: false
+        }
+    }
+}

@@ -1,0 +1,135 @@
+import MusterCore
+import MusterDrivers
+
+/// What acts need, put together on the conductor's thread.
+extension Performer {
+    /// An act with everything it needs, so that it can leave the conductor's thread.
+    struct Job: Sendable {
+        enum Work: Sendable {
+            case create(server: Command?)
+            case run(Command)
+            /// It was begun by another conductor: only its end is waited for.
+            case attach
+            case put([FileContent])
+            case ready([ReadyCondition], commands: [Int: Command])
+            case destroy
+        }
+        let work: Work
+        let node: NodeHandle
+        let operation: OperationID
+        let key: Key
+    }
+
+    func makeJob(
+        _ act: Act,
+        with director: borrowing Director,
+        for tenure: Tenure
+    ) throws(StepError) -> Job {
+        guard let node = act.node.flatMap({ director.node($0) }) else {
+            throw Self.nodeIsGone
+        }
+        guard let own = director.spec(act.step.plan), let creator = director.spec(node.createdBy) else {
+            throw StepError(.lost, "the request it belongs to is not there any more")
+        }
+        let spec = act.spec.action.usesCreatorsRequest ? creator : own
+        let builder = builder(for: node, spec, run: act.step.plan, with: director)
+        return Job(
+            work: act.isInDoubt ? .attach : try work(for: act, builder),
+            node: handle(for: node, tenure),
+            operation: operation(of: act),
+            key: Key(step: act.step, number: act.number)
+        )
+    }
+
+    private func builder(
+        for node: NodeRow,
+        _ spec: RunSpec,
+        run: PlanID,
+        with director: borrowing Director
+    ) -> CommandBuilder {
+        let lab = node.lab
+        let known = copy director
+        return CommandBuilder(
+            run: RunName(run),
+            spec: spec,
+            node: node,
+            directory: settings.state.node(node),
+            archive: FileArchive(settings.state),
+            surroundings: settings.surroundings,
+            find: { known.node(lab: lab, $0) }
+        )
+    }
+
+    /// How it is known that a node is up: as when it was made.
+    func readying(_ node: NodeRow, with director: borrowing Director) -> NodeCommander.Readying {
+        let none = NodeCommander.Readying(conditions: [], commands: [:])
+        guard let spec = director.spec(node.createdBy),
+            let group = spec.groups.first(where: { $0.name == node.name.group })
+        else { return none }
+        let builder = builder(for: node, spec, run: node.createdBy, with: director)
+        return (try? NodeCommander.Readying(conditions: group.ready, commands: commands(group.ready, builder))) ?? none
+    }
+
+    private func commands(
+        _ conditions: [ReadyCondition],
+        _ builder: CommandBuilder
+    ) throws(StepError) -> [Int: Command] {
+        var commands: [Int: Command] = [:]
+        for (index, condition) in conditions.enumerated() {
+            guard case .run(let template) = condition.probe else { continue }
+            commands[index] = try builder.shell(template, timeout: condition.within, leftovers: .end)
+        }
+        return commands
+    }
+
+    private func work(for act: Act, _ builder: CommandBuilder) throws(StepError) -> Job.Work {
+        let a = Int(act.spec.a)
+        let spec = builder.spec
+        switch act.spec.action {
+        case .provision:
+            let step = spec.groups[a].steps[Int(act.spec.b)]
+            switch step.kind {
+            case .process(let template):
+                guard let template else { return .create(server: nil) }
+                return .create(server: try builder.shell(template, timeout: nil, leftovers: .keep))
+            case .run(let template):
+                return .run(try builder.shell(template, timeout: step.timeout, leftovers: .keep))
+            case .files(let files): return .put(try builder.files(files))
+            }
+        case .ready:
+            let conditions = spec.groups[a].ready
+            return .ready(conditions, commands: try commands(conditions, builder))
+        case .undo:
+            let step = spec.groups[a].steps[Int(act.spec.b)]
+            guard let undo = step.undo else { throw StepError(.unresolved, "there is nothing to undo") }
+            return .run(try builder.shell(undo, timeout: step.timeout, leftovers: .end))
+        case .destroy: return .destroy
+        case .before, .after:
+            let suite = spec.suites[a]
+            guard let template = act.spec.action == .before ? suite.before : suite.after else {
+                throw StepError(.unresolved, "there is nothing to run")
+            }
+            return .run(
+                try builder.shell(template, timeout: Defaults.stepTimeout, leftovers: .keep, suite: suite)
+            )
+        case .attempt:
+            let suite = spec.suites[a]
+            return .run(try builder.test(suite.tests[Int(act.spec.b)], in: suite, attempt: Int(act.spec.c)))
+        case .exec:
+            guard let exec = spec.exec else { throw StepError(.unresolved, "there is nothing to run") }
+            return .run(try builder.exec(exec))
+        case .barrier, .noop, .call, .finalize, .revert:
+            throw StepError(.unresolved, "such a step is not performed")
+        }
+    }
+}
+
+extension ActionKind {
+    /// Whether the lab as it was when the node was made says what to do, and not the lab of the present run.
+    var usesCreatorsRequest: Bool {
+        switch self {
+        case .provision, .ready, .undo, .destroy: true
+        case .barrier, .noop, .before, .after, .attempt, .exec, .call, .finalize, .revert: false
+        }
+    }
+}
