@@ -11,11 +11,12 @@ struct Modes: AsyncParsableCommand {
               muster modes import emulab DIR > m.yaml   from Emulab's four tables
               muster modes matrix linux                 each legal transition of a preset
               muster modes replay modes.yaml s.json     what would happen, on a clock of its own
+              muster modes use modes.yaml               have a lab's nodes decided by it from now on
 
             A table is a file (docs/formats/modes.md), a folder with Emulab's tables, a table of
-            Ironic (.tsv), or a preset: \(ModePresets.names.joined(separator: ", ")). Nothing is started or changed.
+            Ironic (.tsv), or a preset: \(ModePresets.names.joined(separator: ", ")). Only `use` changes anything.
             """,
-        subcommands: [ModesCheck.self, ModesImport.self, ModesMatrix.self, ModesReplay.self]
+        subcommands: [ModesCheck.self, ModesImport.self, ModesMatrix.self, ModesReplay.self, ModesUse.self]
     )
 }
 
