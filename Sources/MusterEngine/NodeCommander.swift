@@ -22,10 +22,10 @@ final class NodeCommander: Sendable {
     private let work = Mutex(Work())
 
     private struct Work {
-        /// What is done to each node: a new command replaces the one before.
-        var tasks: [NodeID: (number: Int64, task: Task<Void, Never>)] = [:]
-        /// Ended tasks that are to be awaited all the same.
-        var replaced: [Task<Void, Never>] = []
+        /// What is done, also by those that were told to end and have not yet.
+        var tasks: [Int64: Task<Void, Never>] = [:]
+        /// The newest of each node: a new command replaces the one before.
+        var newest: [NodeID: Int64] = [:]
         var last: Int64 = 0
     }
 
@@ -65,17 +65,16 @@ final class NodeCommander: Sendable {
         work.withLock { work in
             work.last += 1
             let number = work.last
-            // One task a node, awaited in `stop()`.
+            // Tracked in `tasks`, and awaited in `stop()`.
             let task = Task { [self] in
                 await body(number)
                 self.work.withLock { work in
-                    if work.tasks[node.id]?.number == number { work.tasks[node.id] = nil }
+                    work.tasks[number] = nil
+                    if work.newest[node.id] == number { work.newest[node.id] = nil }
                 }
             }
-            if let former = work.tasks.updateValue((number, task), forKey: node.id) {
-                former.task.cancel()
-                work.replaced.append(former.task)
-            }
+            work.tasks[number] = task
+            if let former = work.newest.updateValue(number, forKey: node.id) { work.tasks[former]?.cancel() }
         }
     }
 
@@ -114,11 +113,15 @@ final class NodeCommander: Sendable {
         inbox.put(.reported(NodeReport(lab: node.lab, node: node.name, .state(state), source: "driver")))
     }
 
+    /// The nodes belong to another conductor now: nothing more is done to them.
+    func abandon() {
+        for task in work.withLock({ Array($0.tasks.values) }) { task.cancel() }
+    }
+
     /// Ends all waiting; what was begun at a node goes on there.
     func stop() async {
-        let tasks = work.withLock { work in work.tasks.values.map(\.task) + work.replaced }
-        for task in tasks { task.cancel() }
-        for task in tasks { await task.value }
+        abandon()
+        for task in work.withLock({ Array($0.tasks.values) }) { await task.value }
     }
 }
 

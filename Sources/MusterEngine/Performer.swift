@@ -136,6 +136,7 @@ package final class Performer: Sendable {
         for task in tasks { task.cancel() }
         endings.withLock { $0 += tasks }
         calls.abandon()
+        nodes.abandon()
         inbox.dropReports()
     }
 

@@ -38,6 +38,10 @@ import Testing
         }
         #expect(try await muster("modes", "use", "linux").output.hasPrefix("noted"))
         #expect(try await muster("exec", "app/0", "--", "true").status == 0)
+        // It is the table from now on: a run that is no `up` or `test` does not bring the lab's own again.
+        #expect(
+            try await muster("wait", "app/0", "CONTAINER/ISUP", "--for", "1s").errors.contains("no mode 'CONTAINER'")
+        )
         let wait = try await muster("wait", "app/1", "SHUTDOWN>ISUP", "--since", position, "--for", "5s")
         #expect(wait.status == 0, "\(wait.errors)")
         let history = try await muster("nodes", "app/1", "--history", "--json").output

@@ -58,7 +58,12 @@ struct Wait: AsyncParsableCommand {
             throw CLIError(error.message, exitCode: error.code.exitCode)
         }
         let names = Dictionary(uniqueKeysWithValues: nodes.map { ($0.id, $0.name.description) })
-        let end = try await follow(desk, ticket, condition, deadline, session, names)
+        let end: End
+        do {
+            end = try await follow(desk, ticket, condition, deadline, session, names)
+        } catch let error as StoreError {
+            throw CLIError(error.message, exitCode: error.code.exitCode)
+        }
         try tell(end, names)
     }
 
@@ -111,7 +116,7 @@ struct Wait: AsyncParsableCommand {
                 return nil
             }
             group.addTask {
-                try await Task.sleep(for: max(.zero, deadline - HostTime().now()))
+                try await HostTime().sleep(for: max(.zero, deadline - HostTime().now()))
                 desk.advance(to: HostTime().now())
                 return nil
             }

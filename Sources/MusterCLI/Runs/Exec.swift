@@ -70,6 +70,7 @@ struct Exec: AsyncParsableCommand {
         else { throw CLIError("exec takes nodes of one lab at a time") }
         spec.verb = .exec
         spec.suites = []
+        spec.modes = nil
         spec.keep = .always
         spec.files = []
         spec.exec = ExecSpec(nodes: chosen.map(\.name), arguments: command, timeout: limit)

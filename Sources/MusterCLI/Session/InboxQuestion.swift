@@ -20,7 +20,7 @@ struct InboxQuestion {
         case nobody
     }
 
-    /// Where the stream of events stood before the question, and what came of it.
+    /// Puts the question, and waits for what comes of it.
     func ask(_ request: Request) async throws -> Answer {
         let lookup = RunLookup(store: session.store)
         let begin = try lookup.read { () throws(StoreError) in try session.store.position() }
@@ -49,7 +49,7 @@ struct InboxQuestion {
                 return .silence
             }
             group.addTask {
-                try await Task.sleep(for: Self.patience)
+                try await HostTime().sleep(for: Self.patience)
                 return .silence
             }
             defer { group.cancelAll() }

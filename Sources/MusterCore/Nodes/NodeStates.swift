@@ -3,8 +3,6 @@ package struct NodeStates: Sendable {
     private var machines: [String: NodeMachines] = [:]
     private var labs: [NodeID: String] = [:]
     private var window = EventWindow(length: ReportMark.age)
-    /// The steps that have had a node rebooted and wait for it to be up.
-    var reboots: [NodeID: StepID] = [:]
 
     package init() {}
 
@@ -64,7 +62,6 @@ package struct NodeStates: Sendable {
 
     mutating func remove(_ node: NodeID, into turn: inout Turn) {
         guard let lab = labs.removeValue(forKey: node) else { return }
-        reboots[node] = nil
         var sink = NodeSink()
         machines[lab]?.remove(node, into: &sink)
         hand(over: sink, into: &turn)
@@ -95,15 +92,6 @@ package struct NodeStates: Sendable {
         handle(.reported(name), of: node, into: &turn)
     }
 
-    /// Whether a node may be rebooted, and by which rung it begins.
-    func verdict(on node: NodeID, isForced: Bool) -> RebootAnswer.Verdict {
-        guard let lab = labs[node], let machine = machines[lab] else {
-            return .refused("nothing is known of its mode and state: its lab has no mode table")
-        }
-        let request = RebootRequest(nodes: [node], isForced: isForced)
-        return RebootGate.decide(request, table: machine.table) { machine.row(of: $0) }[0].verdict
-    }
-
     // MARK: Time
 
     mutating func nextDue() -> Timestamp? {
@@ -116,8 +104,9 @@ package struct NodeStates: Sendable {
     }
 
     mutating func advance(into turn: inout Turn) {
+        // Asked with every event of a turn: mostly nothing is due.
+        guard let due = nextDue(), due <= turn.now else { return }
         for lab in machines.keys.sorted() {
-            guard let due = machines[lab]?.nextDue(), due <= turn.now else { continue }
             var sink = NodeSink()
             machines[lab]?.advance(to: turn.now, into: &sink)
             hand(over: sink, into: &turn)

@@ -48,6 +48,8 @@ package final class WaitDesk: Sendable {
         deadline: Timestamp? = nil
     ) throws -> Ticket {
         try look()
+        // What happens from here on counts, also when somebody else reads it while this one is registered.
+        let begin = position ?? content.withLock { $0.position }
         var ready: Set<NodeID> = []
         var tables: [NodeID: ModeTable] = [:]
         var known: [String: ModeTable] = [:]
@@ -55,11 +57,10 @@ package final class WaitDesk: Sendable {
             guard let row = try store.node(node) else { continue }
             if known[row.lab] == nil { known[row.lab] = try store.modes(of: row.lab).map { ModeTable($0) } }
             tables[node] = known[row.lab]
-            let table = known[row.lab]
-            let state = try store.nodeState(of: node)
-            if let state, let table, let mode = table.mode(state.mode), let id = table.state(state.state) {
-                if table.isReady(mode, id) { ready.insert(node) }
-            }
+            guard let table = known[row.lab], let state = try store.nodeState(of: node),
+                let mode = table.mode(state.mode), let id = table.state(state.state)
+            else { continue }
+            if table.isReady(mode, id) { ready.insert(node) }
         }
         let (updates, continuation) = AsyncStream.makeStream(of: StateWaits.Update.self)
         return try content.withLock { content in
@@ -71,7 +72,7 @@ package final class WaitDesk: Sendable {
                 condition: condition,
                 quorum: quorum,
                 deadline: deadline,
-                after: position ?? content.position
+                after: begin
             )
             content.tables.merge(tables) { $1 }
             content.clients[id] = continuation
@@ -79,9 +80,7 @@ package final class WaitDesk: Sendable {
             try content.waits.register(wait, isReady: { ready.contains($0) }, into: &told)
             Self.tell(told, &content)
             // What was read already and this one has not seen; the others leave it out.
-            if let position, position < content.position {
-                try read(after: position, upTo: content.position, &content)
-            }
+            if begin < content.position { try read(after: begin, upTo: content.position, &content) }
             return Ticket(id: id, updates: updates)
         }
     }
