@@ -77,7 +77,7 @@ import Testing
         let cost = try costOfOneMore { .calls($0) }
         #expect(cost.commits == 0)
         #expect(cost.statements >= 4 && cost.statements <= 4.01, "\(cost)")
-        #expect(cost.allocations <= 73, "\(cost)")
+        #expect(cost.allocations <= 61, "\(cost)")
     }
 
     /// One that stands in line is stored before it begins.
@@ -86,7 +86,7 @@ import Testing
         #expect(cost.commits == 1.0 / 50)
         // With the fence of each commit.
         #expect(cost.statements >= 5 && cost.statements <= 5.04, "\(cost)")
-        #expect(cost.allocations <= 82, "\(cost)")
+        #expect(cost.allocations <= 68, "\(cost)")
     }
 
     /// Suspended and woken: two changes of its row, two events, and what it is told comes and goes.
