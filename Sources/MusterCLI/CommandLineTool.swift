@@ -64,7 +64,10 @@ struct MusterCommand: AsyncParsableCommand {
                 name: "Look:",
                 subcommands: [Status.self, Why.self, Wait.self, Events.self, Logs.self, Results.self]
             ),
-            CommandGroup(name: "Machines:", subcommands: [Nodes.self, Modes.self, Event.self]),
+            CommandGroup(
+                name: "Machines:",
+                subcommands: [Nodes.self, Reboot.self, Power.self, Provision.self, Modes.self, Event.self]
+            ),
             CommandGroup(
                 name: "Recover:",
                 subcommands: [

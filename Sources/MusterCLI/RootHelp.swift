@@ -10,7 +10,7 @@ enum RootHelp {
         for group in configuration.groupedSubcommands {
             for (place, verb) in group.subcommands.enumerated() {
                 let title = place == 0 ? group.name.filter { $0 != ":" } : ""
-                lines.append("\(padded(title, 10))\(padded(name(of: verb), 9))\(verb.configuration.abstract)")
+                lines.append("\(padded(title, 10))\(padded(name(of: verb), 10))\(verb.configuration.abstract)")
             }
         }
         lines += ["", "muster help VERB tells more of one; every verb takes --json, --state DIR and -f FILE."]

@@ -53,6 +53,18 @@ package protocol Driver: Sendable {
     func powerOff(_ node: NodeHandle, grace: Duration) async throws(StepError)
     func powerOn(_ node: NodeHandle, operation: OperationID) async throws(StepError)
 
+    /// What it can do to a node as a whole; what is not among them is refused by name, and never only said to be done.
+    var capabilities: Set<Capability> { get }
+
+    /// Does it, and returns what is known of the node by it. May be repeated: what is done already is not done again.
+    ///
+    /// - Throws: `.refused` for what is not among `capabilities`.
+    func perform(
+        _ capability: Capability,
+        on node: NodeHandle,
+        operation: OperationID
+    ) async throws(StepError) -> [String: String]
+
     /// Ends all its processes and forgets the node; its logs stay. Destroying what is gone succeeds.
     func destroy(_ node: NodeHandle) async throws(StepError)
 
@@ -172,6 +184,21 @@ package enum DriverEvent: Hashable, Sendable {
 }
 
 extension Driver {
+    package var capabilities: Set<Capability> { [] }
+
+    package func perform(
+        _ capability: Capability,
+        on node: NodeHandle,
+        operation: OperationID
+    ) async throws(StepError) -> [String: String] {
+        throw lacks(capability)
+    }
+
+    /// Why it does not do it.
+    package func lacks(_ capability: Capability) -> StepError {
+        StepError(.refused, "a node of driver '\(kind)' cannot \(capability.rawValue)")
+    }
+
     package func powerOff(_ node: NodeHandle) async throws(StepError) {
         try await powerOff(node, grace: Defaults.grace)
     }

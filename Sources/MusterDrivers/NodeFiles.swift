@@ -74,6 +74,39 @@ struct NodeFiles: ~Copyable {
         }
     }
 
+    // MARK: Removing
+
+    /// Removes everything but what is the supervisor's.
+    func removeAll() throws(StepError) {
+        for name in try Self.entries(of: root) where !SupervisorFiles.isReserved(name) {
+            try Self.remove(name, in: root)
+        }
+    }
+
+    private static func remove(_ name: String, in folder: CInt) throws(StepError) {
+        if unlinkat(folder, name, 0) == 0 || errno == ENOENT { return }
+        guard errno == EISDIR || errno == EPERM else { throw error("'\(name)' cannot be removed") }
+        let inner = openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+        guard inner >= 0 else { throw error("'\(name)' cannot be removed") }
+        defer { close(inner) }
+        for entry in try entries(of: inner) { try remove(entry, in: inner) }
+        guard unlinkat(folder, name, AT_REMOVEDIR) == 0 else { throw error("'\(name)' cannot be removed") }
+    }
+
+    private static func entries(of folder: CInt) throws(StepError) -> [String] {
+        let copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard copy >= 0, let stream = fdopendir(copy) else { throw error("the node's folder cannot be read") }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names
+    }
+
     // MARK: Probing
 
     /// - Throws: `.notReady` when there is no such file, or it is a link.

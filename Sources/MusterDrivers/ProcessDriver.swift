@@ -241,6 +241,20 @@ package final class ProcessDriver: Driver {
         try result.get()
     }
 
+    /// Removes all that its users have left in the node's folder.
+    func removeFiles(of node: NodeHandle) async throws(StepError) {
+        guard await node.tenure.awaitLease() else { throw stepError(.cancelled, node) }
+        let directory = node.directory
+        let result: Result<Void, StepError> = await offLoop {
+            do throws(StepError) {
+                return .success(try NodeFiles(directory).removeAll())
+            } catch {
+                return .failure(error)
+            }
+        }
+        try result.get()
+    }
+
     package func probe(
         _ probe: ReadyCondition.Probe,
         on node: NodeHandle,

@@ -60,6 +60,8 @@ package final class Conductor: Sendable {
             host: host,
             logger: logger
         )
+        var identity = identity
+        identity.capabilities = [driver.kind: driver.capabilities]
         core = Mutex(try ConductorCore(store: store, identity: identity, time: time))
     }
 

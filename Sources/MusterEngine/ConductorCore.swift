@@ -64,6 +64,8 @@ package struct ConductorCore {
         /// How many calls of programs' actions may be performed at once, by queue; nil for a conductor that has no
         /// actions, and leaves plans of programs alone.
         package var queues: [String: Int]?
+        /// What its drivers can do to nodes as a whole, by their kind.
+        package var capabilities: [String: Set<Capability>] = [:]
         /// Limits that its actions count against: the state is told of them when a term begins.
         package var limits: [LimitRow]
 
@@ -115,7 +117,13 @@ package struct ConductorCore {
     }
 
     private static func director(of snapshot: Snapshot, _ identity: Identity) -> Director {
-        Director(snapshot, host: identity.host, seed: identity.seed, queues: identity.queues)
+        Director(
+            snapshot,
+            host: identity.host,
+            seed: identity.seed,
+            queues: identity.queues,
+            capabilities: identity.capabilities
+        )
     }
 
     /// Begins no calls of programs' actions any more: it is to end when those that are under way have.

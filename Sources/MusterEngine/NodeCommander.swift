@@ -42,16 +42,23 @@ final class NodeCommander: Sendable {
         switch directive {
         case .command(_, _, let rung, let attempt):
             begin(node) { [self] number in
-                do throws(StepError) {
-                    guard node.tenure.mayAct else { return }
-                    try await carryOut(rung, on: node, number: number)
-                } catch {
+                guard node.tenure.mayAct else { return }
+                // Not cancelled with this task: a node that was switched off is to be switched on again.
+                let sending = Task { [self] () -> StepError? in
+                    do throws(StepError) {
+                        try await carryOut(rung, on: node, number: number)
+                        return nil
+                    } catch {
+                        return error
+                    }
+                }
+                if let error = await sending.value {
                     if !Task.isCancelled {
                         inbox.put(.commandFailed(node.id, rung, attempt: attempt, reason: error.message))
                     }
-                    return
+                } else if rung.bringsUp, !Task.isCancelled {
+                    await awaitReady(node, readying, number: number)
                 }
-                if rung.bringsUp { await awaitReady(node, readying, number: number) }
             }
         case .report(_, let state): report(state, of: node)
         case .pingUntilUp:

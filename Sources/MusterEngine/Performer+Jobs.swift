@@ -12,7 +12,15 @@ extension Performer {
             case attach
             case put([FileContent])
             case ready([ReadyCondition], commands: [Int: Command])
+            /// What is done to the node as a whole, and how it is known that it is up after it.
+            case perform(Capability, [Part], NodeCommander.Readying)
             case destroy
+        }
+        /// A part of what puts a node's system on it.
+        enum Part: Sendable {
+            case put([FileContent])
+            case start
+            case run(Command)
         }
         let work: Work
         let node: NodeHandle
@@ -70,6 +78,38 @@ extension Performer {
         return (try? NodeCommander.Readying(conditions: group.ready, commands: commands(group.ready, builder))) ?? none
     }
 
+    /// A node is deployed by the steps that its group is provisioned with.
+    private func parts(of capability: Capability, _ builder: CommandBuilder) throws(StepError) -> [Job.Part] {
+        guard capability == .deploy, let group = group(of: builder) else { return [.start] }
+        var parts: [Job.Part] = []
+        for step in group.steps {
+            switch step.kind {
+            case .process: parts.append(.start)
+            case .files(let files): parts.append(.put(try builder.files(files)))
+            case .run(let template):
+                parts.append(.run(try builder.shell(template, timeout: step.timeout, leftovers: .keep)))
+            }
+        }
+        return parts
+    }
+
+    private func readying(
+        after capability: Capability,
+        _ builder: CommandBuilder
+    ) throws(StepError) -> NodeCommander.Readying {
+        switch capability {
+        case .deploy, .adopt, .unrescue:
+            let conditions = group(of: builder)?.ready ?? []
+            return NodeCommander.Readying(conditions: conditions, commands: try commands(conditions, builder))
+        case .verify, .inspect, .clean, .tearDown, .rescue, .service:
+            return NodeCommander.Readying(conditions: [], commands: [:])
+        }
+    }
+
+    private func group(of builder: CommandBuilder) -> GroupSpec? {
+        builder.spec.groups.first { $0.name == builder.node.name.group }
+    }
+
     private func commands(
         _ conditions: [ReadyCondition],
         _ builder: CommandBuilder
@@ -118,7 +158,12 @@ extension Performer {
         case .exec:
             guard let exec = spec.exec else { throw StepError(.unresolved, "there is nothing to run") }
             return .run(try builder.exec(exec))
-        case .barrier, .noop, .call, .finalize, .revert:
+        case .capability:
+            guard let capability = Capability(number: act.spec.b) else {
+                throw StepError(.unresolved, "there is nothing to do")
+            }
+            return .perform(capability, try parts(of: capability, builder), try readying(after: capability, builder))
+        case .barrier, .noop, .call, .finalize, .revert, .command, .pause:
             throw StepError(.unresolved, "such a step is not performed")
         }
     }
@@ -128,8 +173,8 @@ extension ActionKind {
     /// Whether the lab as it was when the node was made says what to do, and not the lab of the present run.
     var usesCreatorsRequest: Bool {
         switch self {
-        case .provision, .ready, .undo, .destroy: true
-        case .barrier, .noop, .before, .after, .attempt, .exec, .call, .finalize, .revert: false
+        case .provision, .ready, .undo, .destroy, .capability: true
+        case .barrier, .noop, .before, .after, .attempt, .exec, .call, .finalize, .revert, .command, .pause: false
         }
     }
 }

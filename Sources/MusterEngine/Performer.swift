@@ -32,9 +32,9 @@ package final class Performer: Sendable {
         var task: Task<Void, Never>?
     }
 
-    private let driver: any Driver
+    let driver: any Driver
     private let inbox: Inbox
-    private let time: any TimeSource
+    let time: any TimeSource
     let settings: Settings
     private let logger: Logger
     private let underWay = Mutex<[Key: UnderWay]>([:])
@@ -229,7 +229,7 @@ package final class Performer: Sendable {
             return acts[key]?.task
         }
         guard let node = act.node.flatMap({ director.node($0) }) else { return }
-        if act.spec.action == .ready {
+        if act.spec.action == .ready || act.spec.action == .capability {
             task?.cancel()
             return
         }
@@ -342,6 +342,8 @@ package final class Performer: Sendable {
                     operation: job.operation
                 )
                 return .succeeded(facts: [:])
+            case .perform(let capability, let parts, let readying):
+                return .succeeded(facts: try await perform(capability, parts, readying, job))
             case .destroy:
                 try await driver.destroy(job.node)
                 return .succeeded(facts: [:])

@@ -34,7 +34,13 @@ package final class ScriptedDriver: Driver {
     private let changed = Bell()
     private let script: Script
 
-    package init(script: @escaping Script = { _, _ in ScriptedDriver.exit(0) }) { self.script = script }
+    /// What it cannot do to nodes as a whole.
+    private let lacking: Set<Capability>
+
+    package init(lacking: Set<Capability> = [], script: @escaping Script = { _, _ in ScriptedDriver.exit(0) }) {
+        self.lacking = lacking
+        self.script = script
+    }
 
     package static func exit(_ status: Int) -> ProcessExit {
         ProcessExit(status: status, startedAt: Timestamp(rawValue: 0), endedAt: Timestamp(rawValue: 0))
@@ -206,6 +212,20 @@ package final class ScriptedDriver: Driver {
 
     package func powerOff(_ node: NodeHandle, grace: Duration) async throws(StepError) {}
     package func powerOn(_ node: NodeHandle, operation: OperationID) async throws(StepError) {}
+
+    package var capabilities: Set<Capability> { Set(Capability.allCases).subtracting(lacking) }
+
+    /// It comes to what the script says of a command of the capability's name.
+    package func perform(
+        _ capability: Capability,
+        on node: NodeHandle,
+        operation: OperationID
+    ) async throws(StepError) -> [String: String] {
+        guard capabilities.contains(capability) else { throw lacks(capability) }
+        let command = Command(.shell(capability.rawValue), environment: [:], timeout: nil, leftovers: .end)
+        if let error = try await run(command, on: node, operation: operation).error { throw error }
+        return capability == .inspect ? ["cpus": "4"] : [:]
+    }
 
     package func destroy(_ node: NodeHandle) async throws(StepError) {
         state.withLock { state in

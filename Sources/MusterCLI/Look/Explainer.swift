@@ -268,11 +268,13 @@ struct RunRecord {
         case .attempt: spec.suites[Int(step.a)].tests[Int(step.b)].timeout
         case .before, .after: Defaults.stepTimeout
         case .exec: spec.exec?.timeout
+        case .command: spec.order?.within
+        case .pause: spec.order?.pause
         case .call, .finalize, .revert:
             spec.program.flatMap { program in
                 program.actions.indices.contains(Int(step.a)) ? program.actions[Int(step.a)].timeout : nil
             }
-        case .barrier, .noop, .destroy: nil
+        case .barrier, .noop, .destroy, .capability: nil
         }
     }
 

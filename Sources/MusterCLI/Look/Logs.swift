@@ -123,7 +123,7 @@ struct LogFinder {
         case .provision, .undo, .ready, .exec:
             return label == thing || label.hasPrefix(thing + ":") || label.hasPrefix(thing + " ")
         case .before, .after, .call, .finalize, .revert: return label == thing
-        case .barrier, .noop, .destroy: return false
+        case .barrier, .noop, .destroy, .command, .pause, .capability: return false
         }
     }
 }

@@ -67,10 +67,11 @@ struct ReportBuilder {
         var problems: [String] = []
         for step in steps where step.state == .error {
             switch step.spec.action {
-            case .provision, .ready, .undo, .destroy, .before, .after, .barrier, .call, .finalize, .revert:
+            case .provision, .ready, .undo, .destroy, .before, .after, .barrier, .call, .finalize, .revert, .command,
+                .capability:
                 let message = step.error?.message ?? "failed"
                 problems.append("\(spec.label(of: step.spec)): \(message)")
-            case .attempt, .exec, .noop: continue
+            case .attempt, .exec, .noop, .pause: continue
             }
         }
         for node in nodes where node.state == .lost {

@@ -21,7 +21,9 @@ struct InboxQuestion {
     }
 
     /// Puts the question, and waits for what comes of it.
-    func ask(_ request: Request) async throws -> Answer {
+    ///
+    /// - Parameter token: what a refusal names it by; nil for its number.
+    func ask(_ request: Request, token: String? = nil) async throws -> Answer {
         let lookup = RunLookup(store: session.store)
         let begin = try lookup.read { () throws(StoreError) in try session.store.position() }
         let number = try lookup.read { () throws(StoreError) in
@@ -30,21 +32,26 @@ struct InboxQuestion {
         guard let link = await ConductorLink.connect(session.state, group: MultiThreadedEventLoopGroup.singleton) else {
             return .nobody
         }
-        let answer = try await answer(to: number, after: begin, from: link)
+        let answer = try await answer(to: number, token ?? Refusal.token(of: number), after: begin, from: link)
         await link.close()
         return answer
     }
 
     /// Waits until a turn has answered the request.
-    private func answer(to number: Int64, after position: Int64, from link: ConductorLink) async throws -> Answer {
+    private func answer(
+        to number: Int64,
+        _ token: String,
+        after position: Int64,
+        from link: ConductorLink
+    ) async throws -> Answer {
         let store = session.store
         link.poke()
         return try await withThrowingTaskGroup(of: Answer.self) { group in
             group.addTask {
                 // What happened before this was listened to is seen by the first look.
-                if let answer = try Self.look(for: number, after: position, in: store) { return answer }
+                if let answer = try Self.look(for: number, token, after: position, in: store) { return answer }
                 for await _ in link.wakeUps {
-                    if let answer = try Self.look(for: number, after: position, in: store) { return answer }
+                    if let answer = try Self.look(for: number, token, after: position, in: store) { return answer }
                 }
                 return .silence
             }
@@ -57,9 +64,13 @@ struct InboxQuestion {
         }
     }
 
-    private static func look(for number: Int64, after position: Int64, in store: any Store) throws -> Answer? {
+    private static func look(
+        for number: Int64,
+        _ token: String,
+        after position: Int64,
+        in store: any Store
+    ) throws -> Answer? {
         if try store.requests(after: number - 1).first?.id == number { return nil }
-        let token = Refusal.token(of: number)
         let events = try store.events(after: position, plan: nil, limit: 100_000)
         for event in events where event.kind == .requestRefused {
             if let refusal = event.detail.flatMap({ Refusal($0) }), refusal.token == token {

@@ -253,6 +253,7 @@ final class RunWatch: Sendable {
         else { return }
         var exitCode = RunSummary(report, interrupted: interrupted).exitCode
         if spec.verb == .exec { exitCode = try execStatus(id, row) }
+        if spec.order != nil { try concludeOrder(row, spec, wasInterrupted: interrupted) }
         let results =
             spec.verb == .test && spec.resultsDirectory != nil && !spec.resultFormats.isEmpty
             ? spec.resultsDirectory.map { "\($0)/\(RunName(id))" } : nil
@@ -277,6 +278,20 @@ final class RunWatch: Sendable {
                 "\(error.message)\nThe run is complete; its results: muster results \(RunName(id)) --write DIR",
                 exitCode: exitCode == ExitCodes.interrupted ? exitCode : ExitCodes.infrastructure
             )
+        }
+        throw RunEnd(exitCode: exitCode)
+    }
+
+    /// What came of each node.
+    private func concludeOrder(_ row: PlanRow, _ spec: RunSpec, wasInterrupted: Bool) throws {
+        let steps = try read { () throws(StoreError) in try session.store.steps(of: row.id) }
+        let result = OrderResult(spec, steps)
+        let isCancelled = wasInterrupted || row.result == .cancelled
+        let exitCode = isCancelled ? ExitCodes.interrupted : result.exitCode
+        if options.json {
+            Output.json(OrderResultShape(row, exitCode: exitCode, result))
+        } else {
+            Output.lines(result.lines)
         }
         throw RunEnd(exitCode: exitCode)
     }

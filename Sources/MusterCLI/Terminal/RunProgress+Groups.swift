@@ -80,7 +80,9 @@ extension RunProgress {
                 byNode.chain[node, default: []].append(step)
                 if let name = ownName(step.spec) { know(node, name) }
             case .undo, .destroy: byNode.removal[node, default: []].append(step)
-            case .barrier, .noop, .before, .after, .attempt, .exec, .call, .finalize, .revert: continue
+            case .barrier, .noop, .before, .after, .attempt, .exec, .call, .finalize, .revert, .command, .pause,
+                .capability:
+                continue
             }
         }
         return byNode

@@ -53,6 +53,7 @@ extension RunProgress {
             switch step.spec.action {
             case .provision, .ready, .undo, .destroy: step.state == .running || isBetweenTries(step)
             case .call, .finalize, .revert: step.state == .running || step.state == .suspended
+            case .command, .capability, .pause: step.state == .running
             case .barrier, .noop, .before, .after, .attempt, .exec: false
             }
         }.map { work($0) }

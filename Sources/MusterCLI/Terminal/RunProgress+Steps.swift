@@ -50,6 +50,14 @@ extension RunProgress {
             let command = spec.exec?.arguments.joined(separator: " ") ?? "exec"
             let target = spec.exec.flatMap { $0.nodes.indices.contains(group) ? $0.nodes[group].description : nil }
             return StepWords(owner: target ?? node ?? "", title: command, thing: target ?? node ?? "")
+        case .command, .capability:
+            let target = spec.order.flatMap { $0.targets.indices.contains(group) ? "\($0.targets[group].node)" : nil }
+            let label = spec.label(of: stepSpec)
+            let title = label.split(separator: " ", maxSplits: 1).last.map(String.init) ?? label
+            return StepWords(owner: target ?? node ?? "", title: title, thing: target ?? node ?? "")
+        case .pause:
+            let label = spec.label(of: stepSpec)
+            return StepWords(owner: "", title: label, thing: label)
         }
     }
 
@@ -80,11 +88,13 @@ extension RunProgress {
         case .before, .after:
             return spec.suites.indices.contains(Int(step.a)) ? spec.suites[Int(step.a)].timeout : nil
         case .exec: return spec.exec?.timeout
+        case .command: return spec.order?.within
+        case .pause: return spec.order?.pause
         case .call, .finalize, .revert:
             return spec.program.flatMap { program in
                 program.actions.indices.contains(Int(step.a)) ? program.actions[Int(step.a)].timeout : nil
             }
-        case .barrier, .noop, .destroy: return nil
+        case .barrier, .noop, .destroy, .capability: return nil
         }
     }
 
@@ -134,8 +144,8 @@ extension RunProgress {
                 guard let node = step.spec.node, newest.contains(node) else { continue }
                 named.insert(node)
             case .undo, .destroy: if let node = step.spec.node { named.insert(node) }
-            case .before, .after, .exec, .call, .finalize, .revert: break
-            case .barrier, .noop, .attempt: continue
+            case .before, .after, .exec, .call, .finalize, .revert, .command, .capability: break
+            case .barrier, .noop, .attempt, .pause: continue
             }
             let words = self.words(step)
             problems.append(

@@ -115,7 +115,7 @@ extension RunProgress {
         var work: [(node: NodeID?, work: RunningWork)] = []
         for step in steps where step.state == .running {
             switch step.spec.action {
-            case .attempt, .before, .after, .exec, .call, .finalize, .revert: break
+            case .attempt, .before, .after, .exec, .call, .finalize, .revert, .command, .pause, .capability: break
             case .barrier, .noop, .provision, .ready, .undo, .destroy: continue
             }
             let node = step.spec.node ?? step.resource
@@ -170,7 +170,9 @@ extension StepSpec {
     fileprivate func isPart(ofSuite suite: Int) -> Bool {
         switch action {
         case .attempt, .before, .after: Int(a) == suite
-        case .barrier, .noop, .provision, .ready, .undo, .destroy, .exec, .call, .finalize, .revert: false
+        case .barrier, .noop, .provision, .ready, .undo, .destroy, .exec, .call, .finalize, .revert, .command, .pause,
+            .capability:
+            false
         }
     }
 }

@@ -52,6 +52,7 @@ extension Director {
         for (id, state) in context.nodes.takeMoves() {
             if state == .gone {
                 context.states.remove(id, into: &turn)
+                nodeWent(id, into: &turn)
             } else if let row = context.nodes[id] {
                 if !context.states.isKnown(id) { begin(row, into: &turn) }
                 context.states.lifecycleChanged(id, to: state, into: &turn)

@@ -156,6 +156,9 @@ extension Director {
         case .up, .test: runs[id]?.expand(in: &context, into: &turn)
         case .exec: runs[id]?.expandExec(in: context)
         case .plan: break
+        case .reboot, .power, .provision:
+            ordering.insert(id)
+            runs[id]?.expandOrder(in: &context, into: &turn)
         case .down:
             let doomed = doomed(by: spec)
             for node in doomed { context.nodes.change(node.id) { $0.heldBy = id } }
@@ -221,6 +224,11 @@ extension Director {
             }
             return nil
         case .plan: return nil
+        case .reboot, .power, .provision:
+            for target in spec.order?.targets ?? [] where context.nodes.current(lab: spec.lab, target.node) == nil {
+                return .noNode(target.node, state: nil)
+            }
+            return context.states.table(of: spec.lab) == nil ? .noModes(lab: spec.lab) : nil
         case .exec:
             for name in spec.exec?.nodes ?? [] {
                 guard let node = context.nodes.current(lab: spec.lab, name) else { return .noNode(name, state: nil) }

@@ -54,6 +54,10 @@ package struct Director: Sendable {
     var queue: [PlanID] = []
     var touched: Set<PlanID> = []
     var planNumbers: NumberRange
+    /// Unfinished runs that do something to nodes as a whole.
+    var ordering: Set<PlanID> = []
+    /// Nodes to which a running step has sent a command.
+    var commanded: [NodeID: Commanded] = [:]
     /// Events of the present term so far.
     private var lastEvent: Int64
     let host: String
@@ -66,8 +70,15 @@ package struct Director: Sendable {
 
     /// - Parameters:
     ///   - seed: for the jitter of retries.
+    ///   - capabilities: what drivers can do to nodes as a whole, by their kind.
     ///   - queues: how many calls of programs' actions may be performed at once, by queue; nil when none can be.
-    package init(_ snapshot: Snapshot, host: String, seed: UInt64, queues: [String: Int]? = nil) {
+    package init(
+        _ snapshot: Snapshot,
+        host: String,
+        seed: UInt64,
+        queues: [String: Int]? = nil,
+        capabilities: [String: Set<Capability>] = [:]
+    ) {
         self.host = host
         performsPrograms = queues != nil
         shared = ProgramContext(queues: WorkQueues(sizes: queues ?? [:]), chance: SeededChance(seed: seed))
@@ -78,6 +89,7 @@ package struct Director: Sendable {
             chance: SeededChance(seed: seed),
             specs: [:]
         )
+        context.capabilities = capabilities
         adopt(snapshot)
     }
 
@@ -102,6 +114,7 @@ package struct Director: Sendable {
             if adoptProgram(stored) { continue }
             runs[stored.row.id] = RunMachine(restoring: stored, nodes: context.nodes)
             context.specs[stored.row.id] = stored.spec
+            if let run = runs[stored.row.id] { adoptOrders(of: run) }
             for timer in stored.timers.sorted(by: { $0.dueAt < $1.dueAt }) { timers.set(timer) }
             if stored.row.state == .pending { queue.append(stored.row.id) }
         }
@@ -162,6 +175,7 @@ package struct Director: Sendable {
         }
         fireTimers(into: &turn)
         context.states.advance(into: &turn)
+        followOrders(into: &turn)
     }
 
     /// The events of a new term are numbered from 1.
@@ -200,6 +214,7 @@ package struct Director: Sendable {
             touched.insert(id)
             runs[id]?.settle(in: &context, into: &turn)
         }
+        settleOrders(of: labs, into: &turn)
         goOnWithPrograms(into: &turn)
         survey(context.nodes.all.filter { labs?.contains($0.lab) ?? true }, into: &turn)
     }
@@ -208,6 +223,7 @@ package struct Director: Sendable {
         while let key = timers.takeDue(at: turn.now) {
             touched.insert(key.plan)
             if case .step(let step) = key, runs[step.plan] != nil {
+                if orderTimerIsDue(step, into: &turn) { continue }
                 runs[step.plan]?.retryIsDue(step.index, in: &context, into: &turn)
             } else {
                 programTimerIsDue(key, into: &turn)
@@ -219,6 +235,7 @@ package struct Director: Sendable {
     package mutating func close(_ turn: inout Turn) {
         followNodes(into: &turn)
         letQueuedRunsIn(&turn)
+        followOrders(into: &turn)
         settlePrograms(into: &turn)
         withdraw(from: &turn)
         var hasStoppedRuns = false
@@ -227,6 +244,7 @@ package struct Director: Sendable {
             // Changed in place: to take a run out of the dictionary, only to look at it, would copy it.
             guard runs[id]?.fillRows(into: &turn) == .some(true) else { continue }
             runs[id] = nil
+            ordering.remove(id)
             timers.clear(plan: id)
             hasStoppedRuns = true
         }

@@ -72,6 +72,11 @@ extension Snapshot.Plan {
                 && (1...Self.countMax).contains(step.c)
         case .undo, .destroy: return step.node != nil
         case .exec, .noop: return true
+        case .command: return step.node != nil && spec.order?.targets.indices.contains(a) == true
+        case .capability:
+            return step.node != nil && spec.order?.targets.indices.contains(a) == true
+                && (b == -1 || Capability(number: step.b) != nil)
+        case .pause: return spec.order != nil
         case .call:
             return step.pool == -1 && c >= 0 && spec.program?.actions.indices.contains(a) == true
         case .finalize, .revert: return steps.indices.contains(b) && steps[b].spec.action == .call
@@ -99,7 +104,9 @@ extension Snapshot.Plan {
                 guard a >= -1, a < groups.count else {
                     return "step \(step.index) destroys \(node.name) of a group that is in no request"
                 }
-            case .barrier, .noop, .before, .after, .attempt, .exec, .call, .finalize, .revert: break
+            case .barrier, .noop, .before, .after, .attempt, .exec, .call, .finalize, .revert, .command, .pause,
+                .capability:
+                break
             }
         }
         return nil

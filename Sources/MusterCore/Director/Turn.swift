@@ -35,7 +35,11 @@ package struct Turn: Sendable {
     package var reportMarks: [ReportMark] = []
     /// What has happened to nodes' states and was not looked at yet by those who wait for it.
     var happenings: [NodeHappening] = []
+    /// How many of `happenings` those have looked at who wait for commands to end.
+    var happeningsSeen = 0
     package var directives: [Directive] = []
+    /// How many of `directives` were looked through for those that the Director carries out itself.
+    var directivesSeen = 0
     /// Whether a step has ended for which `directives` has a `.perform`.
     var hasWithdrawn = false
 

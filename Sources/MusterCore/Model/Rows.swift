@@ -71,14 +71,15 @@ package enum PlanPhase: String, Hashable, Sendable, Codable, CaseIterable {
 package struct StepSpec: Hashable, Sendable {
     package var action: ActionKind
     /// provision, ready, undo, destroy, barrier: index of the group in the request of the plan that made the node ·
-    /// before, after, attempt: index of the suite · exec: index of the node in the request · call, finalize, revert:
-    /// index of the action in the program
+    /// before, after, attempt: index of the suite · exec, command, capability: index of the node in the request ·
+    /// pause: which · call, finalize, revert: index of the action in the program
     package var a: Int32
     /// provision, undo: index of the step · attempt: index of the test · barrier: 1 when it gates those who need the
-    /// group · finalize, revert: the call that it belongs to
+    /// group · finalize, revert: the call that it belongs to · command: 1 when it is only waited for,
+    /// as its host does the work · capability: its number, -1 for none
     package var b: Int32
     /// provision, ready, undo, destroy: index of the node in its group · attempt: its number, from 1 · call: how many
-    /// of its needs, the first ones, are steps whose output it uses
+    /// of its needs, the first ones, are steps whose output it uses · capability: 1 when it is the last of its state
     package var c: Int32
     /// The node it concerns; nil for barriers and for steps that get their node from a pool.
     package var node: NodeID?
@@ -135,6 +136,12 @@ package enum ActionKind: String, Hashable, Sendable, Codable, CaseIterable {
     case before, after
     case attempt
     case exec
+    /// Send a command to a node's machine, and wait for what comes of it.
+    case command
+    /// Let some time go by.
+    case pause
+    /// Have a driver do what a verb of a node's mode table wants.
+    case capability
     /// One action of a program.
     case call
     /// What an action does when all calls of its plan have succeeded.
@@ -146,7 +153,9 @@ package enum ActionKind: String, Hashable, Sendable, Codable, CaseIterable {
     package var isCall: Bool {
         switch self {
         case .call, .finalize, .revert: true
-        case .barrier, .noop, .provision, .ready, .undo, .destroy, .before, .after, .attempt, .exec: false
+        case .barrier, .noop, .provision, .ready, .undo, .destroy, .before, .after, .attempt, .exec, .command, .pause,
+            .capability:
+            false
         }
     }
 }

@@ -22,6 +22,8 @@ package struct RunSpec: Hashable, Sendable, Codable {
     package var files: [LabFile]
     /// A command for `exec`, and the nodes it runs on.
     package var exec: ExecSpec?
+    /// What is done to nodes as a whole by `reboot`, `power` and `provision`.
+    package var order: NodeOrder?
     /// What a `down` takes down; empty means everything.
     package var downGroups: [String]
     /// Whether flaky tests count as failure (exit 6).
@@ -52,7 +54,9 @@ package struct RunSpec: Hashable, Sendable, Codable {
 }
 
 /// What kind of run it is: the command that asked for it, or a plan of steps that a program has built.
-package enum Verb: String, Hashable, Sendable, Codable, CaseIterable { case up, test, down, exec, plan }
+package enum Verb: String, Hashable, Sendable, Codable, CaseIterable {
+    case up, test, down, exec, plan, reboot, power, provision
+}
 
 package enum ResultFormat: String, Hashable, Sendable, Codable, CaseIterable { case jsonl, junit, tap, html }
 
@@ -67,6 +71,8 @@ package struct GroupSpec: Hashable, Sendable, Codable {
     package var onFailure: FailurePolicy
     /// The mode in which its nodes begin; nil for the first of the table.
     package var mode: String?
+    /// What it means for a run when one of its nodes cannot be rebooted; nil stands for `fatal`.
+    package var failureAction: FailureAction?
     /// Where the group is declared, for messages: `lab.yaml:12`.
     package var place: String
 

@@ -52,6 +52,8 @@ package struct ModeSpec: Hashable, Sendable, Codable {
     package var stable: [String] = []
     /// States that end with the event `fail` when who worked in them is lost.
     package var stuck: [String] = []
+    /// What is to be done in a state into which a verb leads.
+    package var work: [StateWork]?
 
     package init(name: String) { self.name = name }
 
@@ -105,6 +107,26 @@ package struct EventTransition: Hashable, Sendable, Codable {
         self.to = to
         self.goal = goal
         self.isVerb = isVerb
+    }
+}
+
+/// What a driver does to a node in a state, and the event that says that it is done.
+package struct StateWork: Hashable, Sendable, Codable {
+    package var state: String
+    package var capabilities: [Capability]
+    /// nil stands for `done`.
+    package var then: String?
+
+    package static let done = "done"
+    /// The event of a state whose work has failed.
+    package static let failed = "fail"
+
+    package var successEvent: String { then ?? Self.done }
+
+    package init(state: String, _ capabilities: [Capability], then: String? = nil) {
+        self.state = state
+        self.capabilities = capabilities
+        self.then = then
     }
 }
 
@@ -305,6 +327,10 @@ extension ModeSpec {
         events += other.events
         if !other.stable.isEmpty { stable = other.stable }
         if !other.stuck.isEmpty { stuck = other.stuck }
+        if let others = other.work {
+            let states = Set(others.map(\.state))
+            work = (work ?? []).filter { !states.contains($0.state) } + others
+        }
     }
 }
 

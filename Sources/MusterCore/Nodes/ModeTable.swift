@@ -189,6 +189,16 @@ package struct ModeTable: Sendable {
         source.modes[Int(mode.rawValue)].events.filter { $0.from == name(of: state) }.map(\.event)
     }
 
+    /// The events that people may ask for in a state.
+    package func verbs(_ mode: ModeID, _ state: StateID) -> [String] {
+        source.modes[Int(mode.rawValue)].events.filter { $0.from == name(of: state) && $0.isVerb }.map(\.event)
+    }
+
+    /// What is to be done in a state; nil for states in which nothing is.
+    package func work(_ mode: ModeID, _ state: StateID) -> StateWork? {
+        source.modes[Int(mode.rawValue)].work?.first { $0.state == name(of: state) }
+    }
+
     /// The states that may follow a state, in the order of the table.
     package func followers(_ mode: ModeID, _ state: StateID) -> [String] {
         let from = name(of: state)
@@ -277,7 +287,7 @@ extension ModeSet {
             states += rules.triggers.map(\.state)
             for sticky in rules.sticky { states += [sticky.state] + sticky.leaves }
         }
-        states += modes.flatMap { $0.events.compactMap(\.goal) + $0.stable + $0.stuck }
+        states += modes.flatMap { $0.events.compactMap(\.goal) + $0.stable + $0.stuck + ($0.work ?? []).map(\.state) }
         states += moves.flatMap { [$0.state, $0.toState] }
         states += nodeTriggers.map(\.triggers.state)
         for command in commands { states += command.expect + command.rungs.flatMap { $0.from + $0.expect } }

@@ -48,6 +48,9 @@ extension NodeMachines {
             return command(i, name, from: rung, by: requester, now, &sink)
         case .commandFailed(let rung, let attempt, let reason):
             return commandFailed(i, rung, attempt: attempt, reason, now, &sink)
+        case .commandWithdrawn:
+            withdrawCommand(i)
+            return true
         case .givenUp(let reason):
             giveUp(i, reason, now, &sink)
             return true

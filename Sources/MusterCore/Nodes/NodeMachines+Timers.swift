@@ -184,6 +184,12 @@ extension NodeMachines {
         sink.directives.append(.command(name, node: nodes[i].id, rung: rung, attempt: attempt))
     }
 
+    /// The node is left as it is.
+    mutating func withdrawCommand(_ i: Int) {
+        clearCommand(i)
+        nodes[i].flags.remove(.isRebooting)
+    }
+
     private mutating func clearCommand(_ i: Int) {
         guard commands.removeValue(forKey: nodes[i].id) != nil else { return }
         timers.clear(TimerKey(node: nodes[i].id, isCommand: true))

@@ -88,6 +88,16 @@ package struct NodeMachines: Sendable {
         return row
     }
 
+    /// Nodes that have obeyed when they were to be rebooted, and have not come up since.
+    var interruptedReboots: [NodeID] {
+        nodes.indices.lazy.filter { i in
+            let node = self.nodes[i]
+            return node.flags.contains(.isRebooting) && self.places[node.id] == Int32(i)
+                && self.commands[node.id] == nil
+                && !self.table.isReady(node.mode, node.state)
+        }.map { self.nodes[$0].id }
+    }
+
     // MARK: Nodes that come and go
 
     /// A node that was not there before, in a state of which nobody has been told.

@@ -14,6 +14,8 @@ package enum NodeInput: Hashable, Sendable {
     case commanded(String, from: Rung? = nil, by: Requester)
     /// A command could not be sent by this rung; the next try begins at once.
     case commandFailed(Rung, attempt: Int, String)
+    /// Nobody wants any more what was commanded: it is not tried again.
+    case commandWithdrawn
     /// What was under way cannot come to its end: the machine was lost, or a person gives up on it.
     case givenUp(String)
 }

@@ -9,6 +9,9 @@ package struct NodeStates: Sendable {
     // MARK: Tables and nodes
 
     package func table(of lab: String) -> ModeTable? { machines[lab]?.table }
+    func table(for node: NodeID) -> ModeTable? { labs[node].flatMap { machines[$0]?.table } }
+    /// Nodes that were taken down to be rebooted, and are not known to be up again.
+    var interruptedReboots: [NodeID] { machines.values.flatMap(\.interruptedReboots).sorted() }
     package func row(of node: NodeID) -> NodeStateRow? { labs[node].flatMap { machines[$0]?.row(of: node) } }
     package func isReady(_ node: NodeID) -> Bool { labs[node].flatMap { machines[$0]?.isReady(node) } ?? false }
     package func isKnown(_ node: NodeID) -> Bool { labs[node] != nil }

@@ -35,6 +35,11 @@ package struct NodeTable: Sendable {
         current[Key(lab: lab, name: name)].flatMap { rows[$0] }
     }
 
+    /// The node on which another one runs, as its driver has said: the fact `host`.
+    func host(of node: NodeRow) -> NodeRow? {
+        node.facts["host"].flatMap { NodeName($0) }.flatMap { current(lab: node.lab, $0) }
+    }
+
     package func of(lab: String) -> [NodeRow] {
         rows.values.filter { $0.lab == lab && $0.state != .gone }.sorted { $0.id < $1.id }
     }

@@ -6,6 +6,8 @@ package struct RebootRequest: Sendable {
     package var isForced: Bool
     /// The rung to begin with, for nodes of which something is known: one that does not answer is not asked.
     package var firstRungs: [NodeID: Rung] = [:]
+    /// Who uses a node just now, in words.
+    package var users: [NodeID: String] = [:]
     /// Left out: the firewall behind which the others are.
     package var excluded: Set<NodeID> = []
     /// The host of each node that runs on another.
@@ -85,9 +87,11 @@ package enum RebootGate {
             return .refused("the mode table has no \(row.mode)/\(row.state)")
         }
         if !request.isForced {
+            if let user = request.users[node] { return .refused("\(user); --force does it all the same") }
             if let pending = row.command {
                 return .refused("'\(pending.name)' is under way already")
             }
+            if command.isOnlyPowerOn, table.isReady(mode, state) { return .refused("it is \(row.state) already") }
             let mayGo = table.mayReboot(mode, state) || table.isFailed(mode, state) || row.flags.contains(.givenUp)
             guard mayGo else { return .refused("it is \(row.state), and that would be cut short; --force does it") }
         }
@@ -99,6 +103,11 @@ package enum RebootGate {
         }
         return .accepted(command.rungs[place].rung)
     }
+}
+
+extension CommandSpec {
+    /// Whether all it does is to switch a node on.
+    fileprivate var isOnlyPowerOn: Bool { rungs.allSatisfy { $0.rung == .powerOn } }
 }
 
 /// Hands out nodes in parts, so that not all of them draw power or load from one place at once.

@@ -173,7 +173,8 @@ package struct PlanMachine: Sendable {
 
     /// Finds again what is ready, after all steps and timers were restored.
     package mutating func restoreReady(timers: some Sequence<StepIndex>) {
-        retrying = Set(timers)
+        // A timer of a step that runs bounds it.
+        retrying = Set(timers.filter { cells[Int($0)].state == .pending })
         for i in cells.indices
         where cells[i].state == .pending && cells[i].waiting <= 0 && !retrying.contains(StepIndex(i)) {
             enqueue(StepIndex(i))

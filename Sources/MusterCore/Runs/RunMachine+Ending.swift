@@ -83,7 +83,8 @@ extension RunMachine {
             case .before:
                 // Its failure has ended the suite's tests.
                 if !suites[Int(spec.a)].hasEnded { plan.reopen(step, into: &turn) }
-            case .barrier, .noop, .after, .exec, .call, .finalize, .revert: plan.reopen(step, into: &turn)
+            case .barrier, .noop, .after, .exec, .call, .finalize, .revert, .command, .pause, .capability:
+                plan.reopen(step, into: &turn)
             }
         }
     }
@@ -138,6 +139,11 @@ extension RunMachine {
         turn.emit(.planCancelling, plan: id)
         for step in busySteps where plan.spec(of: step).action.isEndedByCancel {
             turn.directives.append(.interrupt(plan.act(of: step)))
+        }
+        if spec.order != nil {
+            for step in plan.steps(in: .running) where plan.spec(of: step).action == .pause {
+                turn.directives.append(.interrupt(plan.act(of: step)))
+            }
         }
         advance(nodes: &nodes, into: &turn)
     }
@@ -216,7 +222,9 @@ extension RunMachine {
             switch plan.spec(of: step).action {
             case .provision, .ready: return "\(label(of: step)) failed: \(error.message)"
             case .barrier: return error.message
-            case .noop, .undo, .destroy, .before, .after, .attempt, .exec, .call, .finalize, .revert: continue
+            case .noop, .undo, .destroy, .before, .after, .attempt, .exec, .call, .finalize, .revert, .command, .pause,
+                .capability:
+                continue
             }
         }
         if let group = groupIndex(of: suites[suite].spec.group) {
@@ -291,7 +299,7 @@ extension ActionKind {
     /// Whether a cancelled run ends what is running of this kind; configuring steps and teardown finish.
     var isEndedByCancel: Bool {
         switch self {
-        case .attempt, .ready, .exec: true
+        case .attempt, .ready, .exec, .command, .pause, .capability: true
         case .barrier, .noop, .provision, .undo, .destroy, .before, .after, .call, .finalize, .revert: false
         }
     }
@@ -323,8 +331,19 @@ extension RunSpec {
         case .exec:
             guard let exec, exec.nodes.indices.contains(group) else { return "exec" }
             return "\(exec.nodes[group]) exec"
+        case .command:
+            return "\(orderTarget(group)) \(order?.name ?? "command")"
+        case .pause: return "pause before batch \(step.a + 1)"
+        case .capability:
+            let word = Capability(number: step.b)?.rawValue ?? order?.name ?? "capability"
+            return "\(orderTarget(group)) \(word)"
         case .call, .finalize, .revert: return program?.label(of: step) ?? step.action.rawValue
         }
+    }
+
+    private func orderTarget(_ index: Int) -> String {
+        guard let order, order.targets.indices.contains(index) else { return "node" }
+        return order.targets[index].node.description
     }
 
     private func suiteName(_ index: Int) -> String { suites.indices.contains(index) ? suites[index].name : "suite" }

@@ -14,6 +14,9 @@ extension RunMachine {
         }
         switch spec.action {
         case .noop, .barrier, .call, .finalize, .revert: plan.finish(step, .success, into: &turn)
+        case .pause: finish(step, outcome.error, into: &turn)
+        case .command: commanded(step, outcome.error, in: &context, into: &turn)
+        case .capability: performed(step, outcome, in: &context, into: &turn)
         case .provision, .ready: provisioned(step, outcome, lost: lost, in: &context, into: &turn)
         case .undo: undone(step, outcome.error, into: &turn)
         case .destroy: destroyed(step, outcome, in: &context, into: &turn)

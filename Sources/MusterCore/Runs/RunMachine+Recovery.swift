@@ -3,12 +3,13 @@ extension RunMachine {
     ///
     /// Acts that leave no record on their node are safe to repeat: those wait to be started again.
     mutating func settle(in context: inout RunContext, into turn: inout Turn) {
-        for step in busySteps where plan.state(of: step) == .running {
+        for step in busySteps where plan.state(of: step) == .running && !plan.spec(of: step).action.isOfDirector {
             inquire(step, in: &context, into: &turn)
         }
         // Steps without a node.
         guard plan.running > busy.count else { return }
-        for step in plan.steps(in: .running) where plan.node(of: step) == nil {
+        for step in plan.steps(in: .running)
+        where plan.node(of: step) == nil && !plan.spec(of: step).action.isOfDirector {
             inquire(step, in: &context, into: &turn)
         }
     }
@@ -85,7 +86,7 @@ extension RunMachine {
             case .files, nil: false
             }
         case .undo, .before, .after, .attempt, .exec: true
-        case .barrier, .noop, .ready, .destroy, .call, .finalize, .revert: false
+        case .barrier, .noop, .ready, .destroy, .call, .finalize, .revert, .command, .pause, .capability: false
         }
     }
 
@@ -98,8 +99,8 @@ extension RunMachine {
             case .files, nil: .idempotent
             case .run: .never
             }
-        case .destroy: .reconcile
-        case .barrier, .noop, .ready, .call, .finalize, .revert: .idempotent
+        case .destroy, .capability: .reconcile
+        case .barrier, .noop, .ready, .call, .finalize, .revert, .command, .pause: .idempotent
         case .undo, .before, .after, .exec: .never
         case .attempt: .infra
         }
@@ -135,6 +136,11 @@ extension RunMachine {
         }
         if spec.pool >= 0 { giveBack(node, in: &context, into: &turn) }
     }
+}
+
+extension ActionKind {
+    /// Whether the Director carries it out itself, and goes on with it after a crash.
+    var isOfDirector: Bool { self == .command || self == .pause }
 }
 
 extension StepError.Code {

@@ -59,7 +59,7 @@ extension RunMachine {
             case .provision where !isExpanded.contains(step.spec.a):
                 made.insert(Place(group: step.spec.a, slot: step.spec.c))
             case .provision, .ready, .undo, .destroy, .before, .after, .attempt, .exec, .barrier, .noop, .call,
-                .finalize, .revert:
+                .finalize, .revert, .command, .pause, .capability:
                 break
             }
         }
@@ -83,7 +83,7 @@ extension RunMachine {
         case .attempt: suites[a].restore(plannedAttempt: Int(step.spec.c), of: Int(step.spec.b))
         case .before: before[a] = step.index
         case .after: after[a] = step.index
-        case .barrier, .noop, .undo, .destroy, .exec, .call, .finalize, .revert: break
+        case .barrier, .noop, .undo, .destroy, .exec, .call, .finalize, .revert, .command, .pause, .capability: break
         }
     }
 
@@ -113,7 +113,9 @@ extension RunMachine {
         switch plan.spec(of: step).action {
         case .attempt: !testIsDestructive(step)
         case .provision, .ready: true
-        case .undo, .destroy, .before, .after, .exec, .barrier, .noop, .call, .finalize, .revert: false
+        case .undo, .destroy, .before, .after, .exec, .barrier, .noop, .call, .finalize, .revert, .command, .pause,
+            .capability:
+            false
         }
     }
 

@@ -217,6 +217,8 @@ package struct RunContext: Sendable {
     /// The requests of unfinished plans, and of those that made nodes which still exist.
     package var specs: [PlanID: RunSpec]
     package var states = NodeStates()
+    /// What drivers can do to nodes as a whole, by their kind.
+    package var capabilities: [String: Set<Capability>] = [:]
 
     package init(nodes: NodeTable, chance: SeededChance, specs: [PlanID: RunSpec]) {
         self.nodes = nodes

@@ -48,7 +48,7 @@ extension Lab {
     ) throws(SelectionError) -> RunSpec {
         var spec = RunSpec(verb: verb, lab: name, labFile: file, labDirectory: directory)
         switch verb {
-        case .up, .exec, .plan:
+        case .up, .exec, .plan, .reboot, .power, .provision:
             let named = try known(selection.groups)
             spec.groups = closure(over: named.isEmpty ? groups.map(\.name) : named)
         case .down:

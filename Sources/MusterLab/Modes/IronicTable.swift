@@ -46,10 +46,25 @@ package enum IronicTable {
         if states.contains("active") { mode.rules.ready = ["active"] }
         mode.rules.failed = states.filter { $0.hasSuffix(" failed") || $0 == "error" }
         mode.events = grouped(mode.events)
+        // Where a machine begins of which nothing is known yet.
+        if states.contains(beginning) { mode.states = [beginning] }
+        let work = work.filter { states.contains($0.state) }
+        mode.work = work.isEmpty ? nil : work
         var set = ModeSet()
         set.modes = [mode]
         return ModeSource(set: set, own: set, file: file, places: places)
     }
+
+    private static let beginning = "enroll"
+
+    /// What Ironic's conductor has its drivers do in each state that it does not leave alone.
+    private static let work = [
+        StateWork(state: "verifying", [.verify]), StateWork(state: "inspecting", [.inspect]),
+        StateWork(state: "cleaning", [.clean]), StateWork(state: "deploying", [.deploy]),
+        StateWork(state: "deleting", [.tearDown], then: "clean"), StateWork(state: "adopting", [.adopt]),
+        StateWork(state: "rescuing", [.rescue]), StateWork(state: "unrescuing", [.unrescue]),
+        StateWork(state: "servicing", [.service]),
+    ]
 
     private static func grouped(_ events: [EventTransition]) -> [EventTransition] {
         var order: [String] = []

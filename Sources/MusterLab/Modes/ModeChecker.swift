@@ -17,13 +17,14 @@ package struct ModeFinding: Hashable, Sendable {
         case unknownState = "unknown_state"
         case unknownMode = "unknown_mode"
         case commandMissing = "command_missing"
+        case workLeadsNowhere = "work_leads_nowhere"
 
         /// What is an error cannot be meant; the rest may be.
         package var severity: Diagnostic.Severity {
             switch self {
             case .ambiguousMove, .moveUnknownMode, .moveUnknownState, .timeoutTarget, .timeoutUnknownMode,
                 .timeoutUnknownState, .triggerUnknownAction, .triggerCircle, .unknownState, .unknownMode,
-                .commandMissing:
+                .commandMissing, .workLeadsNowhere:
                 .error
             case .sink, .sourceOnly, .triggerUnknownState: .warning
             }
@@ -93,6 +94,18 @@ package struct ModeChecker {
             for state in states where known[name]?.contains(state) != true {
                 unknown(state, in: mode, at: .rule(mode: name, key), "'\(key)'")
             }
+        }
+        for work in mode.work ?? [] {
+            let subject = ModeSubject.work(mode: name, state: work.state)
+            guard known[name]?.contains(work.state) == true else {
+                unknown(work.state, in: mode, at: subject, "'work'")
+                continue
+            }
+            let events = mode.events.filter { $0.from == work.state }.map(\.event)
+            guard !events.contains(work.successEvent) else { continue }
+            let message = "the work of '\(work.state)' ends with '\(work.successEvent)', which leads nowhere from there"
+            let hint = events.isEmpty ? "" : "possible there: \(events.joined(separator: ", "))"
+            find(.workLeadsNowhere, at: subject, name, work.state, message, hint: hint)
         }
         let sources = Set(mode.transitions.map(\.from))
         let targets = Set(mode.transitions.map(\.to))

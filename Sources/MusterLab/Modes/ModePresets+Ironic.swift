@@ -13,8 +13,19 @@ extension ModePresets {
               rescue wait: { after: 30m, state: rescue failed }
               service wait: { after: 30m, state: service failed }
               wait call-back: { after: 30m, state: deploy failed }
+            states: [enroll]
             stable: [active, manageable, available, error, enroll, rescue]
             stuck: [adopting, cleaning, deleting, deploying, inspecting, rescuing, servicing, unrescuing, verifying]
+            work:
+              verifying: [verify]
+              inspecting: [inspect]
+              cleaning: [clean]
+              deploying: [deploy]
+              deleting: { do: [tear-down], then: clean }
+              adopting: [adopt]
+              rescuing: [rescue]
+              unrescuing: [unrescue]
+              servicing: [service]
             events:
               active:
                 delete: { to: deleting, goal: available, verb: true }

@@ -58,6 +58,14 @@ package enum ModePresets {
             leaves-down: true
             rungs:
               - power-off: { within: 10s, attempts: 2 }
+          poweron:
+            expect: [SHUTDOWN, BOOTING]
+            rungs:
+              - power-on: { within: 10s, attempts: 2 }
+          powercycle:
+            expect: [SHUTDOWN, BOOTING]
+            rungs:
+              - power-cycle: { within: 10s, attempts: 2 }
 
         """
 

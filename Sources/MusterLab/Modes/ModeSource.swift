@@ -8,6 +8,7 @@ package enum ModeSubject: Hashable, Sendable {
     case rule(mode: String?, String)
     case transition(mode: String, from: String, to: String)
     case event(mode: String, from: String, event: String)
+    case work(mode: String, state: String)
     case timeout(mode: String?, state: String)
     case trigger(mode: String?, state: String)
     case sticky(mode: String?, state: String)
@@ -82,6 +83,7 @@ extension ModeSubject {
         switch self {
         case .table, .command, .setting: nil
         case .mode(let mode), .transition(let mode, _, _), .event(let mode, _, _), .move(let mode, _, _, _): mode
+        case .work(let mode, _): mode
         case .rule(let mode, _), .timeout(let mode, _), .trigger(let mode, _), .sticky(let mode, _),
             .nodeTrigger(_, let mode, _):
             mode

@@ -42,6 +42,7 @@ enum ModesKeys {
             LabKey("events", .variables),
             LabKey("stable", .texts),
             LabKey("stuck", .texts),
+            LabKey("work", .variables),
             LabKey("moves", .variables),
         ]
     )
@@ -67,6 +68,14 @@ enum ModesKeys {
             LabKey("to", .text, isRequired: true),
             LabKey("goal", .text),
             LabKey("verb", .choice(["true", "false"])),
+        ]
+    )
+
+    static let work = LabTable(
+        name: "work",
+        keys: [
+            LabKey("do", .choices(Capability.allCases.map(\.rawValue)), isRequired: true),
+            LabKey("then", .text),
         ]
     )
 

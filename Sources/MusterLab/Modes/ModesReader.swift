@@ -82,6 +82,9 @@ struct ModesReader {
                 readEvent(event, from: entry.key, &mode)
             }
         }
+        if let entry = fields["work"], let states = reader.named(entry, "what is done in them") {
+            mode.work = states.compactMap { readWork($0, mode: name) }
+        }
         for entry in fields["moves"].flatMap({ reader.named($0, "modes") }) ?? [] {
             guard checkName(entry.key, "state", entry.keySpan) else { continue }
             for target in reader.named(entry, "the states they begin in") ?? [] {
@@ -147,6 +150,26 @@ struct ModesReader {
                 isVerb: fields["verb"].flatMap { boolean($0) } ?? false
             )
         )
+    }
+
+    /// `deploying: [deploy]`, or `deleting: { do: [tear-down], then: clean }`.
+    private mutating func readWork(_ entry: YamlNode.Entry, mode: String) -> StateWork? {
+        guard checkName(entry.key, "state", entry.keySpan) else { return nil }
+        spans[.work(mode: mode, state: entry.key)] = entry.keySpan
+        guard case .mapping = entry.value.value else { return StateWork(state: entry.key, capabilities(entry)) }
+        let owner = "the work of '\(entry.key)'"
+        guard let fields = reader.fields(entry.value, ModesKeys.work, of: owner, at: entry.keySpan),
+            let parts = fields["do"]
+        else { return nil }
+        let then = fields["then"].flatMap { reader.scalar($0.value, key: "then", wants: "an event") }
+        return StateWork(state: entry.key, capabilities(parts), then: then)
+    }
+
+    private mutating func capabilities(_ entry: YamlNode.Entry) -> [Capability] {
+        let words = Capability.allCases.map(\.rawValue)
+        return (reader.list(entry) ?? []).compactMap { node in
+            reader.choice(node, key: entry.key, words).flatMap { Capability(rawValue: $0) }
+        }
     }
 
     /// `MINIMAL: SHUTDOWN`, `{ state: SHUTDOWN, label: … }`, or a list of such.

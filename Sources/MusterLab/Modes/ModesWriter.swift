@@ -33,6 +33,14 @@ package enum ModesWriter {
         if !mode.states.isEmpty { body += "    states: \(list(mode.states))\n" }
         if !mode.stable.isEmpty { body += "    stable: \(list(mode.stable))\n" }
         if !mode.stuck.isEmpty { body += "    stuck: \(list(mode.stuck))\n" }
+        if let work = mode.work, !work.isEmpty {
+            body += "    work:\n"
+            for part in work {
+                let list = list(part.capabilities.map(\.rawValue))
+                let value = part.then.map { "{ do: \(list), then: \(quoted($0)) }" } ?? list
+                body += "      \(quoted(part.state)): \(value)\n"
+            }
+        }
         if !mode.transitions.isEmpty { body += "    transitions:\n" }
         for (from, targets) in grouped(mode.transitions, by: \.from) {
             let isBare = targets.allSatisfy(\.label.isEmpty)

@@ -85,6 +85,7 @@ package enum LabKeys {
             LabKey("ready", .list("condition")),
             LabKey("on-failure", .choice(words(FailurePolicy.self))),
             LabKey("mode", .text),
+            LabKey("failure-action", .choice(words(FailureAction.self))),
             LabKey("timeout", .duration(example: "2m", mayBeZero: false)),
             LabKey("retry", .table("retry")),
         ]

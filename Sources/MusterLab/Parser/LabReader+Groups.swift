@@ -80,6 +80,7 @@ extension LabReader {
             groups[index].spec.mode = text(entry, wants: "the name of a mode")
             groups[index].modeSpan = entry.value.span
         }
+        groups[index].spec.failureAction = fields["failure-action"].flatMap { choice($0, FailureAction.self) }
         let defaults = StepDefaults(
             timeout: fields["timeout"].flatMap { duration($0, example: "2m") } ?? Defaults.stepTimeout,
             retry: fields["retry"].flatMap { readRetry($0) } ?? .none

@@ -37,6 +37,9 @@ extension Verb: StoredAsNumber {
         case .down: 2
         case .exec: 3
         case .plan: 4
+        case .reboot: 5
+        case .power: 6
+        case .provision: 7
         }
     }
 }
@@ -98,6 +101,9 @@ extension ActionKind: StoredAsNumber {
         case .call: 10
         case .finalize: 11
         case .revert: 12
+        case .command: 13
+        case .pause: 14
+        case .capability: 15
         }
     }
 }

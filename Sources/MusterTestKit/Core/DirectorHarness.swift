@@ -244,7 +244,8 @@ package struct DirectorHarness {
         switch work.act.spec.action {
         case .provision where work.act.spec.b == 0:
             return .succeeded(facts: ["address": "127.64.0.\(work.act.node?.rawValue ?? 0)"])
-        case .provision, .ready, .destroy, .barrier, .noop, .call, .finalize, .revert: return .succeeded(facts: [:])
+        case .provision, .ready, .destroy, .barrier, .noop, .call, .finalize, .revert, .command, .pause, .capability:
+            return .succeeded(facts: [:])
         case .undo, .before, .after, .attempt, .exec:
             return .exited(ProcessExit(status: 0, startedAt: now, endedAt: now))
         }

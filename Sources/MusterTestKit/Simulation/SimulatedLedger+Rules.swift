@@ -41,7 +41,7 @@ extension SimulatedLedger {
         case .before, .attempt:
             verdict.expect(plan.row.phase == .main, "\(name) starts in the teardown")
             verdict.expect(!plan.wasCancelling, "\(name) starts while its run is cancelled")
-        case .barrier, .noop, .ready, .after, .exec, .call, .finalize, .revert: break
+        case .barrier, .noop, .ready, .after, .exec, .call, .finalize, .revert, .command, .pause, .capability: break
         }
     }
 

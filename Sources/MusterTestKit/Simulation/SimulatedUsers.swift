@@ -50,7 +50,7 @@ struct SimulatedUsers {
             names = Array(names.filter { seen.insert($0).inserted }.prefix(chance.from(1, to: 3)))
             if names.isEmpty { names = [NodeName(group: "db", index: 0)] }
             spec.exec = ExecSpec(nodes: names, arguments: ["true"], timeout: .seconds(60))
-        case .plan: break
+        case .plan, .reboot, .power, .provision: break
         }
         return spec
     }

@@ -9,12 +9,22 @@ struct NodeTown {
     let store: any Store
     let time = ManualTime(Timestamp(rawValue: 1_700_000_000_000_000))
     var core: ConductorCore
+    private let capabilities: Set<Capability>
     /// What it was told to do to nodes.
     var directives: [NodeDirective] = []
+    /// What else it was told to do.
+    var others: [Directive] = []
 
     /// - Parameter count: nodes `app/0`, `app/1`, …, ready, without a mode yet.
-    init(_ count: Int, store: any Store = MemoryStore()) throws {
+    init(
+        _ count: Int,
+        store: any Store = MemoryStore(),
+        facts: (Int) -> [String: String] = { _ in [:] },
+        capabilities: Set<Capability> = Set(Capability.allCases),
+        change: (inout GroupSpec) -> Void = { _ in }
+    ) throws {
         self.store = store
+        self.capabilities = capabilities
         let now = time.now()
         let epoch = try store.register(host: "here", pid: 1, now: now)
         var turn = Turn(now: now, term: Term(conductor: .sole, epoch: epoch))
@@ -32,6 +42,7 @@ struct NodeTown {
         var spec = RunSpec(verb: .up, lab: "shop", labDirectory: "/lab")
         var app = GroupSpec(name: "app", count: count)
         app.steps = [ProvisionStep(.process(run: nil))]
+        change(&app)
         spec.groups = [app]
         turn.newSpecs = [PlanID(1): spec]
         turn.nodes = (0..<count).map { index in
@@ -43,38 +54,45 @@ struct NodeTown {
                 state: .ready,
                 createdBy: PlanID(1),
                 heldBy: nil,
+                facts: facts(index),
                 since: now
             )
         }
         _ = try store.commit(turn)
-        core = try Self.start(store, time)
+        core = try Self.start(store, time, capabilities)
     }
 
-    private static func start(_ store: any Store, _ time: ManualTime) throws -> ConductorCore {
-        try ConductorCore(
-            store: store,
-            identity: ConductorCore.Identity(host: "here", pid: 1, seed: 7),
-            time: time
-        )
+    private static func start(
+        _ store: any Store,
+        _ time: ManualTime,
+        _ capabilities: Set<Capability>
+    ) throws -> ConductorCore {
+        var identity = ConductorCore.Identity(host: "here", pid: 1, seed: 7)
+        identity.capabilities = ["process": capabilities]
+        return try ConductorCore(store: store, identity: identity, time: time)
     }
 
     /// As after `kill -9`.
     mutating func restart() throws {
-        core = try Self.start(store, time)
+        core = try Self.start(store, time, capabilities)
         try turn([])
     }
 
     mutating func turn(_ events: [Director.Event]) throws {
-        let left = try core.takeTurn(events.map { .event($0) })
-        for case .node(let directive) in left { directives.append(directive) }
+        note(try core.takeTurn(events.map { .event($0) }))
+    }
+
+    private mutating func note(_ left: [Directive]) {
+        for directive in left {
+            if case .node(let directive) = directive { directives.append(directive) } else { others.append(directive) }
+        }
     }
 
     /// Asks by the inbox, as another command does; why it was refused, or nil.
     @discardableResult mutating func ask(_ request: Request) throws -> String? {
         let before = try store.position()
         _ = try store.submit(request, at: time.now())
-        let left = try core.takeTurn([.requestsArrived])
-        for case .node(let directive) in left { directives.append(directive) }
+        note(try core.takeTurn([.requestsArrived]))
         return try store.events(after: before, plan: nil, limit: 100).first { $0.kind == .requestRefused }?.detail
     }
 
