@@ -91,12 +91,12 @@ final class NodeCommander: Sendable {
         }
         if rung != .powerOn {
             try await driver.powerOff(node, grace: rung == .soft ? Defaults.grace : .zero)
-            report("SHUTDOWN", of: node)
+            inbox.put(.powered(node.id, .stopped))
         }
         guard rung.bringsUp else { return }
         let operation = OperationID("\(stateName)-n\(node.id.rawValue)-\(node.tenure.epoch)-\(number)")
         try await driver.powerOn(node, operation: operation)
-        report("BOOTING", of: node)
+        inbox.put(.powered(node.id, .starting))
     }
 
     /// A machine that cannot say by itself that it is up is asked.
@@ -113,7 +113,7 @@ final class NodeCommander: Sendable {
             if !Task.isCancelled { logger.notice("\(node.name) is not ready: \(error.message)") }
             return
         }
-        if !Task.isCancelled { report("ISUP", of: node) }
+        if !Task.isCancelled { inbox.put(.powered(node.id, .ready)) }
     }
 
     private func report(_ state: String, of node: NodeHandle) {

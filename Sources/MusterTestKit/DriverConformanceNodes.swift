@@ -94,6 +94,57 @@ extension DriverConformance {
             try demand(reason.contains("9"), "the reason does not name the signal: \(reason)")
             try await subject.driver.destroy(node)
         },
+        Check("each rung leaves one server running, or none") { subject in
+            let nap = uniqueNap()
+            let node = try await subject.made(server: server("exec sleep \(nap)"))
+            for rung in Rung.allCases where subject.driver.rungs.contains(rung) {
+                if rung != .powerOn {
+                    try await subject.driver.powerOff(node, grace: rung == .soft ? .seconds(5) : .zero)
+                }
+                try equal(subject.processes(nap).count, rung == .powerOn ? 1 : 0, "servers before \(rung.rawValue)")
+                try await subject.driver.powerOn(node, operation: operation("on-\(rung.rawValue)"))
+                try equal(try await mains(subject), 1, "servers after \(rung.rawValue)")
+            }
+            try await subject.driver.destroy(node)
+        },
+        Check("what it can do to a node it does, also twice; anything else it refuses by name") { subject in
+            let nap = uniqueNap()
+            let node = try await subject.made(server: server("exec sleep \(nap)"))
+            let able = subject.driver.capabilities
+            for capability in Capability.allCases where !able.contains(capability) {
+                do {
+                    _ = try await subject.driver.perform(
+                        capability,
+                        on: node,
+                        operation: operation(capability.rawValue)
+                    )
+                    throw Failure(description: "\(capability.rawValue) was said to be done")
+                } catch let error as StepError {
+                    try equal(error.code, .refused, "why it does not \(capability.rawValue)")
+                    try demand(error.message.contains(capability.rawValue), "it does not name it: \(error.message)")
+                }
+            }
+            func perform(_ capability: Capability) async throws {
+                guard able.contains(capability) else { return }
+                for time in 1...2 {
+                    let id = operation("\(capability.rawValue)-\(time)")
+                    let facts = try await subject.driver.perform(capability, on: node, operation: id)
+                    if capability == .inspect { try demand(!facts.isEmpty, "inspect finds nothing out") }
+                }
+            }
+            for capability in [Capability.verify, .inspect, .adopt] { try await perform(capability) }
+            try await subject.sh("mkdir -p deep/er && touch deep/er/file .hidden", "litter", on: node)
+            try await perform(.clean)
+            if able.contains(.clean) {
+                try equal(subject.processes(nap), [], "processes of a clean node")
+                try await subject.sh("test ! -e deep && test ! -e .hidden", "look", on: node)
+            }
+            try await perform(.deploy)
+            if able.contains(.deploy) { try equal(try await mains(subject), 1, "servers of a deployed node") }
+            try await perform(.tearDown)
+            if able.contains(.tearDown) { try equal(subject.processes(nap), [], "processes after tear-down") }
+            try await subject.driver.destroy(node)
+        },
         Check("an older conductor is refused and starts nothing") { subject in
             var node = try await subject.made()
             node.tenure = Tenure(7)

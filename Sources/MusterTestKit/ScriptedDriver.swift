@@ -210,8 +210,25 @@ package final class ScriptedDriver: Driver {
     ) async throws(StepError) {}
     package var rungs: Set<Rung> { [.soft, .hard, .powerCycle, .powerOn, .powerOff] }
 
-    package func powerOff(_ node: NodeHandle, grace: Duration) async throws(StepError) {}
-    package func powerOn(_ node: NodeHandle, operation: OperationID) async throws(StepError) {}
+    /// It comes to what the script says of `power off` and `power on`.
+    package func powerOff(_ node: NodeHandle, grace: Duration) async throws(StepError) {
+        try power("power off", node)
+    }
+
+    package func powerOn(_ node: NodeHandle, operation: OperationID) async throws(StepError) {
+        try power("power on", node)
+    }
+
+    private func power(_ text: String, _ node: NodeHandle) throws(StepError) {
+        let exit = state.withLock { state in
+            let time = state.times[text, default: 0]
+            state.times[text] = time + 1
+            state.log.append("\(text) \(node.name)")
+            return script(text, time)
+        }
+        changed.ring(0)
+        if let error = exit.error { throw StepError(.refused, "\(text): \(error.message)") }
+    }
 
     package var capabilities: Set<Capability> { Set(Capability.allCases).subtracting(lacking) }
 

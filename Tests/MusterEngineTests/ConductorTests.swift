@@ -9,54 +9,6 @@ import NIOPosix
 import Synchronization
 import Testing
 
-/// A conductor in its own folder over a store, with a driver that only pretends.
-private final class Bench: Sendable {
-    let folder: String
-    let driver: ScriptedDriver
-    let bell = Bell()
-    private static let next = Atomic(0)
-
-    init(script: @escaping ScriptedDriver.Script = { _, _ in ScriptedDriver.exit(0) }) throws {
-        folder =
-            FileManager.default.temporaryDirectory.path
-            + "/muster-engine-\(getpid())-\(Bench.next.add(1, ordering: .relaxed).newValue)"
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        driver = ScriptedDriver(script: script)
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: folder) }
-
-    func conductor(_ store: any Store, secrets: [String: String] = [:]) throws -> Conductor {
-        let driver = driver
-        return try Conductor(
-            store: store,
-            state: StateDirectory(path: folder),
-            identity: ConductorCore.Identity(host: "here", pid: 1, seed: 7),
-            bell: bell,
-            surroundings: CommandBuilder.Surroundings(environment: [:], secret: { secrets[$0] }),
-            time: HostTime(),
-            logger: Logger(label: "test"),
-            makeDriver: { _ in driver }
-        )
-    }
-
-    /// Waits until this holds; looks after each turn.
-    func until(_ isSo: () throws -> Bool) async throws {
-        let turns = bell.listen()
-        if try isSo() { return }
-        for await _ in turns where try isSo() { return }
-    }
-
-    /// Conducts until the plan of this token is over; the conductor's error, when it ends with one.
-    func finish(_ token: String, _ store: any Store, with conductor: Conductor) async throws -> PlanRow {
-        let running = Task { try await conductor.run(group: MultiThreadedEventLoopGroup.singleton) }
-        try await until { try store.plan(request: token).map { $0.state.isFinal || $0.state == .paused } == true }
-        conductor.stop()
-        try await running.value
-        return try #require(try store.plan(request: token))
-    }
-}
-
 private func lab(verb: Verb = .test) -> RunSpec {
     var spec = RunSpec(verb: verb, lab: "shop", labDirectory: "/lab")
     var db = GroupSpec(name: "db")
@@ -91,7 +43,7 @@ private func attempts(_ store: any Store, _ row: PlanRow) throws -> [String] {
 
 @Suite struct ConductorTests {
     @Test func aRunBringsUpTestsAndTakesDown() async throws {
-        let bench = try Bench(script: outcomes)
+        let bench = try EngineBench(script: outcomes)
         let store = MemoryStore()
         _ = try store.submit(.submit(token: "t", spec: lab()), at: Timestamp(rawValue: 1))
         let row = try await bench.finish("t", store, with: bench.conductor(store))
@@ -109,7 +61,7 @@ private func attempts(_ store: any Store, _ row: PlanRow) throws -> [String] {
     @Test(arguments: [FaultyStore.Fault.beforeCommit, .afterCommit, .answerLost])
     func aFailedCommitChangesNothing(fault: FaultyStore.Fault) async throws {
         for number in 1...24 {
-            let bench = try Bench(script: outcomes)
+            let bench = try EngineBench(script: outcomes)
             let store = FaultyStore(MemoryStore(), script: [number: fault])
             _ = try store.submit(.submit(token: "t", spec: lab()), at: Timestamp(rawValue: 1))
             let row = try await bench.finish("t", store, with: bench.conductor(store))
@@ -121,7 +73,7 @@ private func attempts(_ store: any Store, _ row: PlanRow) throws -> [String] {
 
     /// One token is one run: asked for in one turn, in a later one, and again after the run has ended.
     @Test func whatIsAskedForTwiceIsDoneOnce() async throws {
-        let bench = try Bench(script: outcomes)
+        let bench = try EngineBench(script: outcomes)
         let store = MemoryStore()
         let core = { () throws -> ConductorCore in
             try ConductorCore(
@@ -167,7 +119,7 @@ private func attempts(_ store: any Store, _ row: PlanRow) throws -> [String] {
     }
 
     @Test func aFullDiskEndsTheConductorAndLosesNothing() async throws {
-        let bench = try Bench(script: outcomes)
+        let bench = try EngineBench(script: outcomes)
         let path = bench.folder + "/muster.db"
         let small = try SQLiteStore(path: path, options: SQLiteStore.Options(pagesMax: 50))
         var spec = lab()
@@ -185,7 +137,7 @@ private func attempts(_ store: any Store, _ row: PlanRow) throws -> [String] {
     }
 
     @Test func aStoppedConductorIsContinuedByTheNext() async throws {
-        let bench = try Bench(script: outcomes)
+        let bench = try EngineBench(script: outcomes)
         let store = MemoryStore()
         _ = try store.submit(.submit(token: "t", spec: lab()), at: Timestamp(rawValue: 1))
         let first = try bench.conductor(store)
@@ -210,7 +162,7 @@ private func attempts(_ store: any Store, _ row: PlanRow) throws -> [String] {
 
     /// A command of which nobody could tell, and which runs in truth, is ended before it is begun again.
     @Test func aFormerTryIsEndedBeforeTheNext() async throws {
-        let bench = try Bench(script: outcomes)
+        let bench = try EngineBench(script: outcomes)
         let store = MemoryStore()
         _ = try store.submit(.submit(token: "t", spec: seeding), at: Timestamp(rawValue: 1))
         bench.driver.hold("seed")
@@ -246,7 +198,7 @@ private func attempts(_ store: any Store, _ row: PlanRow) throws -> [String] {
 
     /// A halt was committed and its conductor lost before it could end anything: the next one ends what still runs.
     @Test func whatNoStepRunsWithIsEnded() async throws {
-        let bench = try Bench(script: outcomes)
+        let bench = try EngineBench(script: outcomes)
         let store = MemoryStore()
         _ = try store.submit(.submit(token: "t", spec: seeding), at: Timestamp(rawValue: 1))
         bench.driver.hold("seed")
@@ -274,7 +226,7 @@ private func attempts(_ store: any Store, _ row: PlanRow) throws -> [String] {
 
     /// A conductor that lacks a secret waits for what still runs with it, and asks a person before it starts more.
     @Test func aTakeOverWithoutASecretHarmsNothingThatRuns() async throws {
-        let bench = try Bench(script: outcomes)
+        let bench = try EngineBench(script: outcomes)
         let store = MemoryStore()
         var spec = lab()
         spec.groups[0].steps[1] = ProvisionStep(.run(Template(segments: [.literal("seed "), .secret("token")])))

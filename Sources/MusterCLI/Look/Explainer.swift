@@ -31,7 +31,7 @@ struct Explainer {
 
     let store: any Store
     let isConducted: Bool
-    private let lookup: RunLookup
+    let lookup: RunLookup
 
     init(store: any Store, isConducted: Bool) {
         self.store = store
@@ -153,6 +153,7 @@ struct Explainer {
             )
             answer.youCan += advice(for: row)
         }
+        try tellMode(of: node, in: &answer)
         answer.youCan += ["muster logs \(node.name)"]
         switch node.state {
         case .lost, .failed, .stopped, .quarantined: answer.youCan += ["muster up \(node.name.group)", "muster down"]

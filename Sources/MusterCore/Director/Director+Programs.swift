@@ -167,7 +167,9 @@ extension Director {
                 touched.insert(id)
                 programs[id]?.permitsFound(byPlan[id] ?? [], &shared.queues, into: &turn)
             }
-        case .requested, .submitted, .actEnded, .actFound, .operationFound, .nodeLost, .reported, .commandFailed, .woke:
+        case .requested, .submitted, .actEnded, .actFound, .operationFound, .nodeLost, .reported, .powered,
+            .commandFailed,
+            .woke:
             break
         }
     }

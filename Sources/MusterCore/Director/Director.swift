@@ -29,6 +29,8 @@ package struct Director: Sendable {
         case operationFound(StepID, number: Int32, on: NodeID)
         /// What was said of a node.
         case reported(NodeReport)
+        /// A node was brought into this state of its lifecycle by a command.
+        case powered(NodeID, NodeState)
         /// A command to a node could not be sent.
         case commandFailed(NodeID, Rung, attempt: Int, reason: String)
         /// Time has passed: timers may be due.
@@ -169,6 +171,7 @@ package struct Director: Sendable {
             handleProgram(event, into: &turn)
         case .operationFound(let step, let number, let node): found(step, number, on: node, into: &turn)
         case .reported(let report): take(report, into: &turn)
+        case .powered(let node, let state): context.states.powered(node, to: state, into: &turn)
         case .commandFailed(let node, let rung, let attempt, let reason):
             context.states.handle(.commandFailed(rung, attempt: attempt, reason), of: node, into: &turn)
         case .woke: break

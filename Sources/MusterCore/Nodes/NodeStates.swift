@@ -95,6 +95,14 @@ package struct NodeStates: Sendable {
         handle(.reported(name), of: node, into: &turn)
     }
 
+    /// A command has done this to a node, also where it was so before: that is what is waited for.
+    mutating func powered(_ node: NodeID, to state: NodeState, into turn: inout Turn) {
+        guard let row = row(of: node), let table = table(for: node),
+            let name = Lifecycle.state(state, table, mode: row.mode)
+        else { return }
+        handle(.reported(name), of: node, into: &turn)
+    }
+
     // MARK: Time
 
     mutating func nextDue() -> Timestamp? {
