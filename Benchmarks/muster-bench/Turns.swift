@@ -15,8 +15,11 @@ struct Turns: ParsableCommand {
     @Option(help: "How many steps.") var count = 1000
     @Flag(help: "Steps that call an action, in place of ones that do nothing.") var calls = false
     @Flag(help: "One parent with so many sub-plans of one call, in place of steps.") var subplans = false
-    @Option(help: "With --calls: how many are performed at once.") var atOnce = 64
+    @Option(help: "With --calls and --events: how many are performed at once.") var atOnce = 64
     @Flag(help: "As many plans of one step, one after the other.") var plans = false
+    @Flag(help: "As many reports of nodes' states, --at-once in each turn, in place of steps.") var events = false
+    @Option(help: "With --events: how many nodes there are.") var nodes = 1000
+    @Option(help: "With --events: how many wait for states that do not come.") var waiters = 0
     @Option(help: "Where to write.") var folder: String?
     @Flag(help: "A store in memory.") var memory = false
 
@@ -33,6 +36,7 @@ struct Turns: ParsableCommand {
             identity: ConductorCore.Identity(host: "bench", pid: 1, seed: 1, queues: ["default": atOnce]),
             time: HostTime()
         )
+        if events { return try report(to: core.store, sqlite) }
         let before = sqlite?.counters
         var ended = 0
         var turns = 0
@@ -65,6 +69,31 @@ struct Turns: ParsableCommand {
 }
 
 extension Turns {
+    /// Reports, to a conductor that began with all nodes.
+    private func report(to store: any Store, _ sqlite: SQLiteStore?) throws {
+        try EventTown(nodes: nodes).fill(store)
+        var core = try ConductorCore(
+            store: store,
+            identity: ConductorCore.Identity(host: "bench", pid: 1, seed: 1),
+            time: HostTime()
+        )
+        let desk = try WaitDesk(store: store)
+        core.desk = desk
+        for place in 0..<waiters {
+            _ = try desk.wait(for: StateCondition("LOST"), of: [EventTown.id(place % nodes)])
+        }
+        _ = try core.takeTurn([])
+        let before = sqlite?.counters.statements ?? 0
+        for first in stride(from: 0, to: count, by: atOnce) {
+            let items = (first..<min(first + atOnce, count)).map { number in
+                let state = EventTown.cycle[number / nodes % EventTown.cycle.count]
+                return Inbox.Item.event(.reported(EventTown.report(number % nodes, state)))
+            }
+            _ = try core.takeTurn(items)
+        }
+        print("\(count) events, \((sqlite?.counters.statements ?? 0) - before) statements")
+    }
+
     private static let child = "child"
 
     private func end(of call: ActionCall) -> CallEnd {

@@ -13,6 +13,8 @@ struct Workbench {
     let store: any Store
     let sqlite: SQLiteStore?
     let bell = Bell()
+    /// Where people of this process wait for states of nodes; nil when nobody does.
+    private let desk: WaitDesk?
     let conductor: Conductor
 
     /// Opens the state in `folder`, or one in memory. Requests that are to be found at once are put in by `prepare`.
@@ -21,6 +23,7 @@ struct Workbench {
         inMemory: Bool = false,
         host: (any ActionHost)? = nil,
         queues: [String: Int] = [:],
+        waits: Bool = false,
         prepare: (any Store) throws -> Void = { _ in }
     ) throws {
         let state = StateDirectory(path: folder)
@@ -33,6 +36,7 @@ struct Workbench {
             store = opened
         }
         try prepare(store)
+        desk = waits ? try WaitDesk(store: store) : nil
         conductor = try Conductor(
             store: store,
             state: state,
@@ -46,9 +50,17 @@ struct Workbench {
             surroundings: CommandBuilder.Surroundings(environment: [:], secret: { _ in nil }),
             time: HostTime(),
             host: host,
+            desk: desk,
             logger: Logger(label: "bench"),
             makeDriver: { _ in NoDriver() }
         )
+    }
+
+    var waitingDesk: WaitDesk {
+        get throws {
+            guard let desk else { throw Failure(description: "nobody can wait here") }
+            return desk
+        }
     }
 
     /// Conducts until `body` is done.

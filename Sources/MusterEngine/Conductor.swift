@@ -26,6 +26,7 @@ package final class Conductor: Sendable {
     ///   - host: performs the actions of programs; `identity.queues` says how many at once.
     ///   - makeDriver: gets the place where the driver reports lost nodes.
     ///   - bell: rung after each commit, for followers in this process.
+    ///   - desk: is told of what each turn has committed, for those who wait for states of nodes in this process.
     ///   - cleaning: which plans it deletes by itself; nil for none.
     ///   - grace: how long calls of a program's actions may go on when it is to end.
     package init(
@@ -36,6 +37,7 @@ package final class Conductor: Sendable {
         surroundings: CommandBuilder.Surroundings,
         time: any TimeSource,
         host: (any ActionHost)? = nil,
+        desk: WaitDesk? = nil,
         cleaning: Housekeeping.Policy? = nil,
         grace: Duration = .seconds(5),
         logger: Logger,
@@ -62,7 +64,9 @@ package final class Conductor: Sendable {
         )
         var identity = identity
         identity.capabilities = [driver.kind: driver.capabilities]
-        core = Mutex(try ConductorCore(store: store, identity: identity, time: time))
+        var core = try ConductorCore(store: store, identity: identity, time: time)
+        core.desk = desk
+        self.core = Mutex(core)
     }
 
     /// Conducts until `stop()` or until a turn cannot be committed any more.
@@ -104,6 +108,9 @@ package final class Conductor: Sendable {
 
     /// A request lies in the store's inbox table.
     package func poke() { inbox.put(.requestsArrived) }
+
+    /// Something was said of a node, by somebody in this process: it counts when its turn is committed.
+    package func take(_ report: NodeReport) { inbox.put(.reported(report)) }
 
     /// Begins a plan that this process has built. It is acknowledged by its row: `Store.plan(request:)` after the bell.
     package func submit(_ plan: consuming PlanSubmission) { inbox.put(.submitted(plan)) }

@@ -21,6 +21,8 @@ package struct ConductorCore {
     /// Counts how often it threw away what it had decided: what it wanted ended may have been among that.
     package private(set) var timesDecidedAgain = 0
 
+    /// Where people of this process wait for states of nodes.
+    package var desk: WaitDesk?
     let identity: Identity
     let time: any TimeSource
     var lastRequest: Int64 = 0
@@ -204,6 +206,8 @@ package struct ConductorCore {
         if let newest { position = newest }
         CrashPoint.reached(.afterCommit)
         renewed(at: begun)
+        // What cannot be read now is read with the next turn.
+        if let newest { try? desk?.take(turn.events, upTo: newest) }
     }
 
     /// Asks the store to write, and counts how often in a row it could not.

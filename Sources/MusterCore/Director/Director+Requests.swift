@@ -169,6 +169,8 @@ extension Director {
 
     /// Starts the runs that waited for machines which are free now.
     mutating func letQueuedRunsIn(_ turn: inout Turn) {
+        // Asked with every turn, and to compare runs is to copy the Director.
+        if queue.isEmpty { return }
         for id in queue.sorted(by: comesBefore) {
             guard let spec = runs[id]?.spec, runs[id]?.isHeld == false else { continue }
             let rivals = rivals(of: id, spec)

@@ -98,8 +98,9 @@ package struct Director: Sendable {
     /// Takes in plans and nodes that were somebody else's, or nobody's, before. `settle` comes next.
     package mutating func adopt(_ snapshot: Snapshot) {
         context.nodes.add(snapshot.nodes)
-        let nodes = context.nodes
-        context.states.adopt(snapshot.modeSets, snapshot.nodeStates, snapshot.reportMarks) { nodes[$0]?.lab }
+        context.states.adopt(snapshot.modeSets, snapshot.nodeStates, snapshot.reportMarks) { [nodes = context.nodes] in
+            nodes.lab(of: $0)
+        }
         context.specs.merge(snapshot.specs) { $1 }
         broken.merge(snapshot.broken) { $1 }
         rowsAside.merge(snapshot.brokenRows) { $1 }
@@ -219,6 +220,7 @@ package struct Director: Sendable {
         }
         settleOrders(of: labs, into: &turn)
         goOnWithPrograms(into: &turn)
+        context.states.settle(into: &turn)
         survey(context.nodes.all.filter { labs?.contains($0.lab) ?? true }, into: &turn)
     }
 

@@ -82,7 +82,21 @@ package struct StateChange: Hashable, Sendable {
     }
 
     package var text: String {
-        "\(mode)/\(state)\(Self.arrow)" + (formerMode.map { $0 + "/" } ?? "") + formerState
+        // Put together by hand: it is made for every change of a state.
+        var text = ""
+        text.reserveCapacity(
+            mode.utf8.count + state.utf8.count + (formerMode?.utf8.count ?? 0) + formerState.utf8.count + 5
+        )
+        text += mode
+        text += "/"
+        text += state
+        text += Self.arrow
+        if let formerMode {
+            text += formerMode
+            text += "/"
+        }
+        text += formerState
+        return text
     }
 
     /// Reads the detail of a `node.state` or `node.mode` event.
@@ -101,23 +115,30 @@ package struct StateChange: Hashable, Sendable {
 
     /// What is before and behind the first place where the text has this.
     private static func split(_ text: String, at separator: String) -> (String, String)? {
-        let letters = Array(text.utf8)
-        let wanted = Array(separator.utf8)
-        guard letters.count >= wanted.count else { return nil }
-        for start in 0...(letters.count - wanted.count) where letters[start...].starts(with: wanted) {
-            return (
-                String(decoding: letters[..<start], as: UTF8.self),
-                String(decoding: letters[(start + wanted.count)...], as: UTF8.self)
-            )
+        let (letters, wanted) = (text.utf8, separator.utf8)
+        var start = letters.startIndex
+        while start != letters.endIndex {
+            if letters[start...].starts(with: wanted) {
+                let next = letters.index(start, offsetBy: wanted.count)
+                return (String(text[..<start]), String(text[next...]))
+            }
+            letters.formIndex(after: &start)
         }
         return nil
     }
 }
 
+extension NodeHappening {
+    /// Why nobody needs to wait any more for a node that was destroyed.
+    package static let gone = "it is gone"
+}
+
 extension EventRow {
     /// What those who wait for states see of an event; nil when it concerns no state of a node.
     package var happening: NodeHappening? {
-        guard let node, let detail else { return nil }
+        guard let node else { return nil }
+        if self.kind == .nodeGone { return NodeHappening(node: node, at: at, kind: .gaveUp(NodeHappening.gone)) }
+        guard let detail else { return nil }
         let kind: NodeHappening.Kind
         switch self.kind {
         case .nodeState:

@@ -125,6 +125,27 @@ package struct NodeMachines: Sendable {
         }
     }
 
+    /// Sets the timers that stored nodes lack: their table has gained a timeout while nobody was there. It counts from
+    /// when the state began.
+    ///
+    /// One that was due before now, of a node that has had timeouts since it was up, may have been acted on: it is left
+    /// alone.
+    package mutating func armMissing(now: Timestamp, into sink: inout NodeSink) {
+        for i in nodes.indices where nodes[i].deadline == nil && places[nodes[i].id] == Int32(i) {
+            guard let timeout = table.timeout(nodes[i].mode, nodes[i].state),
+                nodes[i].timeouts == 0 || nodes[i].since + timeout.after > now
+            else { continue }
+            arm(i, nodes[i].since, timeout)
+            sink.put(row(i))
+        }
+    }
+
+    /// Makes room for so many more nodes.
+    mutating func reserve(_ count: Int) {
+        nodes.reserveCapacity(nodes.count + count)
+        places.reserveCapacity(places.count + count)
+    }
+
     /// Takes up another table. Nodes keep their counters and their timers, but where the timeout of their state is
     /// another now: that counts from when the state began.
     package mutating func reload(_ table: ModeTable, now: Timestamp, into sink: inout NodeSink) {

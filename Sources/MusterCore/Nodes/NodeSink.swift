@@ -109,17 +109,29 @@ package struct NodeSink: Sendable {
     package private(set) var removed: [NodeID] = []
     package var happenings: [NodeHappening] = []
     package var directives: [NodeDirective] = []
+    /// Kept from the second row on: most events change one node.
     private var places: [NodeID: Int] = [:]
 
     package init() {}
 
     package mutating func put(_ row: NodeStateRow) {
+        if rows.isEmpty { return rows.append(row) }
+        if places.isEmpty { places[rows[0].node] = 0 }
         if let place = places[row.node] {
             rows[place] = row
         } else {
             places[row.node] = rows.count
             rows.append(row)
         }
+    }
+
+    /// Makes room for what comes next, and keeps it.
+    mutating func removeAll() {
+        rows.removeAll(keepingCapacity: true)
+        if !places.isEmpty { places = [:] }
+        if !removed.isEmpty { removed = [] }
+        happenings.removeAll(keepingCapacity: true)
+        directives.removeAll(keepingCapacity: true)
     }
 
     mutating func remove(_ node: NodeID) { removed.append(node) }

@@ -1,73 +1,110 @@
 /// The modes and states of all nodes, each by the mode table of its lab.
 package struct NodeStates: Sendable {
-    private var machines: [String: NodeMachines] = [:]
-    private var labs: [NodeID: String] = [:]
+    /// One for each lab with a table; labs keep their places.
+    private var machines: [NodeMachines] = []
+    private var labs: [String: Int32] = [:]
+    /// The lab's place, of each node.
+    private var places: [NodeID: Int32] = [:]
+    /// When the first timeout of each lab is due, by place: an event looks at its own lab alone.
+    private var dues: [Timestamp?] = []
+    private var dueQueue = DueQueue<Int32>()
     private var window = EventWindow(length: ReportMark.age)
+    /// Used for one event after another, and empty between them.
+    private var sink = NodeSink()
 
     package init() {}
 
     // MARK: Tables and nodes
 
-    package func table(of lab: String) -> ModeTable? { machines[lab]?.table }
-    func table(for node: NodeID) -> ModeTable? { labs[node].flatMap { machines[$0]?.table } }
+    package func table(of lab: String) -> ModeTable? { labs[lab].map { machines[Int($0)].table } }
+    func table(for node: NodeID) -> ModeTable? { places[node].map { machines[Int($0)].table } }
     /// Nodes that were taken down to be rebooted, and are not known to be up again.
-    var interruptedReboots: [NodeID] { machines.values.flatMap(\.interruptedReboots).sorted() }
-    package func row(of node: NodeID) -> NodeStateRow? { labs[node].flatMap { machines[$0]?.row(of: node) } }
-    package func isReady(_ node: NodeID) -> Bool { labs[node].flatMap { machines[$0]?.isReady(node) } ?? false }
-    package func isKnown(_ node: NodeID) -> Bool { labs[node] != nil }
+    var interruptedReboots: [NodeID] { machines.flatMap(\.interruptedReboots).sorted() }
+    package func row(of node: NodeID) -> NodeStateRow? { places[node].flatMap { machines[Int($0)].row(of: node) } }
+    package func isReady(_ node: NodeID) -> Bool { places[node].map { machines[Int($0)].isReady(node) } ?? false }
+    package func isKnown(_ node: NodeID) -> Bool { places[node] != nil }
 
-    /// Goes on with what is stored. Of a node whose lab is not known nothing is.
+    /// Goes on with what is stored. Of a node whose lab is not known nothing is. `settle` comes next.
     mutating func adopt(
         _ sets: [String: ModeSet],
         _ rows: [NodeStateRow],
         _ marks: [ReportMark],
         lab: (NodeID) -> String?
     ) {
-        for (lab, set) in sets where machines[lab]?.table.source != set { machines[lab] = NodeMachines(ModeTable(set)) }
-        var rowsByLab: [String: [NodeStateRow]] = [:]
-        for row in rows {
-            guard let lab = lab(row.node), machines[lab] != nil else { continue }
-            labs[row.node] = lab
-            rowsByLab[lab, default: []].append(row)
-        }
+        for (lab, set) in sets.sorted(by: { $0.key < $1.key }) { place(set, for: lab) }
+        let counts = counts(of: rows, lab)
+        places.reserveCapacity(places.count + rows.count)
+        for (place, count) in counts.enumerated() where count > 0 { machines[place].reserve(count) }
+        // Neighbours are of one lab on the whole.
+        var known: (lab: String, place: Int32)?
         var ignored = NodeSink()
-        for (lab, rows) in rowsByLab {
-            machines[lab]!.restore(rows, now: rows.map(\.since).max()!, into: &ignored)
+        for row in rows {
+            guard let lab = lab(row.node) else { continue }
+            if known?.lab != lab { known = labs[lab].map { (lab, $0) } }
+            guard let place = known?.place, known?.lab == lab else { continue }
+            places[row.node] = place
+            machines[Int(place)].restore(CollectionOfOne(row), now: row.since, into: &ignored)
         }
+        for place in machines.indices { noteDue(Int32(place)) }
         for mark in marks { _ = window.isNew(source: mark.source, id: mark.id, now: mark.at) }
+    }
+
+    /// How many of the rows are of each lab, by place.
+    private func counts(of rows: [NodeStateRow], _ lab: (NodeID) -> String?) -> [Int] {
+        if machines.count == 1 { return [rows.count] }
+        var counts = Array(repeating: 0, count: machines.count)
+        for row in rows { if let lab = lab(row.node), let place = labs[lab] { counts[Int(place)] += 1 } }
+        return counts
+    }
+
+    private mutating func place(_ set: ModeSet, for lab: String) {
+        if let place = labs[lab] {
+            if machines[Int(place)].table.source != set { machines[Int(place)] = NodeMachines(ModeTable(set)) }
+        } else {
+            labs[lab] = Int32(machines.count)
+            machines.append(NodeMachines(ModeTable(set)))
+            dues.append(nil)
+        }
+    }
+
+    /// Sets the timers that nodes lack which were taken in.
+    mutating func settle(into turn: inout Turn) {
+        for place in machines.indices {
+            machines[place].armMissing(now: turn.now, into: &sink)
+            handOver(Int32(place), into: &turn)
+        }
     }
 
     /// Takes up a lab's table, or another one; nodes keep what they have.
     mutating func use(_ set: ModeSet, for lab: String, into turn: inout Turn) {
-        guard machines[lab]?.table.source != set else { return }
-        turn.modeSets[lab] = set
-        var sink = NodeSink()
-        if machines[lab] == nil {
-            machines[lab] = NodeMachines(ModeTable(set))
+        if let place = labs[lab] {
+            guard machines[Int(place)].table.source != set else { return }
+            machines[Int(place)].reload(ModeTable(set), now: turn.now, into: &sink)
+            handOver(place, into: &turn)
         } else {
-            machines[lab]!.reload(ModeTable(set), now: turn.now, into: &sink)
+            place(set, for: lab)
         }
-        hand(over: sink, into: &turn)
+        turn.modeSets[lab] = set
     }
 
     /// A node is there that was not before.
     ///
     /// - Parameter mode: nil for the first of its table.
     mutating func add(_ node: NodeID, lab: String, mode: String?, into turn: inout Turn) {
-        guard let table = machines[lab]?.table, let first = mode ?? table.modes.first, labs[node] == nil else { return }
-        labs[node] = lab
+        guard let place = labs[lab], places[node] == nil else { return }
+        let table = machines[Int(place)].table
+        guard let first = mode ?? table.modes.first else { return }
+        places[node] = place
         let state = Lifecycle.state(.creating, table, mode: first) ?? table.firstState(of: first) ?? "NEW"
-        var sink = NodeSink()
         let row = NodeStateRow(node: node, mode: first, state: state, since: turn.now)
-        machines[lab]!.add(row, now: turn.now, into: &sink)
-        hand(over: sink, into: &turn)
+        machines[Int(place)].add(row, now: turn.now, into: &sink)
+        handOver(place, into: &turn)
     }
 
     mutating func remove(_ node: NodeID, into turn: inout Turn) {
-        guard let lab = labs.removeValue(forKey: node) else { return }
-        var sink = NodeSink()
-        machines[lab]?.remove(node, into: &sink)
-        hand(over: sink, into: &turn)
+        guard let place = places.removeValue(forKey: node) else { return }
+        machines[Int(place)].remove(node, into: &sink)
+        handOver(place, into: &turn)
     }
 
     // MARK: What happens
@@ -81,16 +118,15 @@ package struct NodeStates: Sendable {
     }
 
     mutating func handle(_ input: NodeInput, of node: NodeID, into turn: inout Turn) {
-        guard let lab = labs[node] else { return }
-        var sink = NodeSink()
-        machines[lab]?.handle(input, of: node, now: turn.now, into: &sink)
-        hand(over: sink, into: &turn)
+        guard let place = places[node] else { return }
+        machines[Int(place)].handle(input, of: node, now: turn.now, into: &sink)
+        handOver(place, into: &turn)
     }
 
     /// Muster itself has brought a node into this state of its lifecycle: an event like any other.
     mutating func lifecycleChanged(_ node: NodeID, to state: NodeState, into turn: inout Turn) {
-        guard let row = row(of: node), let lab = labs[node], let table = machines[lab]?.table,
-            let name = Lifecycle.state(state, table, mode: row.mode), name != row.state
+        guard let place = places[node], let row = machines[Int(place)].row(of: node),
+            let name = Lifecycle.state(state, machines[Int(place)].table, mode: row.mode), name != row.state
         else { return }
         handle(.reported(name), of: node, into: &turn)
     }
@@ -105,36 +141,38 @@ package struct NodeStates: Sendable {
 
     // MARK: Time
 
-    mutating func nextDue() -> Timestamp? {
-        var due: Timestamp?
-        for lab in machines.keys {
-            guard let next = machines[lab]?.nextDue() else { continue }
-            due = due.map { min($0, next) } ?? next
-        }
-        return due
-    }
+    mutating func nextDue() -> Timestamp? { dueQueue.nextDue() }
 
     mutating func advance(into turn: inout Turn) {
         // Asked with every event of a turn: mostly nothing is due.
-        guard let due = nextDue(), due <= turn.now else { return }
-        for lab in machines.keys.sorted() {
-            var sink = NodeSink()
-            machines[lab]?.advance(to: turn.now, into: &sink)
-            hand(over: sink, into: &turn)
+        while let due = dueQueue.takeDue(at: turn.now) {
+            dues[Int(due.key)] = nil
+            machines[Int(due.key)].advance(to: turn.now, into: &sink)
+            handOver(due.key, into: &turn)
         }
+    }
+
+    /// Keeps in mind when the first timeout of a lab is due now.
+    private mutating func noteDue(_ place: Int32) {
+        let due = machines[Int(place)].nextDue()
+        guard due != dues[Int(place)] else { return }
+        dues[Int(place)] = due
+        if let due { dueQueue.set(place, at: due) } else { dueQueue.clear(place) }
     }
 
     // MARK: The turn
 
-    private mutating func hand(over sink: NodeSink, into turn: inout Turn) {
+    /// What a lab's nodes have brought about becomes part of the turn.
+    private mutating func handOver(_ place: Int32, into turn: inout Turn) {
+        noteDue(place)
         for row in sink.rows { turn.put(row) }
         turn.nodeStatesGone += sink.removed
         for happening in sink.happenings {
-            turn.happenings.append(happening)
-            guard let event = happening.kind.event else { continue }
-            turn.emit(event.kind, node: happening.node, detail: event.detail)
+            if let event = happening.kind.event { turn.emit(event.kind, node: happening.node, detail: event.detail) }
         }
-        turn.directives += sink.directives.map(Directive.node)
+        turn.happenings += sink.happenings
+        turn.directives += sink.directives.lazy.map(Directive.node)
+        sink.removeAll()
     }
 }
 

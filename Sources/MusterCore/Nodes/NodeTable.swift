@@ -1,6 +1,9 @@
 /// The nodes that are not gone, and what the next commit writes of them.
 package struct NodeTable: Sendable {
-    private var rows: [NodeID: NodeRow] = [:]
+    /// In places that they keep; those of nodes that are gone are used again.
+    private var rows: [NodeRow] = []
+    private var places: [NodeID: Int32] = [:]
+    private var freePlaces: [Int32] = []
     private var current: [Key: NodeID] = [:]
     private var dirty: Set<NodeID> = []
     /// Which states of their lifecycle nodes came into since somebody looked.
@@ -20,19 +23,38 @@ package struct NodeTable: Sendable {
 
     /// Takes in stored nodes that were somebody else's before.
     mutating func add(_ stored: [NodeRow]) {
-        for row in stored.sorted(by: { $0.id < $1.id }) {
-            rows[row.id] = row
-            current[Key(lab: row.lab, name: row.name)] = row.id
+        rows.reserveCapacity(rows.count + stored.count)
+        places.reserveCapacity(places.count + stored.count)
+        current.reserveCapacity(current.count + stored.count)
+        for row in stored {
+            put(row)
+            let key = Key(lab: row.lab, name: row.name)
+            // The newest of a name, in whichever order they come.
+            if current[key].map({ $0 < row.id }) ?? true { current[key] = row.id }
         }
     }
 
-    package subscript(id: NodeID) -> NodeRow? { rows[id] }
-    package var all: some Collection<NodeRow> { rows.values }
+    private mutating func put(_ row: NodeRow) {
+        if let place = places[row.id] {
+            rows[Int(place)] = row
+        } else if let place = freePlaces.popLast() {
+            places[row.id] = place
+            rows[Int(place)] = row
+        } else {
+            places[row.id] = Int32(rows.count)
+            rows.append(row)
+        }
+    }
+
+    package subscript(id: NodeID) -> NodeRow? { places[id].map { rows[Int($0)] } }
+    package var all: some Collection<NodeRow> { places.values.lazy.map { [rows] in rows[Int($0)] } }
+    /// The lab of a node, without the rest of its row.
+    func lab(of id: NodeID) -> String? { places[id].map { rows[Int($0)].lab } }
 
     /// The newest node of this name that is not gone. One that went in this turn is known by its number until the turn
     /// is closed.
     package func current(lab: String, _ name: NodeName) -> NodeRow? {
-        current[Key(lab: lab, name: name)].flatMap { rows[$0] }
+        current[Key(lab: lab, name: name)].flatMap { self[$0] }
     }
 
     /// The node on which another one runs, as its driver has said: the fact `host`.
@@ -41,7 +63,7 @@ package struct NodeTable: Sendable {
     }
 
     package func of(lab: String) -> [NodeRow] {
-        rows.values.filter { $0.lab == lab && $0.state != .gone }.sorted { $0.id < $1.id }
+        all.filter { $0.lab == lab && $0.state != .gone }.sorted { $0.id < $1.id }
     }
 
     /// Makes a node that is about to be created.
@@ -54,16 +76,18 @@ package struct NodeTable: Sendable {
         into turn: inout Turn
     ) -> NodeID {
         let id = NodeID(numbers.take())
-        rows[id] = NodeRow(
-            id: id,
-            lab: lab,
-            name: name,
-            driver: driver,
-            state: .creating,
-            createdBy: plan,
-            heldBy: plan,
-            replacements: replacements,
-            since: turn.now
+        put(
+            NodeRow(
+                id: id,
+                lab: lab,
+                name: name,
+                driver: driver,
+                state: .creating,
+                createdBy: plan,
+                heldBy: plan,
+                replacements: replacements,
+                since: turn.now
+            )
         )
         current[Key(lab: lab, name: name)] = id
         dirty.insert(id)
@@ -74,20 +98,22 @@ package struct NodeTable: Sendable {
 
     /// Which nodes came into which states of their lifecycle since the last time, in order.
     mutating func takeMoves() -> [(node: NodeID, state: NodeState)] {
-        defer { moves.removeAll(keepingCapacity: true) }
+        // Asked with every report: mostly there are none.
+        if moves.isEmpty { return [] }
+        defer { moves = [] }
         return moves
     }
 
     /// Changes a node in place; unknown nodes are left alone.
     mutating func change(_ id: NodeID, _ body: (inout NodeRow) -> Void) {
-        guard rows[id] != nil else { return }
-        body(&rows[id]!)
+        guard let place = places[id] else { return }
+        body(&rows[Int(place)])
         dirty.insert(id)
     }
 
     /// Moves a node to another state and says so; a node that is there already stays as it is.
     mutating func move(_ id: NodeID, to state: NodeState, reason: String? = nil, plan: PlanID?, into turn: inout Turn) {
-        guard let row = rows[id], row.state != state else { return }
+        guard let row = self[id], row.state != state else { return }
         change(id) {
             $0.state = state
             $0.reason = reason
@@ -111,9 +137,12 @@ package struct NodeTable: Sendable {
 
     mutating func fillRows(into turn: inout Turn) {
         for id in dirty.sorted() {
-            guard let row = rows[id] else { continue }
-            turn.nodes.append(row)
-            if row.state == .gone { rows[id] = nil }
+            guard let place = places[id] else { continue }
+            turn.nodes.append(rows[Int(place)])
+            if rows[Int(place)].state == .gone {
+                places[id] = nil
+                freePlaces.append(place)
+            }
         }
         dirty.removeAll(keepingCapacity: true)
     }

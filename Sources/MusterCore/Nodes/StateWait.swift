@@ -28,6 +28,8 @@ package enum WaitError: Error, Hashable, Sendable {
     case noStates
     case countImpossible(Int, of: Int)
     case taken(WaitID)
+    case unknownNode(NodeID)
+    case noModes(lab: String)
 
     package var message: String {
         switch self {
@@ -35,6 +37,9 @@ package enum WaitError: Error, Hashable, Sendable {
         case .noStates: "a wait needs a state at least, or 'ready'"
         case .countImpossible(let count, let nodes): "\(count) of \(nodes) nodes cannot get there; give 1 to \(nodes)"
         case .taken(let id): "there is a wait \(id.rawValue) already"
+        case .unknownNode(let node):
+            "there never was a node with the number \(node.rawValue) here; list those there are: muster nodes"
+        case .noModes(let lab): "lab '\(lab)' has no mode table, so its nodes come into no states: name one in its file"
         }
     }
 }

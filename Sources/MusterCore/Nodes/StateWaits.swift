@@ -70,9 +70,18 @@ package struct StateWaits: Sendable {
 
     /// Somebody does not want to know about a node any more.
     package mutating func cancel(_ id: WaitID, node: NodeID, into updates: inout [Update]) {
+        end(id, node, .cancelled, &updates)
+    }
+
+    /// A node of a wait will not get there, for a reason that no happening tells.
+    package mutating func fail(_ id: WaitID, node: NodeID, _ reason: String, into updates: inout [Update]) {
+        end(id, node, .failed(reason), &updates)
+    }
+
+    private mutating func end(_ id: WaitID, _ node: NodeID, _ standing: WaitStanding, _ updates: inout [Update]) {
         guard let index = waits[id]?.wait.nodes.firstIndex(of: node), waits[id]?.wait.standings[index].isPending == true
         else { return }
-        decide(Place(wait: id, index: index), node, .cancelled, &updates)
+        decide(Place(wait: id, index: index), node, standing, &updates)
         removePlace(of: id, node)
         endIfOver(id, &updates)
     }

@@ -26,9 +26,9 @@ enum NodeStateSQL {
 /// What of a turn's modes and states is JSON, encoded before the transaction begins.
 struct NodeStateTexts {
     let modes: [(lab: String, text: String)]
-    /// By place in `turn.nodeStates`; nil where there is nothing.
-    let commands: [String?]
-    let triggers: [String?]
+    /// By place in `turn.nodeStates`, of the few that have something.
+    let commands: [Int: String]
+    let triggers: [Int: String]
 
     init(_ turn: Turn) throws(StoreError) {
         var modes: [(lab: String, text: String)] = []
@@ -36,20 +36,15 @@ struct NodeStateTexts {
             modes.append((lab, try StoredJSON.encode(set, "the mode table of lab '\(lab)'")))
         }
         self.modes = modes
-        var commands: [String?] = []
-        var triggers: [String?] = []
-        commands.reserveCapacity(turn.nodeStates.count)
-        triggers.reserveCapacity(turn.nodeStates.count)
-        for row in turn.nodeStates {
-            commands.append(
-                try row.command.map { command throws(StoreError) in
-                    try StoredJSON.encode(command, "a command to node \(row.node.rawValue)")
-                }
-            )
-            triggers.append(
-                row.triggers.isEmpty
-                    ? nil : try StoredJSON.encode(row.triggers, "the triggers of node \(row.node.rawValue)")
-            )
+        var commands: [Int: String] = [:]
+        var triggers: [Int: String] = [:]
+        for (place, row) in turn.nodeStates.enumerated() {
+            if let command = row.command {
+                commands[place] = try StoredJSON.encode(command, "a command to node \(row.node.rawValue)")
+            }
+            if !row.triggers.isEmpty {
+                triggers[place] = try StoredJSON.encode(row.triggers, "the triggers of node \(row.node.rawValue)")
+            }
         }
         self.commands = commands
         self.triggers = triggers

@@ -138,6 +138,7 @@ extension PreparedStatement {
     private func facts(_ column: Int32) throws(BrokenRow) -> [String: String] {
         let text = text(column)
         if text == "{}" { return [:] }
+        if let facts = PlainFacts.read(text) { return facts }
         do throws(BrokenRow) {
             return try StoredJSON.decode([String: String].self, from: text)
         } catch {

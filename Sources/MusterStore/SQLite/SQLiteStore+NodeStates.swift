@@ -1,4 +1,5 @@
 package import MusterCore
+import Synchronization
 
 /// Readers of modes and states of nodes.
 extension SQLiteStore {
@@ -26,8 +27,16 @@ extension SQLiteStore {
         try all("SELECT modes FROM mode_sets WHERE lab = ?1", "mode tables") {
             $0.bind(1, lab)
         } row: { statement throws(BrokenRow) in
-            try StoredJSON.decode(ModeSet.self, from: statement.text(0))
+            try modeSet(statement.text(0), of: lab)
         }.first
+    }
+
+    /// What is asked for again and again is read once.
+    private func modeSet(_ text: String, of lab: String) throws(BrokenRow) -> ModeSet {
+        if let known = readModes.withLock({ $0[lab] }), known.text == text { return known.set }
+        let set = try StoredJSON.decode(ModeSet.self, from: text)
+        readModes.withLock { $0[lab] = (text, set) }
+        return set
     }
 
     package func events(of node: NodeID, after position: Int64, limit: Int) throws(StoreError) -> [EventRow] {

@@ -52,6 +52,8 @@ package final class SQLiteStore: Store {
     let counting = Counting()
     /// The newest request that was written, with its text.
     let lastSpec = Mutex<(spec: RunSpec, text: String)?>(nil)
+    /// The mode tables of labs as they were read last, with their texts.
+    let readModes = Mutex<[String: (text: String, set: ModeSet)]>([:])
     private let pool: DatabasePool?
     private let reader: any DatabaseReader
     /// For looks, beside the pool.

@@ -78,7 +78,7 @@ struct SnapshotLoading {
             guard isWanted(nodes.text(PreparedStatement.nodeLabColumn)) else { continue }
             do {
                 let node = try nodes.node()
-                snapshot.specs[creator] = try spec(of: creator)
+                if snapshot.specs[creator] == nil { snapshot.specs[creator] = try spec(of: creator) }
                 snapshot.nodes.append(node)
             } catch let error as BrokenRow {
                 let message = "node \(nodes.text(2))/\(nodes.int(3)) (\(nodes.int(0))): \(error.message)"

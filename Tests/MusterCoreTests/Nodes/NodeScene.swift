@@ -47,6 +47,15 @@ struct NodeScene {
         machines.restore(rows, now: now, into: &sink)
     }
 
+    /// As after a restart with another table, of which nobody was told: rows that lack a timer get one.
+    mutating func restart(with set: ModeSet, after seconds: Int64 = 0) {
+        let rows = machines.rows
+        now = now + .seconds(seconds)
+        machines = NodeMachines(ModeTable(set))
+        machines.restore(rows, now: now, into: &sink)
+        machines.armMissing(now: now, into: &sink)
+    }
+
     mutating func forget() { sink = NodeSink() }
 }
 

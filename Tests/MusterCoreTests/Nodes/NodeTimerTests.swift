@@ -13,6 +13,38 @@ import Testing
         #expect(scene.sink.happenings.isEmpty && scene.row()?.deadline == nil)
     }
 
+    /// What the table has gained while nobody was there counts from when the state began.
+    @Test func aTimeoutThatTheTableGainedMeanwhileIsSetAfterARestart() {
+        var before = ModeSet.sample
+        before.modes[0].rules.timeouts = []
+        var scene = NodeScene(before)
+        scene.add(1, "M", "BOOT")
+        scene.add(2, "M", "UP")
+        #expect(scene.row()?.deadline == nil)
+        scene.restart(with: .sample, after: 40)
+        #expect(scene.row()?.deadline?.at == Timestamp(rawValue: 60_000_000))
+        #expect(scene.sink.rows.contains { $0.node == NodeID(1) && $0.deadline != nil }, "it is to be stored")
+        #expect(scene.row(2)?.deadline == nil)
+        scene.wait(19)
+        #expect(scene.sent.isEmpty)
+        scene.wait(1)
+        #expect(scene.sent.count == 1)
+    }
+
+    /// It is overdue, and nobody has acted on it: that is done at once. One that was acted on does not come again.
+    @Test func aTimeoutIsActedOnOnceAcrossRestarts() {
+        var before = ModeSet.sample
+        before.modes[0].rules.timeouts = []
+        var scene = NodeScene(before)
+        scene.add(1, "M", "DOWN")
+        scene.restart(with: .sample, after: 3600)
+        scene.wait(0)
+        #expect(scene.row()?.timeouts == 1)
+        scene.restart(with: .sample, after: 3600)
+        scene.wait(0)
+        #expect(scene.row()?.timeouts == 1 && scene.row()?.deadline == nil)
+    }
+
     @Test func aTimeoutLeadsToAStateWithAllThatFollows() {
         var scene = NodeScene(.sample)
         scene.add(1, "N", "DOWN")

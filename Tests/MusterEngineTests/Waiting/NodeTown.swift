@@ -108,6 +108,19 @@ struct NodeTown {
         try turn([.reported(report)])
     }
 
+    /// A node is destroyed, as a turn of a run stores it.
+    func destroy(_ index: Int) throws {
+        var turn = Turn(now: time.now(), term: core.term)
+        var row = try #require(try store.node(NodeID(Int64(index + 1))))
+        row.state = .gone
+        turn.nodes = [row]
+        let last = try store.events(after: 0, plan: nil, limit: 10_000).last { $0.epoch == turn.epoch }?.number ?? 0
+        turn.events = [
+            EventRow(position: 0, epoch: turn.epoch, number: last + 1, at: turn.now, kind: .nodeGone, node: row.id)
+        ]
+        _ = try store.commit(turn)
+    }
+
     func row(_ index: Int = 0) throws -> NodeStateRow? { try store.nodeState(of: NodeID(Int64(index + 1))) }
 
     /// Without the places among equal deadlines, which are given anew after a restart.

@@ -88,6 +88,41 @@ import Testing
         #expect(throws: WaitError.countImpossible(3, of: 1)) {
             try desk.wait(for: .ready, of: [NodeID(1)], quorum: .count(3))
         }
+        #expect(throws: WaitError.unknownNode(NodeID(99))) { try desk.wait(for: .ready, of: [NodeID(1), NodeID(99)]) }
+        let without = try WaitDesk(store: NodeTown(1).store)
+        #expect(throws: WaitError.noModes(lab: "shop")) { try without.wait(for: .ready, of: [NodeID(1)]) }
+    }
+
+    /// What was committed is handed over, and read only where somebody else has written in between.
+    @Test(.timeLimit(.minutes(1))) func aDeskThatIsToldHearsTheSameAsOneThatReads() async throws {
+        var town = try town()
+        let (told, reading) = (try WaitDesk(store: town.store), try WaitDesk(store: town.store))
+        let condition = try StateCondition("SHUTDOWN>BOOTING>ISUP")
+        let tickets = try [told, reading].map { try $0.wait(for: condition, of: [NodeID(1), NodeID(2)]) }
+        for (number, state) in ["SHUTDOWN", "ISUP", "BOOTING", "SHUTDOWN", "BOOTING", "ISUP"].enumerated() {
+            // What it was not told of it reads with what comes next.
+            town.core.desk = number == 1 ? nil : told
+            for node in [0, 1] { try town.report(state, of: node) }
+        }
+        // Nothing was said of what came while it was not told, until now.
+        #expect(told.standing(of: tickets[0].id) == nil)
+        try reading.look()
+        let answers = (await answer(tickets[0], told), await answer(tickets[1], reading))
+        #expect(answers.0?.finished == [NodeID(1), NodeID(2)])
+        #expect(answers.0?.standings == answers.1?.standings)
+        #expect(answers.0?.position == answers.1?.position)
+    }
+
+    @Test(.timeLimit(.minutes(1))) func aNodeThatIsGoneFailsAtOnce() async throws {
+        let town = try town()
+        let desk = try WaitDesk(store: town.store)
+        let both = try desk.wait(for: StateCondition("BOOTING"), of: [NodeID(1), NodeID(2)])
+        try town.destroy(0)
+        try desk.look()
+        #expect(desk.standing(of: both.id)?.standings == [.failed("it is gone"), .pending(seen: 0)])
+        // Also for who comes later.
+        let late = try desk.wait(for: StateCondition("BOOTING"), of: [NodeID(1)])
+        #expect(await answer(late, desk)?.standings == [.failed("it is gone")])
     }
 
     /// Of many who wait, those of other nodes cost nothing and hear nothing.
