@@ -152,7 +152,7 @@ package struct ConductorCore {
         if let error = outage {
             // What was decided before is not to be believed.
             outage = nil
-            return try recover(from: error)
+            return try recovered(from: error)
         }
         do {
             try takeCare()
@@ -187,8 +187,15 @@ package struct ConductorCore {
             try complete(&turn)
             return try answering(turn)
         } catch {
-            return try recover(from: error)
+            return try recovered(from: error)
         }
+    }
+
+    /// What was committed although its answer was lost is to be heard of too.
+    private mutating func recovered(from error: StoreError) throws(StoreError) -> [Directive] {
+        let directives = try recover(from: error)
+        try? desk?.look()
+        return directives
     }
 
     /// Commits what was decided. The runs that it began are gone on with, whatever has to be thrown away later.
