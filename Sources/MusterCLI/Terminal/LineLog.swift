@@ -195,6 +195,8 @@ struct LineLog: Sendable {
         var parts: [String] = []
         if verb == .down {
             parts.append("\(counted(progress.nodesTotal - progress.nodesDone, "node")) gone")
+        } else if progress.spec.order != nil {
+            parts.append("\(progress.nodesDone) of \(counted(progress.nodesTotal, "node"))")
         } else if verb == .up, !isTakingDown {
             parts.append("\(progress.nodesDone) of \(progress.nodesTotal) ready")
         }

@@ -28,6 +28,10 @@ extension RunProgress {
     }
 
     mutating func deriveGroups() -> [[Slot]] {
+        if let groups = orderGroups() {
+            self.groups = groups
+            return []
+        }
         let byNode = nodeSteps()
         var slots: [[Slot]] = []
         if spec.verb.bringsUp {

@@ -126,7 +126,7 @@ extension RunProgress {
                     RunningWork(
                         step: step.index,
                         node: node.flatMap(nodeName) ?? words.owner,
-                        name: step.spec.action == .exec ? words.title : words.thing,
+                        name: step.spec.action.isNamedByTitle ? words.title : words.thing,
                         since: tryBegan(step),
                         timeout: timeout(of: step.spec),
                         note: rerunNote(step)
@@ -158,6 +158,11 @@ extension RunProgress {
         if earlier.outcome == .infra { return "again, its node was lost" }
         return "rerun \(earlier.rerunsSpent) of \(suite.reruns)"
     }
+}
+
+extension ActionKind {
+    /// Whether the node beside it says what it is for.
+    fileprivate var isNamedByTitle: Bool { self == .exec || self == .command || self == .capability }
 }
 
 extension Outcome {

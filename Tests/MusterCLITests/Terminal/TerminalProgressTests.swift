@@ -168,4 +168,61 @@ import Testing
         stage.runToEnd()
         #expect(stage.progress.isOver)
     }
+
+    @Test func ordersAreShownByGroupAndByNode() {
+        var up = TerminalStage(TerminalLab.shop(.up)) { _, _ in (.milliseconds(300), .done) }
+        up.runToEnd()
+        var spec = RunSpec(verb: .reboot, lab: "shop", labDirectory: "/lab")
+        spec.groups = TerminalLab.shop(.up).groups.filter { $0.name == "app" }
+        spec.order = NodeOrder(
+            .command("reboot"),
+            (0..<2).map { NodeOrder.Target(NodeName(group: "app", index: $0)) }
+        )
+        var progress = RunProgress(spec: spec)
+        let begin = Timestamp(rawValue: 1_000_000)
+        var row = PlanRow(
+            id: PlanID(7),
+            request: "r",
+            verb: .reboot,
+            lab: "shop",
+            host: "here",
+            epoch: 1,
+            createdAt: begin
+        )
+        row.state = .running
+        func step(_ index: StepIndex, _ state: StepState) -> StepRow {
+            var step = StepRow(
+                plan: row.id,
+                index: index,
+                isNew: true,
+                spec: StepSpec(.command, a: index, node: NodeID(Int64(index) + 1)),
+                needs: [],
+                state: state,
+                tries: 1
+            )
+            step.startedAt = begin
+            if state == .error { step.error = StepError(.notReady, "given up: 'reboot' was not obeyed") }
+            return step
+        }
+        progress.update(
+            plan: row,
+            steps: [step(0, .success), step(1, .running)],
+            nodes: [],
+            attempts: [],
+            now: begin + .seconds(3)
+        )
+        #expect(progress.groups.map(\.done) == [1] && progress.groups.map(\.total) == [2])
+        #expect(progress.groups.first?.state == .working)
+        #expect(progress.running.map(\.name) == ["reboot"])
+        #expect(progress.running.map(\.node) == ["app/1"])
+        progress.update(
+            plan: row,
+            steps: [step(0, .success), step(1, .error)],
+            nodes: [],
+            attempts: [],
+            now: begin + .seconds(4)
+        )
+        #expect(progress.groups.first?.state == .failed && progress.groups.first?.reason == "1 of 2 failed")
+        #expect(progress.problems.count == 1)
+    }
 }
