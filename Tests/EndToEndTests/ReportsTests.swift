@@ -64,11 +64,22 @@ import Testing
 
         // Two conductors die while the node reports; it goes on reporting to nobody.
         let sequence = "SHUTDOWN>BOOTING>SHUTDOWN>BOOTING>SHUTDOWN"
+        let since = try #require(try await lab.events().last.map { String($0.position) })
         for (node, command) in [
             ("app/0", ["sh", "-c", "exec \"$MUSTER_LAB_DIR/hammer.sh\""]), ("app/1", ["sleep", "1000"]),
         ] {
             let conductor = try Running(["exec", node, "--"] + command, in: lab.path)
-            let wait = try await Self.muster(lab, "wait", "app/0", sequence, "--for", "60s", "--wait-for-conductor")
+            let wait = try await Self.muster(
+                lab,
+                "wait",
+                "app/0",
+                sequence,
+                "--since",
+                since,
+                "--for",
+                "60s",
+                "--wait-for-conductor"
+            )
             #expect(wait.status == 0, "\(wait.errors)")
             conductor.send(SIGKILL)
             _ = await conductor.ending()
@@ -86,6 +97,25 @@ import Testing
         #expect(events.components(separatedBy: "node.report-refused").count == 2)
         #expect(try await Self.muster(lab, "halt").status != 2)
         #expect(try await Self.muster(lab, "down").status == 0)
+    }
+
+    @Test(.timeLimit(.minutes(2))) func theStreamIsFilteredByFieldsAndTellsWhatIsGone() async throws {
+        let lab = try Self.lab([:])
+        #expect(try await Self.muster(lab, "up").status == 0)
+        func events(_ filter: String, _ more: String...) async throws -> Program.Ending {
+            try await Program.muster(["events", "--since", "0", "--json", "--filter", filter] + more, in: lab.path)
+        }
+        let up = try await events("object-type=node-state event-type=ISUP,LOST object-name=app/1")
+        let lines = up.output.split(separator: "\n")
+        #expect(!lines.isEmpty && lines.allSatisfy { $0.contains("\"thing\":\"app/1\"") && $0.contains("/ISUP <") })
+        #expect(try await events("group=app experiment=other").output.isEmpty)
+        let wrong = try await events("nosuch=1")
+        #expect(wrong.status == 2 && wrong.errors.contains("no field 'nosuch'"), "\(wrong.errors)")
+        #expect(try await Self.muster(lab, "down").status == 0)
+        guard Program.python != nil else { return }
+        try await lab.changeRows("DELETE FROM events WHERE position IN (2, 3)")
+        let gone = try await events("object-type=plan")
+        #expect(gone.status == 0 && gone.errors.contains("2 events after position 0 were deleted"), "\(gone.errors)")
     }
 
     @Test(.timeLimit(.minutes(3))) func scriptsRunAndSinksAreToldAlsoAfterKill9() async throws {
