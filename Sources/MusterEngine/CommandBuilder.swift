@@ -143,6 +143,7 @@ package struct CommandBuilder {
         environment["MUSTER_NODE"] = node.name.description
         environment["MUSTER_GROUP"] = node.name.group
         environment["MUSTER_NODE_DIR"] = directory
+        environment["MUSTER_REPORT"] = directory + "/" + StateDirectory.reportsName
         environment["MUSTER_LAB_DIR"] = spec.labDirectory
         environment["MUSTER_RUN"] = run.description
         if let address = node.facts["address"] { environment["MUSTER_ADDRESS"] = address }

@@ -75,7 +75,7 @@ package final class Conductor: Sendable {
     package func run(group: any EventLoopGroup) async throws {
         let watched = core.withLock { core in
             if let core { performer.renew(core.epoch, until: core.actsUntil) }
-            return core?.director.watchedNodes ?? []
+            return (core?.director.watchedNodes ?? []).map { ($0, core?.director.reportPosition(of: $0.id)) }
         }
         let inbox = inbox
         do {
@@ -145,6 +145,7 @@ package final class Conductor: Sendable {
                     try awaitCalls(of: &core)
                     // However short a command was: what a lost conductor has left running is known and ended by it.
                     performer.awaitSurveys()
+                    performer.awaitErrands()
                     performer.perform(try core.takeTurn(inbox.takeNow()), with: core.director)
                 }
                 if outage.ends(hasWritten: core.hasWritten) {

@@ -69,7 +69,7 @@ package final class Inbox: Sendable {
                 guard case .event(let event) = item else { return false }
                 switch event {
                 case .actEnded, .actFound, .nodeLost, .operationFound, .callEnded, .callFound, .wrote, .planned,
-                    .commandFailed, .powered:
+                    .commandFailed, .powered, .reportsWaiting, .reportsRead, .errandEnded:
                     return true
                 case .requested, .submitted, .woke, .prerequisiteFound, .permitsFound, .reported: return false
                 }

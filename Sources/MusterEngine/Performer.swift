@@ -46,6 +46,8 @@ package final class Performer: Sendable {
     private let tenure: Mutex<Tenure>
     private let calls: CallPerformer
     private let nodes: NodeCommander
+    private let reports: ReportReader
+    private let errands: ErrandRunner
 
     package init(
         driver: any Driver,
@@ -68,6 +70,8 @@ package final class Performer: Sendable {
             stateName: settings.stateName,
             logger: logger
         )
+        reports = ReportReader(inbox: inbox, state: settings.state, logger: logger)
+        errands = ErrandRunner(inbox: inbox, time: time, settings: settings, logger: logger)
         calls = CallPerformer(host: host, inbox: inbox, time: time, stateName: settings.stateName)
     }
 
@@ -111,6 +115,8 @@ package final class Performer: Sendable {
         case .lookUp: break
         case .survey(let node):
             if let row = director.node(node) { survey(handle(for: row, tenure)) }
+        case .node(.readReports(let node, let position)): reports.read(node, after: position)
+        case .errand(let errand): errands.begin(errand, tenure)
         case .node(let directive):
             guard let row = director.node(directive.node) else { break }
             nodes.perform(directive, on: handle(for: row, tenure), readying(row, with: director))
@@ -137,6 +143,8 @@ package final class Performer: Sendable {
         endings.withLock { $0 += tasks }
         calls.abandon()
         nodes.abandon()
+        reports.abandon()
+        errands.abandon()
         inbox.dropReports()
     }
 
@@ -155,6 +163,8 @@ package final class Performer: Sendable {
         for task in endings.withLock({ $0 }) { await task.value }
         await calls.stop()
         await nodes.stop()
+        await errands.stop()
+        reports.stop()
     }
 
     // MARK: Acts
@@ -276,19 +286,35 @@ package final class Performer: Sendable {
     /// Waits until what runs on nodes is known, or a supervisor has taken too long to say.
     func awaitSurveys() { _ = surveys.wait(timeout: .now() + .seconds(2)) }
 
-    /// Watches nodes and waits until it is known which of them were lost while nobody looked.
-    package func settle(_ nodes: [NodeRow]) async {
+    /// Waits until what nodes have reported by now is read, and errands that are under way are done, or it takes too
+    /// long.
+    func awaitErrands() {
+        reports.awaitReading()
+        errands.awaitEnds()
+    }
+
+    /// Watches nodes and waits until it is known what they have said and which of them were lost while nobody looked.
+    package func settle(_ nodes: [(row: NodeRow, reports: ReportPosition?)]) async {
         let tenure = present
         await withTaskGroup(of: Void.self) { group in
             for node in nodes {
-                let handle = handle(for: node, tenure)
-                group.addTask { await self.watchNow(handle) }
+                let handle = handle(for: node.row, tenure)
+                group.addTask {
+                    // What it has said came before its loss.
+                    self.reports.watch(handle, after: node.reports)
+                    await self.watchLoss(handle)
+                }
             }
         }
     }
 
     /// Any other failure than a loss says nothing of the node: its driver goes on trying.
     private func watchNow(_ node: NodeHandle) async {
+        reports.watch(node)
+        await watchLoss(node)
+    }
+
+    private func watchLoss(_ node: NodeHandle) async {
         do throws(StepError) {
             try await driver.watch(node)
         } catch {
@@ -323,7 +349,9 @@ package final class Performer: Sendable {
         do throws(StepError) {
             switch job.work {
             case .create(let server):
-                return .succeeded(facts: try await driver.create(job.node, operation: job.operation, server: server))
+                let facts = try await driver.create(job.node, operation: job.operation, server: server)
+                reports.watch(job.node)
+                return .succeeded(facts: facts)
             case .run(let command):
                 if job.key.number > 1 {
                     let survey = Survey(driver: driver, node: job.node, stateName: settings.stateName)
@@ -346,6 +374,7 @@ package final class Performer: Sendable {
                 return .succeeded(facts: try await perform(capability, parts, readying, job))
             case .destroy:
                 try await driver.destroy(job.node)
+                reports.forget(job.node.id)
                 return .succeeded(facts: [:])
             }
         } catch {

@@ -10,14 +10,18 @@ package struct StateDirectory: Hashable, Sendable {
     package var database: String { path + "/muster.db" }
     package var lock: String { path + "/conductor.lock" }
     package var files: String { path + "/files" }
+    /// What scripts of triggers have printed.
+    package var scriptLog: String { path + "/scripts.log" }
     package var nodes: String { path + "/nodes" }
     /// The name of the conductor's socket in this folder.
     package static let socketName = "conductor.sock"
 
+    /// The name of the file in a node's folder into which it writes its reports.
+    package static let reportsName = "muster.reports"
+
     /// A node's own folder. The number keeps a replacement apart from the node it replaces.
-    package func node(_ node: NodeRow) -> String {
-        "\(nodes)/\(node.id.rawValue)-\(node.name.group)-\(node.name.index)"
-    }
+    package func node(_ node: NodeRow) -> String { self.node(node.id, node.name) }
+    func node(_ id: NodeID, _ name: NodeName) -> String { "\(nodes)/\(id.rawValue)-\(name.group)-\(name.index)" }
 
     /// Makes the folder, readable by its owner only.
     package func create() throws(StateError) {

@@ -143,7 +143,7 @@ final class EngineRoom: PlanPerformer, Sendable {
             }
         case .plan(let id): if let program = director.program(id)?.program { plan(program, of: id) }
         // There are no machines, and the core asks the store.
-        case .perform, .inquire, .interrupt, .watch, .survey, .lookUp, .node: break
+        case .perform, .inquire, .interrupt, .watch, .survey, .lookUp, .node, .errand: break
         }
         return nil
     }

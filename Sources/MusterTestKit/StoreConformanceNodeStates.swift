@@ -101,6 +101,62 @@ extension StoreConformance {
             let ids = Set(try store.load().reportMarks.map(\.id))
             try equal(ids, ["2", "3"], "what is remembered")
         },
+        Check("how far reports were read is kept as long as the node is") { subject in
+            let store = try subject.make()
+            var writer = try Writer(store)
+            let first = ReportPosition(file: 7, offset: 9, print: -5)
+            let later = ReportPosition(file: .max, offset: 8_000_000_000, print: .min)
+            try writer.commit {
+                makeNodes(&$0, [1, 2, 3])
+                $0.modeSets = ["shop": modes]
+                for node in 1...3 as ClosedRange<Int64> { $0.put(full(node)) }
+                $0.reportPositions = [NodeID(1): first, NodeID(2): first]
+            }
+            try writer.commit {
+                $0.reportPositions = [NodeID(1): later, NodeID(2): later]
+                $0.nodeStatesGone = [NodeID(2)]
+            }
+            try equal(store.load().reportPositions, [NodeID(1): later], "what is kept")
+        },
+        Check("errands and sinks come back until they are done") { subject in
+            let store = try subject.make()
+            var writer = try Writer(store)
+            let sinks = [
+                NoticeSink(.command([Template("tell"), Template(Sample.text)])),
+                NoticeSink(.webhook(Template(segments: [.literal("http://h/"), .secret("hook")])), gap: .seconds(60)),
+            ]
+            func row(_ number: Int64, _ kind: ErrandRow.Kind) -> ErrandRow {
+                let name = NodeName(group: "app", index: 3)
+                return ErrandRow(lab: "shop", number: number, node: NodeID(1), name: name, at: Sample.at, kind: kind)
+            }
+            func notice(_ number: Int64, _ sink: String) -> ErrandRow {
+                row(number, .notice(sink: sink, text: Sample.text))
+            }
+            let script = row(5, .script(path: Sample.text, folder: "/lab", mode: "LINUX", state: "ISUP"))
+            let rows = [script, notice(6, "a"), notice(7, "a"), notice(8, "a"), notice(6, "b")]
+            try writer.commit {
+                $0.noticeSinks = ["shop": sinks, "other": []]
+                $0.errandsNew = rows
+            }
+            try equal(store.load().noticeSinks, ["shop": sinks, "other": []], "sinks")
+            try equal(Set(store.load().errands), Set(rows), "errands")
+            try writer.commit {
+                $0.errandsNew = [notice(9, "b")]
+                $0.errandsDone = [
+                    ErrandDone(lab: "shop", sink: "a", number: 7), ErrandDone(lab: "shop", sink: nil, number: 6),
+                    ErrandDone(lab: "none", sink: "b", number: 9),
+                ]
+                $0.noticeSinks = ["shop": []]
+            }
+            try equal(
+                Set(store.load().errands),
+                [script, notice(8, "a"), notice(6, "b"), notice(9, "b")],
+                "what is left"
+            )
+            try writer.commit { $0.errandsDone = [ErrandDone(lab: "shop", sink: nil, number: 5)] }
+            try equal(store.load().errands.contains(script), false, "the script is done")
+            try equal(store.load().noticeSinks["shop"], [], "no sinks any more")
+        },
         Check("events of a node are told in order, from a position on") { subject in
             let store = try subject.make()
             var writer = try Writer(store)

@@ -121,7 +121,7 @@ private func attempts(_ store: any Store, _ row: PlanRow) throws -> [String] {
     @Test func aFullDiskEndsTheConductorAndLosesNothing() async throws {
         let bench = try EngineBench(script: outcomes)
         let path = bench.folder + "/muster.db"
-        let small = try SQLiteStore(path: path, options: SQLiteStore.Options(pagesMax: 50))
+        let small = try SQLiteStore(path: path, options: SQLiteStore.Options(pagesMax: 54))
         var spec = lab()
         spec.suites[0].tests = (0..<400).map { TestSpec(name: "t\($0)", command: .run(Template("test-\($0)"))) }
         _ = try small.submit(.submit(token: "t", spec: spec), at: Timestamp(rawValue: 1))

@@ -55,7 +55,7 @@ import Testing
             let acts = try core.takeTurn(items).compactMap { directive -> Act? in
                 switch directive {
                 case .perform(let act), .inquire(let act): act
-                case .interrupt, .watch, .survey, .call, .cancelCall, .inquireCall, .plan, .lookUp, .node: nil
+                case .interrupt, .watch, .survey, .call, .cancelCall, .inquireCall, .plan, .lookUp, .node, .errand: nil
                 }
             }
             try #require(acts.count == 1)

@@ -41,7 +41,7 @@ import Testing
                 case .perform(let act): acts.append(act)
                 case .inquire(let act): inquired.append(act)
                 case .watch(let node): watched.append(node)
-                case .interrupt, .survey, .call, .cancelCall, .inquireCall, .plan, .lookUp, .node: break
+                case .interrupt, .survey, .call, .cancelCall, .inquireCall, .plan, .lookUp, .node, .errand: break
                 }
             }
         }

@@ -129,7 +129,7 @@ import Testing
         "need": [:], "step": ["run": "x"], "process": [:], "file": ["text": "x", "to": "x"], "retry": ["times": "1"],
         "condition": ["tcp": "80"], "http": ["port": "80"],
         "suite": ["where": "g", "discover": "{list: [{name: a, run: b}]}"], "discover": ["files": "tests/*.sh"],
-        "test": ["name": "a", "run": "b"], "results": [:],
+        "test": ["name": "a", "run": "b"], "results": [:], "sink": ["webhook": "'http://h'"],
     ]
 
     /// A lab with this mapping where one of its table belongs.
@@ -141,6 +141,7 @@ import Testing
         }
         return switch table {
         case "lab": text
+        case "sink": "{lab: a, groups: {g: {}}, notify: [\(text)]}"
         case "group": group(text)
         case "need": group("{needs: {h: \(text)}}")
         case "step": group(mapping["process"] == nil ? "{provision: [process: , \(text)]}" : "{provision: [\(text)]}")
@@ -164,7 +165,8 @@ import Testing
             "http.path": ["/x"],
             "discover.files": ["tests/*.sh", "[tests/*]"],
             "suite.destructive": ["a", "[a, '?']", "[]"], "lab.muster": ["1"], "need.ready": ["1"],
-            "lab.modes": ["linux"], "group.mode": ["CONTAINER"],
+            "lab.modes": ["linux"], "sink.command": ["[a]", "[a, 'b c', 1]"], "sink.webhook": ["http://h:80/x"],
+            "group.mode": ["CONTAINER"],
         ]
         let right: [String]
         var wrong: [String]

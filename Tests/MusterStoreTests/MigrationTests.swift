@@ -30,6 +30,9 @@ import Testing
 
     /// Makes of a state what the version before plans of programs would have made.
     static let backToFour = """
+        DROP TABLE report_positions;
+        DROP TABLE errands;
+        DROP TABLE notice_sinks;
         DROP TABLE node_states;
         DROP TABLE mode_sets;
         DROP TABLE report_marks;

@@ -150,7 +150,11 @@ struct LineLog: Sendable {
             guard let step else { return [] }
             return stepEnded(step, event, at: index, in: batch, progress)
         case .nodeCreating, .nodeStarting, .nodeStopped, .nodeState, .nodeMode, .nodeTrigger: return []
-        case .nodeInvalid, .nodeTimeout, .nodeCommand, .nodeNotified: return one("\(node): \(detail)", .yellow)
+        case .nodeInvalid, .nodeTimeout, .nodeCommand, .nodeNotified, .nodeActionFailed:
+            return one("\(node): \(detail)", .yellow)
+        case .nodeReportRefused: return one("\(node), its reports: \(detail)", .yellow)
+        case .noticeSent: return []
+        case .noticeFailed: return one("nobody could be told: \(detail)", .yellow)
         case .nodeGivenUp: return one("\(node) is given up: \(detail)", .red)
         case .nodeReady: return one("\(node) ready", .green)
         case .nodeLost: return one("\(node) lost: \(detail)", .red)

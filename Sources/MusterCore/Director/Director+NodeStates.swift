@@ -15,15 +15,8 @@ extension Director {
             return
         }
         guard context.states.isNew(report, into: &turn) else { return }
-        let input: NodeInput =
-            switch report.content {
-            case .state(let state): .reported(state)
-            case .event(let event, let goal): .fired(event, goal: goal)
-            case .nextMode(let mode): .nextModeSet(mode)
-            case .bootMode(let mode): .bootModeSet(mode)
-            }
         let before = turn.happenings.count
-        context.states.handle(input, of: node.id, into: &turn)
+        context.states.handle(report.content.input, of: node.id, into: &turn)
         guard let request, let reason = turn.happenings[before...].lazy.compactMap(\.kind.reasonNotTaken).first else {
             return
         }
@@ -33,12 +26,19 @@ extension Director {
     /// The nodes of a lab are decided by this table from now on, also those that are there already.
     mutating func use(_ modes: ModeSet, for lab: String, into turn: inout Turn) {
         context.states.use(modes, for: lab, into: &turn)
-        for node in context.nodes.of(lab: lab) where !context.states.isKnown(node.id) { begin(node, into: &turn) }
+        for node in context.nodes.of(lab: lab) {
+            if context.states.isKnown(node.id) {
+                context.states.takeTriggers(node.id, node.name, into: &turn)
+            } else {
+                begin(node, into: &turn)
+                lookForReports(of: node.id, into: &turn)
+            }
+        }
     }
 
     private mutating func begin(_ node: NodeRow, into turn: inout Turn) {
         let group = context.specs[node.createdBy]?.groups.first { $0.name == node.name.group }
-        context.states.add(node.id, lab: node.lab, mode: group?.mode, into: &turn)
+        context.states.add(node.id, node.name, lab: node.lab, mode: group?.mode, into: &turn)
         context.states.lifecycleChanged(node.id, to: node.state, into: &turn)
     }
 

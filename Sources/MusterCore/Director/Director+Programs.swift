@@ -168,8 +168,7 @@ extension Director {
                 programs[id]?.permitsFound(byPlan[id] ?? [], &shared.queues, into: &turn)
             }
         case .requested, .submitted, .actEnded, .actFound, .operationFound, .nodeLost, .reported, .powered,
-            .commandFailed,
-            .woke:
+            .reportsWaiting, .reportsRead, .errandEnded, .commandFailed, .woke:
             break
         }
     }

@@ -131,6 +131,7 @@ extension Director {
         touched.insert(id)
         turn.newSpecs[id] = spec
         if let modes = spec.modes { use(modes, for: spec.lab, into: &turn) }
+        if let notify = spec.notify { errands.use(notify, for: spec.lab, into: &turn) }
         turn.emit(.planCreated, plan: id)
         runs[id]?.append(steps)
         if spec.verb == .down {

@@ -31,6 +31,12 @@ package struct Director: Sendable {
         case reported(NodeReport)
         /// A node was brought into this state of its lifecycle by a command.
         case powered(NodeID, NodeState)
+        /// A node may have written reports into its file.
+        case reportsWaiting(NodeID)
+        /// The answer to `NodeDirective.readReports`.
+        case reportsRead(NodeID, ReportBatch)
+        /// What became of a `Directive.errand`: why it failed, or nil.
+        case errandEnded(Errand, failure: String?)
         /// A command to a node could not be sent.
         case commandFailed(NodeID, Rung, attempt: Int, reason: String)
         /// Time has passed: timers may be due.
@@ -42,6 +48,7 @@ package struct Director: Sendable {
     /// The sub-plans of each plan that have not ended.
     var subPlans: [PlanID: Set<PlanID>] = [:]
     var context: RunContext
+    var errands = Errands()
     var shared: ProgramContext
     /// Whether it can have the actions of programs performed.
     let performsPrograms: Bool
@@ -101,6 +108,8 @@ package struct Director: Sendable {
         context.states.adopt(snapshot.modeSets, snapshot.nodeStates, snapshot.reportMarks) { [nodes = context.nodes] in
             nodes.lab(of: $0)
         }
+        errands.adopt(snapshot.noticeSinks, snapshot.errands)
+        context.states.reportPositions.merge(snapshot.reportPositions) { $1 }
         context.specs.merge(snapshot.specs) { $1 }
         broken.merge(snapshot.broken) { $1 }
         rowsAside.merge(snapshot.brokenRows) { $1 }
@@ -138,7 +147,7 @@ package struct Director: Sendable {
     package func spec(_ plan: PlanID) -> RunSpec? { context.specs[plan] }
     /// When something is due by itself; nil when nothing is.
     package mutating func nextDue() -> Timestamp? {
-        [timers.nextDue(), context.states.nextDue()].compactMap(\.self).min()
+        [timers.nextDue(), context.states.nextDue(), errands.nextDue].compactMap(\.self).min()
     }
 
     /// Whether a plan's rows are not its own to decide.
@@ -173,6 +182,9 @@ package struct Director: Sendable {
         case .operationFound(let step, let number, let node): found(step, number, on: node, into: &turn)
         case .reported(let report): take(report, into: &turn)
         case .powered(let node, let state): context.states.powered(node, to: state, into: &turn)
+        case .errandEnded(let errand, let failure): errandEnded(errand, failure, into: &turn)
+        case .reportsWaiting(let node): lookForReports(of: node, into: &turn)
+        case .reportsRead(let node, let batch): take(batch, of: node, into: &turn)
         case .commandFailed(let node, let rung, let attempt, let reason):
             context.states.handle(.commandFailed(rung, attempt: attempt, reason), of: node, into: &turn)
         case .woke: break
@@ -221,6 +233,7 @@ package struct Director: Sendable {
         settleOrders(of: labs, into: &turn)
         goOnWithPrograms(into: &turn)
         context.states.settle(into: &turn)
+        errands.goOn(labs, into: &turn)
         survey(context.nodes.all.filter { labs?.contains($0.lab) ?? true }, into: &turn)
     }
 
@@ -255,6 +268,7 @@ package struct Director: Sendable {
         }
         touched.removeAll(keepingCapacity: true)
         followNodes(into: &turn)
+        makeErrands(into: &turn)
         context.nodes.fillRows(into: &turn)
         if hasStoppedRuns {
             let creators = Set(context.nodes.all.map(\.createdBy))
@@ -279,7 +293,7 @@ package struct Director: Sendable {
                 switch directive {
                 case .call, .plan: true
                 case .perform, .inquire, .interrupt, .watch, .cancelCall, .inquireCall, .lookUp, .survey,
-                    .node:
+                    .node, .errand:
                     false
                 }
             }
@@ -291,7 +305,7 @@ package struct Director: Sendable {
                 guard let plan = runs[act.step.plan]?.plan else { return true }
                 return plan.state(of: act.step.index) != .running || plan.tries(of: act.step.index) != act.number
             case .call(let call): return programs[call.id.step.plan]?.isCurrent(call.id) != true
-            case .inquire, .interrupt, .watch, .survey, .cancelCall, .inquireCall, .plan, .lookUp, .node:
+            case .inquire, .interrupt, .watch, .survey, .cancelCall, .inquireCall, .plan, .lookUp, .node, .errand:
                 return false
             }
         }

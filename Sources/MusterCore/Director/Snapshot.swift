@@ -33,6 +33,11 @@ package struct Snapshot: Sendable {
     package var modeSets: [String: ModeSet] = [:]
     /// Reports that were taken of late.
     package var reportMarks: [ReportMark] = []
+    /// How far the files of reports of nodes were read.
+    package var reportPositions: [NodeID: ReportPosition] = [:]
+    /// What is to be done outside and is not known to be done, and where notifications go.
+    package var errands: [ErrandRow] = []
+    package var noticeSinks: [String: [NoticeSink]] = [:]
     /// The highest numbers in use, 0 when there is none.
     package var lastPlan: Int64 = 0
     package var lastNode: Int64 = 0

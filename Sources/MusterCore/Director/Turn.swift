@@ -33,6 +33,13 @@ package struct Turn: Sendable {
     /// Mode tables that labs take up.
     package var modeSets: [String: ModeSet] = [:]
     package var reportMarks: [ReportMark] = []
+    /// How far files of reports are read by now.
+    package var reportPositions: [NodeID: ReportPosition] = [:]
+    /// What is to be done outside from now on, and what is done with. The latter goes after.
+    package var errandsNew: [ErrandRow] = []
+    package var errandsDone: [ErrandDone] = []
+    /// Where notifications of labs go from now on.
+    package var noticeSinks: [String: [NoticeSink]] = [:]
     /// What has happened to nodes' states and was not looked at yet by those who wait for it.
     var happenings: [NodeHappening] = []
     /// How many of `happenings` those have looked at who wait for commands to end.
@@ -79,7 +86,8 @@ package struct Turn: Sendable {
         !(plans.isEmpty && steps.isEmpty && nodes.isEmpty && timersSet.isEmpty && timersCleared.isEmpty
             && attempts.isEmpty && events.isEmpty && requestsDone.isEmpty && signalsSet.isEmpty
             && signalsCleared.isEmpty && chunks.isEmpty && asks.isEmpty && releases.isEmpty && nodeStates.isEmpty
-            && nodeStatesGone.isEmpty && modeSets.isEmpty && reportMarks.isEmpty)
+            && nodeStatesGone.isEmpty && modeSets.isEmpty && reportMarks.isEmpty && reportPositions.isEmpty
+            && errandsNew.isEmpty && errandsDone.isEmpty && noticeSinks.isEmpty)
     }
 
     /// The node is so now, whatever it was before in this turn.
@@ -161,6 +169,8 @@ package enum Directive: Hashable, Sendable {
     case survey(NodeID)
     /// What a node's mode and state have brought about.
     case node(NodeDirective)
+    /// Do something outside: `Director.Event.errandEnded` answers.
+    case errand(Errand)
 }
 
 /// What is true of an act that may have been begun by a conductor that is gone.

@@ -384,6 +384,14 @@ package struct EventRow: Hashable, Sendable {
         case nodeGivenUp = "node.given-up"
         /// Somebody is to know this of it.
         case nodeNotified = "node.notified"
+        /// What it has written as a report is none, or its file of reports cannot be read.
+        case nodeReportRefused = "node.report-refused"
+        /// What a trigger has it do was not done.
+        case nodeActionFailed = "node.action-failed"
+        /// Somebody was told of nodes.
+        case noticeSent = "notice.sent"
+        /// Somebody could not be told.
+        case noticeFailed = "notice.failed"
     }
 
     /// Its place in the stream: given by the store when it is written, 0 before.

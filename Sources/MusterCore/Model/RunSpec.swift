@@ -30,6 +30,8 @@ package struct RunSpec: Hashable, Sendable, Codable {
     package var flakyFails: Bool
     /// The mode table of its nodes; nil leaves the lab's as it is.
     package var modes: ModeSet?
+    /// Where notifications of its nodes go; nil leaves it as it is.
+    package var notify: [NoticeSink]?
     /// What a plan of a program's actions is decided with; nil for everything else.
     package var program: ProgramSpec?
 

@@ -52,6 +52,11 @@ package struct NotificationDigest: Sendable {
         package var entries: [Entry]
         /// Notifications that there was no room for.
         package var omitted: Int
+
+        package init(entries: [Entry], omitted: Int) {
+            self.entries = entries
+            self.omitted = omitted
+        }
     }
 
     package static let subjectsMax = 100
@@ -66,6 +71,9 @@ package struct NotificationDigest: Sendable {
         self.gap = gap
         self.entriesMax = max(1, entriesMax)
     }
+
+    /// How many there are, equal ones as one.
+    package var count: Int { entries.count }
 
     package mutating func add(_ text: String, about subject: String, now: Timestamp) {
         if let place = places[text] {

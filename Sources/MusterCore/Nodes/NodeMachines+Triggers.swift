@@ -5,7 +5,8 @@ package enum TriggerAction {
         "RESET", "PXEBOOT", "BOOTING", "ISUP", "CHECKGENISUP", "CHECKPORTREG", "SECUREBOOT", "PXERESET", "RELOADDONE",
         "RELOADDONEV2", "RELOADOLDMFS", "REBOOT", "POWERCYCLE", "POWERON", "POWEROFF", "EMAILNOTIFY", "NOTIFY",
     ]
-    package static let prefixes = ["SCRIPT:", "STATE:"]
+    package static let prefixes = [script, "STATE:"]
+    package static let script = "SCRIPT:"
 
     package static func isKnown(_ action: String) -> Bool {
         names.contains(action) || prefixes.contains { action.hasPrefix($0) && action.utf8.count > $0.utf8.count }

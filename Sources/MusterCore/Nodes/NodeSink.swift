@@ -91,13 +91,17 @@ package enum NodeDirective: Hashable, Sendable {
     case pingUntilUp(node: NodeID)
     /// Report a state for a node that does not do so itself: an event like any other.
     case report(node: NodeID, state: String)
+    /// Read what the node has written of itself: `Director.Event.reportsRead` answers.
+    case readReports(node: NodeID, after: ReportPosition?)
 }
 
 extension NodeDirective {
     /// The node that it concerns.
     package var node: NodeID {
         switch self {
-        case .run(_, let node, _, _), .command(_, let node, _, _), .pingUntilUp(let node), .report(let node, _): node
+        case .run(_, let node, _, _), .command(_, let node, _, _), .pingUntilUp(let node), .report(let node, _),
+            .readReports(let node, _):
+            node
         }
     }
 }

@@ -11,6 +11,8 @@ package struct NodeStates: Sendable {
     private var window = EventWindow(length: ReportMark.age)
     /// Used for one event after another, and empty between them.
     private var sink = NodeSink()
+    /// How far the files were read into which nodes write reports.
+    var reportPositions: [NodeID: ReportPosition] = [:]
 
     package init() {}
 
@@ -90,19 +92,28 @@ package struct NodeStates: Sendable {
     /// A node is there that was not before.
     ///
     /// - Parameter mode: nil for the first of its table.
-    mutating func add(_ node: NodeID, lab: String, mode: String?, into turn: inout Turn) {
+    mutating func add(_ node: NodeID, _ name: NodeName, lab: String, mode: String?, into turn: inout Turn) {
         guard let place = labs[lab], places[node] == nil else { return }
         let table = machines[Int(place)].table
         guard let first = mode ?? table.modes.first else { return }
         places[node] = place
         let state = Lifecycle.state(.creating, table, mode: first) ?? table.firstState(of: first) ?? "NEW"
-        let row = NodeStateRow(node: node, mode: first, state: state, since: turn.now)
+        var row = NodeStateRow(node: node, mode: first, state: state, since: turn.now)
+        row.triggers = table.source.triggers(of: name)
         machines[Int(place)].add(row, now: turn.now, into: &sink)
         handOver(place, into: &turn)
     }
 
+    /// Gives a node the triggers that its table has for it. Those that it was given for once stay.
+    mutating func takeTriggers(_ node: NodeID, _ name: NodeName, into turn: inout Turn) {
+        guard let row = row(of: node), let table = table(for: node) else { return }
+        let triggers = row.triggers.filter(\.isOnce) + table.source.triggers(of: name)
+        if triggers != row.triggers { handle(.triggersSet(triggers), of: node, into: &turn) }
+    }
+
     mutating func remove(_ node: NodeID, into turn: inout Turn) {
         guard let place = places.removeValue(forKey: node) else { return }
+        reportPositions[node] = nil
         machines[Int(place)].remove(node, into: &sink)
         handOver(place, into: &turn)
     }
@@ -199,4 +210,15 @@ enum Lifecycle {
 extension ModeTable {
     /// The state in which a node begins of which nothing else is known.
     func firstState(of mode: String) -> String? { source[mode: mode]?.knownStates.first }
+}
+
+extension ModeSet {
+    /// The triggers that it has for a node alone.
+    fileprivate func triggers(of name: NodeName) -> [NodeTrigger] {
+        if nodeTriggers.isEmpty { return [] }
+        let text = name.description
+        return nodeTriggers.filter { $0.node == text }.map {
+            NodeTrigger(mode: $0.mode, state: $0.triggers.state, actions: $0.triggers.actions, isOnce: false)
+        }
+    }
 }

@@ -73,7 +73,11 @@ extension Lab {
         }
         // The file's `keep` is about tests: an `up` that took everything down when it succeeded would be of no use.
         spec.keep = selection.keep ?? (verb == .test ? keep : nil) ?? spec.keep
-        if verb != .down { spec.modes = modes }
+        if verb != .down {
+            spec.modes = modes
+            spec.notify = notify
+            for place in notify.indices { spec.notify?[place].folder = directory }
+        }
         spec.parallel = selection.parallel ?? parallel ?? RunSpec.parallelDefault
         return spec
     }

@@ -19,6 +19,8 @@ package struct Lab: Sendable {
     package var parallel: Int?
     /// By which its nodes' modes and states are decided.
     package var modes: ModeSet
+    /// Where notifications of its nodes go.
+    package var notify: [NoticeSink]
     /// Each group stands after all it needs.
     package var groups: [GroupSpec]
     package var suites: [Suite]

@@ -68,6 +68,7 @@ package enum LabKeys {
             LabKey("keep", .choice(words(Keep.self))),
             LabKey("parallel", .integer(1...parallelMax)),
             LabKey("modes", .text),
+            LabKey("notify", .list("sink")),
             LabKey("vars", .variables),
             LabKey("groups", .named("group"), isRequired: true),
             LabKey("tests", .named("suite")),
@@ -184,13 +185,23 @@ package enum LabKeys {
         ]
     )
 
+    package static let sink = LabTable(
+        name: "sink",
+        keys: [
+            LabKey("command", .texts),
+            LabKey("webhook", .text),
+            LabKey("gap", .duration(example: "15s", mayBeZero: false)),
+        ],
+        kinds: ["command", "webhook"]
+    )
+
     package static let results = LabTable(
         name: "results",
         keys: [LabKey("write", .choices(words(ResultFormat.self))), LabKey("directory", .text)]
     )
 
     package static let all = [
-        lab, group, need, step, process, file, retry, condition, http, suite, discover, test, results,
+        lab, sink, group, need, step, process, file, retry, condition, http, suite, discover, test, results,
     ]
 
     private static func words<Choice: CaseIterable & RawRepresentable>(_: Choice.Type) -> [String]

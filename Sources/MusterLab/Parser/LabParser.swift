@@ -157,6 +157,7 @@ extension LabReader {
         let keep = fields["keep"].flatMap { choice($0, Keep.self) }
         let parallel = fields["parallel"].flatMap { integer($0, 1...LabKeys.parallelMax) }
         let modes = readModes(fields["modes"])
+        let notify = fields["notify"].map { readNotify($0) } ?? []
         if let entry = fields["groups"] { readGroups(entry) }
         if let modes { checkModes(modes) }
         if let entry = fields["tests"] { readSuites(entry) }
@@ -169,6 +170,7 @@ extension LabReader {
             keep: keep,
             parallel: parallel,
             modes: modes,
+            notify: notify,
             groups: orderedGroups(),
             suites: suites.map { suite in
                 let place = "\(sink.source.file):\(suite.nameSpan.start.line)"

@@ -23,6 +23,9 @@ struct MemoryRows {
     private(set) var nodeStates: [NodeID: NodeStateRow] = [:]
     private(set) var modeSets: [String: ModeSet] = [:]
     private var reportMarks: [ReportMark] = []
+    private var reportPositions: [NodeID: ReportPosition] = [:]
+    private var errands: [ErrandRow] = []
+    private var noticeSinks: [String: [NoticeSink]] = [:]
     private var lastDeleted: Int64 = 0
     private(set) var inbox: [RequestRow] = []
     private var lastRequest: Int64 = 0
@@ -130,7 +133,14 @@ struct MemoryRows {
 
     private mutating func writeNodeStates(_ turn: Turn) {
         for row in turn.nodeStates { nodeStates[row.node] = row }
-        for node in turn.nodeStatesGone { nodeStates[node] = nil }
+        reportPositions.merge(turn.reportPositions) { $1 }
+        for node in turn.nodeStatesGone {
+            nodeStates[node] = nil
+            reportPositions[node] = nil
+        }
+        errands += turn.errandsNew
+        for done in turn.errandsDone { errands.removeAll { done.covers($0) } }
+        noticeSinks.merge(turn.noticeSinks) { $1 }
         modeSets.merge(turn.modeSets) { $1 }
         if turn.reportMarks.isEmpty { return }
         let known = Set(turn.reportMarks.map { [$0.source, $0.id] })
@@ -252,10 +262,13 @@ struct MemoryRows {
     }
 
     private func loadNodeStates(into snapshot: inout Snapshot, _ isWanted: (String?) -> Bool) {
+        snapshot.errands = errands.filter { isWanted($0.lab) }
+        snapshot.noticeSinks = noticeSinks.filter { isWanted($0.key) }
         snapshot.modeSets = modeSets.filter { isWanted($0.key) }
         if snapshot.modeSets.isEmpty { return }
         snapshot.nodeStates = nodeStates.values.filter { isWanted(nodes[$0.node]?.lab) }.sorted { $0.node < $1.node }
         snapshot.reportMarks = reportMarks
+        snapshot.reportPositions = reportPositions.filter { isWanted(nodes[$0.key]?.lab) }
     }
 
     func line(for limit: String) -> [PermitRow] { permits.line(for: limit) { unfinished.contains($0) } }

@@ -226,6 +226,10 @@ extension EventRow.Kind: StoredAsNumber {
         case .nodeCommand: 40
         case .nodeGivenUp: 41
         case .nodeNotified: 42
+        case .nodeReportRefused: 43
+        case .nodeActionFailed: 44
+        case .noticeSent: 45
+        case .noticeFailed: 46
         }
     }
 }

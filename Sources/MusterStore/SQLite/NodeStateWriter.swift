@@ -13,6 +13,7 @@ enum NodeStateSQL {
             due_order = excluded.due_order, command = excluded.command, triggers = excluded.triggers
         """
     static let remove = "DELETE FROM node_states WHERE node = ?1"
+    static let removePosition = "DELETE FROM report_positions WHERE node = ?1"
     static let putModes = """
         INSERT INTO mode_sets (lab, modes) VALUES (?1, ?2) ON CONFLICT (lab) DO UPDATE SET modes = excluded.modes
         """
@@ -55,6 +56,7 @@ struct NodeStateTexts {
 final class NodeStateWriter {
     private let put: PreparedStatement
     private let remove: PreparedStatement
+    private let removePosition: PreparedStatement
     private let putModes: PreparedStatement
     private let putMark: PreparedStatement
     private let dropMarks: PreparedStatement
@@ -62,6 +64,7 @@ final class NodeStateWriter {
     init(_ connection: Connection) throws(StoreError) {
         put = try PreparedStatement(connection, NodeStateSQL.put, isKept: true)
         remove = try PreparedStatement(connection, NodeStateSQL.remove, isKept: true)
+        removePosition = try PreparedStatement(connection, NodeStateSQL.removePosition, isKept: true)
         putModes = try PreparedStatement(connection, NodeStateSQL.putModes, isKept: true)
         putMark = try PreparedStatement(connection, NodeStateSQL.putMark, isKept: true)
         dropMarks = try PreparedStatement(connection, NodeStateSQL.dropMarks, isKept: true)
@@ -84,6 +87,8 @@ final class NodeStateWriter {
         for node in turn.nodeStatesGone {
             remove.bind(1, node.rawValue)
             try remove.run()
+            removePosition.bind(1, node.rawValue)
+            try removePosition.run()
         }
         for mark in turn.reportMarks {
             putMark.bind(1, mark.source)
@@ -91,7 +96,7 @@ final class NodeStateWriter {
             putMark.bind(3, mark.at.rawValue)
             try putMark.run()
         }
-        var count = texts.modes.count + turn.nodeStates.count + turn.nodeStatesGone.count + turn.reportMarks.count
+        var count = texts.modes.count + turn.nodeStates.count + 2 * turn.nodeStatesGone.count + turn.reportMarks.count
         if !turn.reportMarks.isEmpty {
             dropMarks.bind(1, (turn.now + (.zero - ReportMark.age)).rawValue)
             try dropMarks.run()

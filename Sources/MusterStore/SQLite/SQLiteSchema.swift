@@ -129,7 +129,24 @@ enum SQLiteSchema {
         ALTER TABLE attempts DROP COLUMN operation;
         """,
         nodeStates,
+        errands,
     ]
+
+    /// Reports by files, and what is to be done outside because of nodes.
+    private static let errands = """
+        CREATE TABLE report_positions (
+            node INTEGER PRIMARY KEY, file INTEGER NOT NULL, position INTEGER NOT NULL, print INTEGER NOT NULL
+        ) STRICT;
+
+        -- What is not known to be done: scripts with an empty sink, and what sinks are to be told.
+        CREATE TABLE errands (
+            lab TEXT NOT NULL, sink TEXT NOT NULL, number INTEGER NOT NULL, node INTEGER NOT NULL,
+            group_name TEXT NOT NULL, group_index INTEGER NOT NULL, at INTEGER NOT NULL, text TEXT NOT NULL,
+            folder TEXT, mode TEXT, state TEXT, PRIMARY KEY (lab, sink, number)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE notice_sinks (lab TEXT PRIMARY KEY, sinks TEXT NOT NULL) STRICT, WITHOUT ROWID;
+        """
 
     /// Modes and states of nodes, and the tables by which they are decided.
     private static let nodeStates = """

@@ -18,9 +18,17 @@ extension SQLiteStore {
             facts.append(node.facts.isEmpty ? "{}" : try StoredJSON.encode(node.facts, "the facts of \(node.name)"))
         }
         let nodeStates = turn.hasNodeStates ? try NodeStateTexts(turn) : nil
+        let errands = turn.hasErrands ? try ErrandTexts(turn) : nil
         let now = clock()
         return try write { writer throws(StoreError) in
-            try writer.write(turn, specs: specs, facts: facts, nodeStates: nodeStates, now: now)
+            try writer.write(
+                turn,
+                specs: specs,
+                facts: facts,
+                nodeStates: nodeStates,
+                errands: errands,
+                now: now
+            )
         }
     }
 

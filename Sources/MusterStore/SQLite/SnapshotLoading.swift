@@ -24,6 +24,7 @@ struct SnapshotLoading {
         try loadPlans()
         try loadNodes()
         try NodeStateReading.load(connection, labs: labs, into: &snapshot)
+        try ErrandReading.load(connection, labs: labs, into: &snapshot)
         return snapshot
     }
 

@@ -38,6 +38,7 @@ final class TurnWriter {
     private let removeRequest: PreparedStatement
     let programs: ProgramWriter
     private let nodeStates: NodeStateWriter
+    private let errands: ErrandWriter
 
     init(_ connection: Connection) throws(StoreError) {
         func prepare(_ sql: String) throws(StoreError) -> PreparedStatement {
@@ -68,6 +69,7 @@ final class TurnWriter {
         removeRequest = try prepare(TurnSQL.removeRequest)
         programs = try ProgramWriter(connection)
         nodeStates = try NodeStateWriter(connection)
+        errands = try ErrandWriter(connection)
     }
 
     // MARK: Transactions
@@ -97,6 +99,7 @@ final class TurnWriter {
     ///   - specs: those of `turn.newSpecs`, encoded.
     ///   - facts: those of `turn.nodes`, encoded.
     ///   - texts: of its modes and states, encoded; nil when it has none.
+    ///   - errandTexts: of its errands, likewise.
     ///   - now: by the store's clock.
     /// - Returns: the position of the newest event; nil when there is none.
     func write(
@@ -104,6 +107,7 @@ final class TurnWriter {
         specs: [PlanID: String],
         facts: [String],
         nodeStates texts: NodeStateTexts? = nil,
+        errands errandTexts: ErrandTexts? = nil,
         now: Timestamp
     ) throws(StoreError) -> Int64? {
         try transaction { () throws(StoreError) in
@@ -140,6 +144,8 @@ final class TurnWriter {
                 try run(clearTimer)
             }
             for attempt in turn.attempts { try write(attempt) }
+            // Before what is gone: the place of a node's reports goes with it.
+            if let errandTexts { statements += try errands.write(turn, errandTexts) }
             if let texts { statements += try nodeStates.write(turn, texts) }
             if turn.hasProgramRows { statements += try programs.write(turn, now: now) }
             for request in turn.requestsDone {

@@ -99,7 +99,7 @@ package struct DirectorHarness {
                 if let i = orphans.firstIndex(where: { Operation($0) == Operation(act) }) { orphans.remove(at: i) }
                 for i in works.indices where Operation(works[i].act) == Operation(act) { works[i].isInterrupted = true }
             case .survey(let node): surveyed.append(node)
-            case .watch, .call, .cancelCall, .inquireCall, .plan, .lookUp, .node: break
+            case .watch, .call, .cancelCall, .inquireCall, .plan, .lookUp, .node, .errand: break
             }
         }
         turns += 1

@@ -35,7 +35,8 @@ package struct EventReplay: Sendable {
         switch event.kind {
         case .conductorStarted, .requestRefused, .planTeardown, .planHalted, .nodeReplaced, .attemptEnded,
             .planFinalizing, .planReverting, .stepEdited, .signalRejected, .nodeState, .nodeMode, .nodeInvalid,
-            .nodeTrigger, .nodeTimeout, .nodeCommand, .nodeGivenUp, .nodeNotified:
+            .nodeTrigger, .nodeTimeout, .nodeCommand, .nodeGivenUp, .nodeNotified,
+            .nodeReportRefused, .nodeActionFailed, .noticeSent, .noticeFailed:
             return nil
         case .planCreated, .planStarted, .planPaused, .planResumed, .planCancelling, .planStopped, .planScheduled:
             return planEvent(event)

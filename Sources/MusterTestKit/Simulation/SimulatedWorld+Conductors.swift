@@ -237,7 +237,7 @@ extension SimulatedWorld {
             // Nothing of a batch of sub-plans is stored before all of it is: who is told last makes them.
             case .call(let call): call.id.invocation < 0
             case .cancelCall, .inquireCall, .plan, .lookUp: true
-            case .node: false
+            case .node, .errand: false
             }
         if !isHarmless { checkTerm(of: conductor, directive) }
         if let tell { tell("conductor \(conductor.number): \(directive)") }
@@ -250,7 +250,7 @@ extension SimulatedWorld {
         case .cancelCall(let id, _): cancel(id, by: conductor)
         case .inquireCall(let id): inquire(id, by: conductor)
         case .plan(let id): plan(id, by: conductor)
-        case .node: verdict.violated("no lab of these worlds has a mode table")
+        case .node, .errand: verdict.violated("no lab of these worlds has a mode table")
         case .lookUp: verdict.violated("a question to the store is left to the performer")
         case .survey(let node):
             if mutation != .surveyIsForgotten { send(.survey(node), to: node, by: conductor) }

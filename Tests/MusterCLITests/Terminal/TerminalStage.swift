@@ -114,7 +114,7 @@ struct TerminalStage {
 
     private mutating func take(_ directive: Directive) {
         switch directive {
-        case .watch, .inquire, .survey, .call, .cancelCall, .inquireCall, .plan, .lookUp, .node: break
+        case .watch, .inquire, .survey, .call, .cancelCall, .inquireCall, .plan, .lookUp, .node, .errand: break
         case .perform(let act):
             let (length, outcome) = script(director.run(act.step.plan)?.label(of: act.step.index) ?? "", act.number)
             pending.append((now + length, act, outcome))

@@ -14,6 +14,27 @@ import Testing
         #expect(EventAddress.Field.allCases.count == 9)
     }
 
+    @Test func storedEventsHaveAddresses() throws {
+        func address(_ kind: EventRow.Kind, _ detail: String?, node: NodeName? = NodeName("app/1")) -> EventAddress {
+            let event = EventRow(position: 1, epoch: Epoch(1), at: Timestamp(rawValue: 0), kind: kind, detail: detail)
+            return EventAddress(of: event, lab: "shop", node: node, name: node?.description, host: "here")
+        }
+        let state = address(.nodeState, "LINUX/ISUP < BOOTING")
+        #expect(
+            try EventFilter("object-type=node-state event-type=ISUP group=app experiment=shop host=here").matches(state)
+        )
+        #expect(try EventFilter("object-name=app/1,app/2").matches(state))
+        #expect(try !EventFilter("object-name=app").matches(state))
+        #expect(try EventFilter("object-type=node-mode event-type=B").matches(address(.nodeMode, "B/X < A/Y")))
+        #expect(try EventFilter("object-type=node event-type=ready").matches(address(.nodeReady, nil)))
+        #expect(
+            try EventFilter("object-type=plan event-type=stopped group=*").matches(
+                address(.planStopped, nil, node: nil)
+            )
+        )
+        #expect(state[.timeline] == EventAddress.unset && state[.site] == EventAddress.unset)
+    }
+
     @Test func whatIsWrittenReadsBackWhateverTheValues() throws {
         let letters = Array("ab ,=\"\\\n\tä*")
         for seed in Seeds.first(300) {

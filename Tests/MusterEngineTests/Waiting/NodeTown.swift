@@ -14,6 +14,10 @@ struct NodeTown {
     var directives: [NodeDirective] = []
     /// What else it was told to do.
     var others: [Directive] = []
+    /// What it was told to read of nodes' reports.
+    var readings: [NodeDirective] = []
+    /// What it was told to do outside.
+    var errands: [Errand] = []
 
     /// - Parameter count: nodes `app/0`, `app/1`, …, ready, without a mode yet.
     init(
@@ -84,7 +88,13 @@ struct NodeTown {
 
     private mutating func note(_ left: [Directive]) {
         for directive in left {
-            if case .node(let directive) = directive { directives.append(directive) } else { others.append(directive) }
+            switch directive {
+            case .node(.readReports(let node, let position)):
+                readings.append(.readReports(node: node, after: position))
+            case .node(let directive): directives.append(directive)
+            case .errand(let errand): errands.append(errand)
+            default: others.append(directive)
+            }
         }
     }
 
