@@ -61,7 +61,7 @@ struct Tests: AsyncParsableCommand {
             surroundings: CommandBuilder.Surroundings(environment: ["PATH": "/usr/bin:/bin"], secret: { _ in nil }),
             time: HostTime(),
             logger: logger,
-            makeDriver: { ProcessDriver(supervisor: supervisor, events: $0, logger: logger) }
+            makeDrivers: { [ProcessDriver(supervisor: supervisor, events: $0, logger: logger)] }
         )
         let running = Task { try await conductor.run(group: MultiThreadedEventLoopGroup.singleton) }
         var spec = RunSpec(verb: .up, lab: "bench", labDirectory: "/")

@@ -52,7 +52,7 @@ struct Workbench {
             host: host,
             desk: desk,
             logger: Logger(label: "bench"),
-            makeDriver: { _ in NoDriver() }
+            makeDrivers: { _ in [NoDriver()] }
         )
     }
 
@@ -109,7 +109,7 @@ struct Workbench {
 
 /// For plans without machines.
 struct NoDriver: Driver {
-    let kind = "none"
+    let kind = "process"
     private static let none = StepError(.lost, "there are no machines here")
     func create(
         _ node: NodeHandle,

@@ -90,6 +90,8 @@ package struct NodeHandle: Hashable, Sendable {
     package var id: NodeID
     package var name: NodeName
     package var lab: String
+    /// The kind of its driver.
+    package var driver: String
     /// Absolute path of the node's own folder, which the driver makes: `<state>/nodes/<number>-<group>-<index>`.
     package var directory: String
     /// What `create` returned; empty before.
@@ -101,6 +103,7 @@ package struct NodeHandle: Hashable, Sendable {
         id: NodeID,
         name: NodeName,
         lab: String,
+        driver: String = "process",
         directory: String,
         facts: [String: String],
         tenure: Tenure
@@ -108,6 +111,7 @@ package struct NodeHandle: Hashable, Sendable {
         self.id = id
         self.name = name
         self.lab = lab
+        self.driver = driver
         self.directory = directory
         self.facts = facts
         self.tenure = tenure

@@ -24,7 +24,7 @@ package final class Conductor: Sendable {
 
     /// - Parameters:
     ///   - host: performs the actions of programs; `identity.queues` says how many at once.
-    ///   - makeDriver: gets the place where the driver reports lost nodes.
+    ///   - makeDrivers: gets the place where drivers report lost nodes.
     ///   - bell: rung after each commit, for followers in this process.
     ///   - desk: is told of what each turn has committed, for those who wait for states of nodes in this process.
     ///   - cleaning: which plans it deletes by itself; nil for none.
@@ -41,7 +41,7 @@ package final class Conductor: Sendable {
         cleaning: Housekeeping.Policy? = nil,
         grace: Duration = .seconds(5),
         logger: Logger,
-        makeDriver: (@escaping @Sendable (DriverEvent) -> Void) -> any Driver
+        makeDrivers: (@escaping @Sendable (DriverEvent) -> Void) -> [any Driver]
     ) throws(StoreError) {
         self.bell = bell
         self.logger = logger
@@ -49,13 +49,15 @@ package final class Conductor: Sendable {
         self.cleaning = cleaning
         self.grace = grace
         let inbox = inbox
-        let driver = makeDriver { event in
-            switch event {
-            case .lost(let node, let reason): inbox.put(.nodeLost(node, reason: reason))
+        let drivers = Drivers(
+            makeDrivers { event in
+                switch event {
+                case .lost(let node, let reason): inbox.put(.nodeLost(node, reason: reason))
+                }
             }
-        }
+        )
         performer = Performer(
-            driver: driver,
+            drivers: drivers,
             inbox: inbox,
             time: time,
             settings: Performer.Settings(state: state, stateName: store.stateName, surroundings: surroundings),
@@ -63,7 +65,7 @@ package final class Conductor: Sendable {
             logger: logger
         )
         var identity = identity
-        identity.capabilities = [driver.kind: driver.capabilities]
+        identity.capabilities = drivers.capabilities
         var core = try ConductorCore(store: store, identity: identity, time: time)
         core.desk = desk
         self.core = Mutex(core)

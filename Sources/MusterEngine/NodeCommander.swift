@@ -14,7 +14,7 @@ final class NodeCommander: Sendable {
         var commands: [Int: Command]
     }
 
-    private let driver: any Driver
+    private let drivers: Drivers
     private let inbox: Inbox
     private let time: any TimeSource
     private let stateName: String
@@ -29,8 +29,8 @@ final class NodeCommander: Sendable {
         var last: Int64 = 0
     }
 
-    init(driver: any Driver, inbox: Inbox, time: any TimeSource, stateName: String, logger: Logger) {
-        self.driver = driver
+    init(drivers: Drivers, inbox: Inbox, time: any TimeSource, stateName: String, logger: Logger) {
+        self.drivers = drivers
         self.inbox = inbox
         self.time = time
         self.stateName = stateName
@@ -86,6 +86,7 @@ final class NodeCommander: Sendable {
     }
 
     private func carryOut(_ rung: Rung, on node: NodeHandle, number: Int64) async throws(StepError) {
+        let driver = drivers.of(node)
         guard driver.rungs.contains(rung) else {
             throw StepError(.refused, "a node of driver '\(driver.kind)' cannot \(rung.rawValue)")
         }
@@ -103,7 +104,7 @@ final class NodeCommander: Sendable {
     private func awaitReady(_ node: NodeHandle, _ readying: Readying, number: Int64) async {
         let operation = OperationID("\(stateName)-n\(node.id.rawValue)-\(node.tenure.epoch)-\(number)-r")
         do throws(StepError) {
-            try await Readiness(driver: driver, time: time).await(
+            try await Readiness(driver: drivers.of(node), time: time).await(
                 readying.conditions,
                 commands: readying.commands,
                 on: node,

@@ -10,6 +10,7 @@ extension Performer {
         _ readying: NodeCommander.Readying,
         _ job: Job
     ) async throws(StepError) -> [String: String] {
+        let driver = drivers.of(job.node)
         var facts: [String: String] = [:]
         for (index, part) in parts.enumerated() {
             switch part {

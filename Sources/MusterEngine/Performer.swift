@@ -32,7 +32,7 @@ package final class Performer: Sendable {
         var task: Task<Void, Never>?
     }
 
-    let driver: any Driver
+    let drivers: Drivers
     private let inbox: Inbox
     let time: any TimeSource
     let settings: Settings
@@ -50,21 +50,21 @@ package final class Performer: Sendable {
     private let errands: ErrandRunner
 
     package init(
-        driver: any Driver,
+        drivers: Drivers,
         inbox: Inbox,
         time: any TimeSource,
         settings: Settings,
         host: (any ActionHost)? = nil,
         logger: Logger
     ) {
-        self.driver = driver
+        self.drivers = drivers
         self.inbox = inbox
         self.time = time
         self.settings = settings
         self.logger = logger
         tenure = Mutex(Self.tenure(by: time))
         nodes = NodeCommander(
-            driver: driver,
+            drivers: drivers,
             inbox: inbox,
             time: time,
             stateName: settings.stateName,
@@ -211,7 +211,8 @@ package final class Performer: Sendable {
         guard let node = act.node.flatMap({ director.node($0) }) else {
             return report(.actFound(act, .ended(.failed(Self.nodeIsGone))), of: key, tenure)
         }
-        let inquiry = Inquiry(driver: driver, node: handle(for: node, tenure), operation: operation(of: act))
+        let handle = handle(for: node, tenure)
+        let inquiry = Inquiry(driver: drivers.of(handle), node: handle, operation: operation(of: act))
         let creates = act.spec.action == .provision && director.spec(node.createdBy)?.creates(act.spec) == true
         // As above.
         let task = Task { [self] in
@@ -246,7 +247,7 @@ package final class Performer: Sendable {
         let handle = handle(for: node, tenure)
         let operation = operation(of: act)
         // Awaited in `stop()`.
-        let ending = Task { [driver, logger] in
+        let ending = Task { [driver = drivers.of(handle), logger] in
             // An end that was asked for waits for the lease: nobody would ask for it again.
             guard await tenure.awaitLease() else { return }
             do {
@@ -266,7 +267,7 @@ package final class Performer: Sendable {
 
     /// Looks for what runs on a node and belongs to no step any more. What cannot be asked has nothing told of it.
     private func survey(_ node: NodeHandle) {
-        let survey = Survey(driver: driver, node: node, stateName: settings.stateName)
+        let survey = Survey(driver: drivers.of(node), node: node, stateName: settings.stateName)
         // Awaited in `stop()`.
         surveys.enter()
         let task = Task { [inbox, logger, surveys] in
@@ -316,7 +317,7 @@ package final class Performer: Sendable {
 
     private func watchLoss(_ node: NodeHandle) async {
         do throws(StepError) {
-            try await driver.watch(node)
+            try await drivers.of(node).watch(node)
         } catch {
             if node.tenure.isOver { return }
             if error.code == .lost {
@@ -332,6 +333,7 @@ package final class Performer: Sendable {
             id: node.id,
             name: node.name,
             lab: node.lab,
+            driver: node.driver,
             directory: settings.state.node(node),
             facts: node.facts,
             tenure: tenure
@@ -346,6 +348,7 @@ package final class Performer: Sendable {
 
     /// Does the work; nil when it was only stopped to wait, because the conductor ends.
     private func carryOut(_ job: Job) async -> ActOutcome? {
+        let driver = drivers.of(job.node)
         do throws(StepError) {
             switch job.work {
             case .create(let server):

@@ -38,7 +38,7 @@ final class EngineBench: Sendable {
             surroundings: CommandBuilder.Surroundings(environment: [:], secret: { secrets[$0] }),
             time: HostTime(),
             logger: Logger(label: "test"),
-            makeDriver: { _ in driver }
+            makeDrivers: { _ in [driver] }
         )
     }
 

@@ -93,7 +93,7 @@ import Testing
                 time: time,
                 host: gates,
                 logger: Logger(label: "test", factory: { _ in lines }),
-                makeDriver: { _ in ScriptedDriver() }
+                makeDrivers: { _ in [ScriptedDriver()] }
             )
         }
 

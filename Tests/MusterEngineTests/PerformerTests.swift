@@ -26,7 +26,7 @@ import Testing
             spec.groups = [group]
             _ = try store.submit(.submit(token: "t", spec: spec), at: time.now())
             performer = Performer(
-                driver: other ?? driver,
+                drivers: Drivers([other ?? driver]),
                 inbox: inbox,
                 time: time,
                 settings: Performer.Settings(

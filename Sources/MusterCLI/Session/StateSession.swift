@@ -78,13 +78,15 @@ struct StateSession {
                 ),
                 time: HostTime(),
                 logger: logger,
-                makeDriver: {
-                    ProcessDriver(
-                        supervisor: supervisor,
-                        openFilesLimit: OpenFiles.usersLimit,
-                        events: $0,
-                        logger: logger
-                    )
+                makeDrivers: { events in
+                    [
+                        ProcessDriver(
+                            supervisor: supervisor,
+                            openFilesLimit: OpenFiles.usersLimit,
+                            events: events,
+                            logger: logger
+                        )
+                    ]
                 }
             )
         } catch {

@@ -152,9 +152,8 @@ extension Director {
         guard StepSpec.CapabilityFlags(rawValue: act.spec.c).contains(.beginsVerb) else {
             return isUnderWay ? nil : "it has left the state in which this is done"
         }
-        if act.isInDoubt || act.number > 1, isUnderWay { return nil }
-        guard let refusal = context.states.fire(verb, on: node, into: &turn) else { return nil }
-        return isUnderWay ? nil : refusal
+        // A crash has cut it, and it is done again.
+        return isUnderWay ? nil : context.states.fire(verb, on: node, into: &turn)
     }
 
     // MARK: End

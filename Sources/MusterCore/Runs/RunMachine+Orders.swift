@@ -125,7 +125,7 @@ extension RunMachine {
         }
         guard let target = table.target(mode, state, event: verb), target.isVerb else {
             let verbs = table.verbs(mode, state)
-            let others = verbs.isEmpty ? "nothing is" : verbs.joined(separator: ", ")
+            let others = verbs.isEmpty ? "nothing" : verbs.joined(separator: ", ")
             throw StepError(.refused, "'\(verb)' is not possible in \(row.state); possible: \(others)")
         }
         var parts: [(capability: Capability?, flags: StepSpec.CapabilityFlags)] = []

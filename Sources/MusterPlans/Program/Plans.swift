@@ -190,7 +190,7 @@ public final class Plans: Sendable {
             cleaning: options.cleaning?.policy,
             grace: options.stopGrace,
             logger: options.logger,
-            makeDriver: { _ in NoMachines(program: name) }
+            makeDrivers: { _ in [NoMachines(program: name)] }
         )
         host.starter.withLock { $0 = ConductingStarter(plans: self) }
         let isStopping = seat.withLock { seat in

@@ -27,7 +27,7 @@ import Testing
 
         init(_ body: @escaping @Sendable (Int) async -> CallEnd) {
             performer = Performer(
-                driver: ScriptedDriver(),
+                drivers: Drivers([ScriptedDriver()]),
                 inbox: inbox,
                 time: ManualTime(),
                 settings: Performer.Settings(

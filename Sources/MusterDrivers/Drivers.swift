@@ -1,0 +1,54 @@
+package import MusterCore
+
+/// The drivers of a conductor, by the kind of machine that each makes.
+package struct Drivers: Sendable {
+    private let byKind: [String: any Driver]
+
+    /// - Precondition: no two are of one kind.
+    package init(_ drivers: [any Driver]) {
+        byKind = Dictionary(uniqueKeysWithValues: drivers.map { ($0.kind, $0) })
+    }
+
+    /// The one that has made a node, or is to make it; one that refuses everything where there is none of its kind.
+    package func of(_ node: NodeHandle) -> any Driver { byKind[node.driver] ?? MissingDriver(kind: node.driver) }
+
+    /// What nodes of each kind can have done to them as a whole.
+    package var capabilities: [String: Set<Capability>] { byKind.mapValues(\.capabilities) }
+}
+
+/// Stands for a driver that this program does not have: its nodes are another one's.
+private struct MissingDriver: Driver {
+    let kind: String
+
+    private var refusal: StepError {
+        StepError(.refused, "this muster has no driver '\(kind)'; use the one that made the node")
+    }
+
+    func create(
+        _ node: NodeHandle,
+        operation: OperationID,
+        server: Command?
+    ) async throws(StepError) -> [String: String] { throw refusal }
+
+    func run(_ command: Command, on node: NodeHandle, operation: OperationID) async throws(StepError) -> ProcessExit {
+        throw refusal
+    }
+
+    func status(of operation: OperationID, on node: NodeHandle) async throws(StepError) -> OperationStatus {
+        throw refusal
+    }
+
+    func attach(to operation: OperationID, on node: NodeHandle) async throws(StepError) -> ProcessExit { throw refusal }
+    func running(on node: NodeHandle) async throws(StepError) -> [OperationID] { throw refusal }
+    func end(_ operation: OperationID, on node: NodeHandle, grace: Duration) async throws(StepError) { throw refusal }
+    func put(_ files: [FileContent], on node: NodeHandle) async throws(StepError) { throw refusal }
+    func probe(_ probe: ReadyCondition.Probe, on node: NodeHandle, within: Duration) async throws(StepError) {
+        throw refusal
+    }
+    var rungs: Set<Rung> { [] }
+    func powerOff(_ node: NodeHandle, grace: Duration) async throws(StepError) { throw refusal }
+    func powerOn(_ node: NodeHandle, operation: OperationID) async throws(StepError) { throw refusal }
+    func destroy(_ node: NodeHandle) async throws(StepError) { throw refusal }
+    func watch(_ node: NodeHandle) async throws(StepError) { throw refusal }
+    func outputPath(of operation: OperationID, on node: NodeHandle) -> String { "" }
+}
