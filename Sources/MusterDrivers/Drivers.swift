@@ -21,7 +21,7 @@ private struct MissingDriver: Driver {
     let kind: String
 
     private var refusal: StepError {
-        StepError(.refused, "this muster has no driver '\(kind)'; use the one that made the node")
+        StepError(.refused, "this program has no driver '\(kind)'; use the one that made the node, or another --state")
     }
 
     func create(

@@ -274,6 +274,7 @@ package final class ProcessDriver: Driver {
             }
             try result.get()
         case .run: throw StepError(.notReady, "a command is no probe of the driver: run it")
+        case .state: throw StepError(.notReady, "a state is no probe of the driver: the node says it")
         }
     }
 

@@ -12,6 +12,11 @@ final class NodeCommander: Sendable {
     struct Readying: Sendable {
         var conditions: [ReadyCondition]
         var commands: [Int: Command]
+
+        /// Whether the node itself says that it is up.
+        var isToldByNode: Bool {
+            conditions.contains { if case .state = $0.probe { true } else { false } }
+        }
     }
 
     private let drivers: Drivers
@@ -114,7 +119,7 @@ final class NodeCommander: Sendable {
             if !Task.isCancelled { logger.notice("\(node.name) is not ready: \(error.message)") }
             return
         }
-        if !Task.isCancelled { inbox.put(.powered(node.id, .ready)) }
+        if !Task.isCancelled, !readying.isToldByNode { inbox.put(.powered(node.id, .ready)) }
     }
 
     private func report(_ state: String, of node: NodeHandle) {

@@ -116,4 +116,31 @@ import Testing
         #expect(try await now().contains("available"))
         #expect(try await Program.muster(["down"], in: lab.path).status == 0)
     }
+
+    /// Neither `up` nor `reboot` is done before the node says so.
+    @Test(.timeLimit(.minutes(2))) func aNodeThatSaysItselfThatItIsUpIsWaitedFor() async throws {
+        let text = """
+            muster: 1
+            lab: shop
+            groups:
+              app:
+                provision:
+                  - process:
+                      run: sleep 1; echo ISUP >> "$MUSTER_REPORT"; exec sleep 1000
+                ready:
+                  - state: ISUP
+            """
+        let lab = try await folder(text)
+        let reboot = try await Program.muster(["reboot", "app", "--json"], in: lab.path)
+        #expect(reboot.status == 0, "\(reboot.output)\(reboot.errors)")
+        let history = try await Program.muster(["nodes", "app/0", "--history"], in: lab.path).output
+        let states = history.split(separator: "\n").dropFirst().map { $0.split(separator: " ") }
+        #expect(states.map { $0[2] } == ["BOOTING", "ISUP", "SHUTDOWN", "BOOTING", "ISUP"], "\(history)")
+        // Both boots took more than the second that the node wants.
+        for boot in states where boot[2] == "BOOTING" { #expect(!boot[3].hasSuffix("ms"), "\(history)") }
+        try lab.write("lab.yaml", text.replacing("state: ISUP", with: "state: ISUPP"))
+        let check = try await Program.muster(["check"], in: lab.path)
+        #expect(check.status == 2 && check.errors.contains("did you mean 'ISUP'?"), "\(check.errors)")
+        #expect(try await Program.muster(["down"], in: lab.path).status == 0)
+    }
 }

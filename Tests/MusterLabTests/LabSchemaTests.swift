@@ -166,7 +166,7 @@ import Testing
             "discover.files": ["tests/*.sh", "[tests/*]"],
             "suite.destructive": ["a", "[a, '?']", "[]"], "lab.muster": ["1"], "need.ready": ["1"],
             "lab.modes": ["linux"], "sink.command": ["[a]", "[a, 'b c', 1]"], "sink.webhook": ["http://h:80/x"],
-            "group.mode": ["CONTAINER"],
+            "group.mode": ["CONTAINER"], "condition.state": ["ISUP"],
         ]
         let right: [String]
         var wrong: [String]

@@ -38,7 +38,7 @@ extension Director {
 
     /// Carries out what steps of orders have begun, and ends those whose nodes have come to their end.
     mutating func followOrders(into turn: inout Turn) {
-        guard !ordering.isEmpty else { return }
+        guard !ordering.isEmpty || !reporting.isEmpty else { return }
         while true {
             let own = takeOwnDirectives(from: &turn)
             for directive in own {
@@ -49,7 +49,10 @@ extension Director {
                 }
             }
             let moved = takeMoved(from: &turn)
-            for node in moved { judge(node, into: &turn) }
+            for node in moved {
+                judge(node, into: &turn)
+                judgeReport(of: node, into: &turn)
+            }
             if own.isEmpty, moved.isEmpty { return }
         }
     }
@@ -68,6 +71,9 @@ extension Director {
                 case .capability:
                     own.append(directive)
                     if act.spec.b >= 0 { rest.append(directive) }
+                case .ready:
+                    own.append(directive)
+                    rest.append(directive)
                 default: rest.append(directive)
                 }
             default: rest.append(directive)
@@ -82,7 +88,8 @@ extension Director {
     private mutating func takeMoved(from turn: inout Turn) -> [NodeID] {
         var moved: [NodeID] = []
         var seen: Set<NodeID> = []
-        for happening in turn.happenings[turn.happeningsSeen...] where commanded[happening.node] != nil {
+        for happening in turn.happenings[turn.happeningsSeen...]
+        where commanded[happening.node] != nil || reporting[happening.node] != nil {
             switch happening.kind {
             case .stateChanged, .modeChanged: commanded[happening.node]?.hasMoved = true
             default: break
@@ -167,6 +174,7 @@ extension Director {
             context.states.handle(.commandWithdrawn, of: node, into: &turn)
             end(act, cancelled, into: &turn)
         case .pause: end(act, cancelled, into: &turn)
+        case .ready: stopAwaitingReport(act, into: &turn)
         case .capability:
             // A run that was halted waits for nothing; the work that nobody does any more has failed.
             guard let node = act.node, runs[act.step.plan]?.plan.row.state.isFinal != false else { return }
@@ -175,7 +183,7 @@ extension Director {
         }
     }
 
-    private mutating func end(_ act: Act, _ outcome: ActOutcome, into turn: inout Turn) {
+    mutating func end(_ act: Act, _ outcome: ActOutcome, into turn: inout Turn) {
         turn.timersCleared.append(act.step)
         touched.insert(act.step.plan)
         runs[act.step.plan]?.actEnded(act, outcome, in: &context, into: &turn)

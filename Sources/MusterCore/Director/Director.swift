@@ -67,6 +67,8 @@ package struct Director: Sendable {
     var ordering: Set<PlanID> = []
     /// Nodes to which a running step has sent a command.
     var commanded: [NodeID: Commanded] = [:]
+    /// Nodes of which only their own word is missing to be ready.
+    var reporting: [NodeID: Reporting] = [:]
     /// Events of the present term so far.
     private var lastEvent: Int64
     let host: String
@@ -164,6 +166,7 @@ package struct Director: Sendable {
         case .submitted(let submission):
             submit(submission.token, submission.spec, steps: submission.steps, into: &turn)
         case .actEnded(let act, let outcome):
+            if awaitsReport(act, outcome, into: &turn) { break }
             touched.insert(act.step.plan)
             runs[act.step.plan]?.actEnded(act, outcome, in: &context, into: &turn)
         case .actFound(let act, let status):
@@ -241,7 +244,7 @@ package struct Director: Sendable {
         while let key = timers.takeDue(at: turn.now) {
             touched.insert(key.plan)
             if case .step(let step) = key, runs[step.plan] != nil {
-                if orderTimerIsDue(step, into: &turn) { continue }
+                if orderTimerIsDue(step, into: &turn) || reportIsOverdue(step, into: &turn) { continue }
                 runs[step.plan]?.retryIsDue(step.index, in: &context, into: &turn)
             } else {
                 programTimerIsDue(key, into: &turn)

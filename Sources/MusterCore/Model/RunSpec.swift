@@ -186,6 +186,8 @@ package struct ReadyCondition: Hashable, Sendable, Codable {
         case run(Template)
         /// A file is there; relative to the node's folder.
         case file(String)
+        /// The node is in this state of its mode, as it or its driver says.
+        case state(String)
     }
     package var probe: Probe
     package var within: Duration
@@ -201,6 +203,7 @@ package struct ReadyCondition: Hashable, Sendable, Codable {
         case .http(let port, let path): "http: \(port)\(path)"
         case .run(let command): "run: \(command.source)"
         case .file(let path): "file: \(path)"
+        case .state(let state): "state: \(state)"
         }
     }
 }

@@ -140,9 +140,10 @@ package enum LabKeys {
             LabKey("http", .http),
             LabKey("run", .text),
             LabKey("file", .text),
+            LabKey("state", .text),
             LabKey("within", .duration(example: "30s", mayBeZero: false)),
         ],
-        kinds: ["tcp", "http", "run", "file"]
+        kinds: ["tcp", "http", "run", "file", "state"]
     )
 
     package static let http = LabTable(

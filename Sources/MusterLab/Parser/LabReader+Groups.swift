@@ -167,6 +167,10 @@ extension LabReader {
         case "tcp": return integer(entry, 1...LabKeys.portMax).map { .tcp(port: $0) }
         case "http": return readHTTP(entry)
         case "run": return command(entry, .group(group, isProvision: false)).map { .run($0) }
+        case "state":
+            guard let state = text(entry, wants: "the name of a state") else { return nil }
+            groups[group].stateSpans.append((state, entry.value.span))
+            return .state(state)
         default:
             guard let text = text(entry, wants: "a path in the node's folder") else { return nil }
             return path(text, "a file of a node", entry.value.span, mayLeave: false).map { .file($0) }

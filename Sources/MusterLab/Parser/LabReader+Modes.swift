@@ -34,5 +34,13 @@ extension LabReader {
             let hint = sink.suggestion(for: mode, among: names)
             sink.add(span, "the mode table has no mode '\(mode)'", hint: hint)
         }
+        for group in groups {
+            guard let mode = group.spec.mode.map({ modes[mode: $0] }) ?? modes.modes.first else { continue }
+            let states = mode.knownStates
+            for (state, span) in group.stateSpans where !states.contains(state) {
+                let hint = sink.suggestion(for: state, among: states)
+                sink.add(span, "mode '\(mode.name)' has no state '\(state)'", hint: hint)
+            }
+        }
     }
 }

@@ -37,6 +37,8 @@ struct LabReader {
         var needSpans: [Span] = []
         /// Where its mode stands.
         var modeSpan: Span?
+        /// States that its nodes must be in to be ready, and where they are named.
+        var stateSpans: [(state: String, span: Span)] = []
         /// Whether `count` can be relied on.
         var countIsKnown = true
         /// Whether `provision` is right, so that it is known whether the group has nodes.

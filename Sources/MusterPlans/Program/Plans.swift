@@ -2,7 +2,6 @@ public import Foundation
 import Logging
 import Metrics
 import MusterCore
-import MusterDrivers
 package import MusterEngine
 package import MusterStore
 import NIOPosix
@@ -190,7 +189,8 @@ public final class Plans: Sendable {
             cleaning: options.cleaning?.policy,
             grace: options.stopGrace,
             logger: options.logger,
-            makeDrivers: { _ in [NoMachines(program: name)] }
+            // A program's state has no machines.
+            makeDrivers: { _ in [] }
         )
         host.starter.withLock { $0 = ConductingStarter(plans: self) }
         let isStopping = seat.withLock { seat in
@@ -235,46 +235,4 @@ public final class Plans: Sendable {
         seat.withLock { $0 = Seat(conductor: performer, isRunning: true) }
         host.starter.withLock { $0 = ConductingStarter(plans: self) }
     }
-}
-
-/// A program's state has no machines.
-private struct NoMachines: Driver {
-    let program: String
-
-    let kind = "none"
-
-    private var refusal: StepError {
-        StepError(
-            .refused,
-            "this state is performed by the program '\(program)', which has no machines; use another --state"
-        )
-    }
-
-    func create(
-        _ node: NodeHandle,
-        operation: OperationID,
-        server: Command?
-    ) async throws(StepError) -> [String: String] { throw refusal }
-
-    func run(_ command: Command, on node: NodeHandle, operation: OperationID) async throws(StepError) -> ProcessExit {
-        throw refusal
-    }
-
-    func status(of operation: OperationID, on node: NodeHandle) async throws(StepError) -> OperationStatus {
-        throw refusal
-    }
-
-    func attach(to operation: OperationID, on node: NodeHandle) async throws(StepError) -> ProcessExit { throw refusal }
-    func running(on node: NodeHandle) async throws(StepError) -> [OperationID] { [] }
-    func end(_ operation: OperationID, on node: NodeHandle, grace: Duration) async throws(StepError) { throw refusal }
-    func put(_ files: [FileContent], on node: NodeHandle) async throws(StepError) { throw refusal }
-    func probe(_ probe: ReadyCondition.Probe, on node: NodeHandle, within: Duration) async throws(StepError) {
-        throw refusal
-    }
-    var rungs: Set<Rung> { [] }
-    func powerOff(_ node: NodeHandle, grace: Duration) async throws(StepError) { throw refusal }
-    func powerOn(_ node: NodeHandle, operation: OperationID) async throws(StepError) { throw refusal }
-    func destroy(_ node: NodeHandle) async throws(StepError) { throw refusal }
-    func watch(_ node: NodeHandle) async throws(StepError) {}
-    func outputPath(of operation: OperationID, on node: NodeHandle) -> String { "" }
 }
