@@ -27,8 +27,9 @@ import Testing
         // The fence, the new row, its start and its end, two events; a row for every 256 events.
         #expect(cost.statements >= 6 && cost.statements <= 6.01, "\(cost)")
         guard cost.syncs >= 0 else { return }
-        // One a commit, and those of a checkpoint every 1,000 pages, where a commit writes two or three.
-        #expect(cost.syncs >= 1 && cost.syncs <= 1.02, "\(cost)")
+        // One a commit, and one each time that the log is begun anew, which takes 1,000 pages or more. Those that bring
+        // it into the database are not this thread's.
+        #expect(cost.syncs >= 1 && cost.syncs <= 1.01, "\(cost)")
         #expect(cost.allocations <= Self.allocationsMax(.chain), "\(cost)")
     }
 
@@ -37,7 +38,7 @@ import Testing
         #expect(cost.commits == 0)
         #expect(cost.statements >= 4 && cost.statements <= 4.01, "\(cost)")
         guard cost.syncs >= 0 else { return }
-        #expect(cost.syncs <= 0.01, "\(cost)")
+        #expect(cost.syncs <= 0.005, "\(cost)")
         #expect(cost.allocations <= Self.allocationsMax(.fan), "\(cost)")
     }
 

@@ -31,11 +31,11 @@ struct StateSession {
                     "there is no state in \(state.path) yet: nothing was ever brought up (muster up, muster test)"
                 )
             }
-            let store = try SQLiteStore(
-                path: state.database,
-                options: SQLiteStore.Options(access: purpose == .read ? .reading : .writing)
-            )
-            return StateSession(state: state, store: store, logger: makeLogger(verbose: options.verbose))
+            let logger = makeLogger(verbose: options.verbose)
+            var storeOptions = SQLiteStore.Options(access: purpose == .read ? .reading : .writing)
+            storeOptions.checkpointFailed = { logger.error("the log stays as it is for now: \($0)") }
+            let store = try SQLiteStore(path: state.database, options: storeOptions)
+            return StateSession(state: state, store: store, logger: logger)
         } catch let error as StoreError {
             throw CLIError(error.message, exitCode: error.code.exitCode)
         } catch let error as StateError {

@@ -53,7 +53,10 @@ public final class Plans: Sendable {
         let directory = StateDirectory(path: state.standardizedFileURL.path)
         do {
             try directory.create()
-            let store = try SQLiteStore(path: directory.database)
+            var storeOptions = SQLiteStore.Options()
+            let logger = options.logger
+            storeOptions.checkpointFailed = { logger.error("the log stays as it is for now: \($0)") }
+            let store = try SQLiteStore(path: directory.database, options: storeOptions)
             try self.init(name: name, store: store, state: directory, options: options, time: HostTime())
         } catch let error as StoreError {
             throw PlanError(.state, error.message)

@@ -41,4 +41,7 @@ final class Looker: Sendable {
     }
 
     func putBack(_ connection: DatabaseQueue) { state.withLock { $0 = .idle(connection) } }
+
+    /// Lets go of the connection.
+    func close() { state.withLock { $0 = .unopened } }
 }

@@ -22,6 +22,13 @@ package final class SQLiteStore: Store {
         package var readersMax: Int
         /// The database may not grow beyond this many pages of 4 KiB; nil is no limit.
         package var pagesMax: Int64?
+        /// From this many pages of 4 KiB on, the log is brought into the database, while commits go on.
+        package var logPages: Int32 = 1000
+        /// When the log is longer than this many pages, commits wait until it is in the database.
+        package var logPagesMax: Int32 = 16_384
+        /// Told when the log could not be brought into the database, and not again before it could. Commits go on, and
+        /// with them it is tried again.
+        package var checkpointFailed: @Sendable (StoreError) -> Void = { _ in }
         /// The name of a state that is made; nil draws one by chance.
         package var stateName: String?
         /// The store's own clock, by which leases end.
@@ -58,6 +65,8 @@ package final class SQLiteStore: Store {
     private let reader: any DatabaseReader
     /// For looks, beside the pool.
     private let looker: Looker?
+    /// Nil in a store for reading.
+    private let checkpointer: Checkpointer?
     // Used only inside `pool.writeWithoutTransaction`, which lets in one thread at a time.
     private nonisolated(unsafe) var turnWriter: TurnWriter?
 
@@ -110,6 +119,7 @@ package final class SQLiteStore: Store {
         stateName = found.state
         pool = nil
         looker = nil
+        checkpointer = nil
         self.reader = reader
     }
 
@@ -148,11 +158,25 @@ package final class SQLiteStore: Store {
         self.turnWriter = turnWriter
         reader = pool
         looker = Looker(path: path, configuration: SQLiteStore.configuration(options, readonly: true))
+        let checkpointer = Checkpointer(
+            Checkpointer.Limits(pages: options.logPages, pagesMax: options.logPagesMax),
+            pool: pool,
+            errors: errors,
+            counting: counting,
+            report: options.checkpointFailed
+        ) {
+            try DatabaseQueue(path: path, configuration: SQLiteStore.configuration(options, readonly: false))
+        }
+        pool.writeWithoutTransaction { checkpointer.watch($0) }
+        self.checkpointer = checkpointer
     }
 
     deinit {
-        // Statements end before their connection closes.
+        // Statements end before their connection closes, and the writer's closes last: it brings in the log and
+        // removes it.
         pool?.writeWithoutTransaction { _ in turnWriter = nil }
+        looker?.close()
+        checkpointer?.close()
     }
 
     // MARK: Lending connections
@@ -180,12 +204,14 @@ package final class SQLiteStore: Store {
     /// Runs `body` on the writer's thread of turns.
     func write<Value>(_ body: (TurnWriter) throws(StoreError) -> Value) throws(StoreError) -> Value {
         guard let pool else { throw errors.readingOnly() }
-        return try pool.writeWithoutTransaction { _ in
+        let result = pool.writeWithoutTransaction { _ in
             Result { () throws(StoreError) -> Value in
                 guard let turnWriter else { throw errors.readingOnly() }
                 return try body(turnWriter)
             }
-        }.get()
+        }
+        checkpointer?.holdBack()
+        return try result.get()
     }
 
     private static func lend<Value>(
