@@ -56,6 +56,12 @@ struct Workbench {
         )
     }
 
+    /// Of the file: it keeps the size that it once had.
+    static func logSize(in folder: String) throws -> Int {
+        let log = StateDirectory(path: folder).database + "-wal"
+        return try FileManager.default.attributesOfItem(atPath: log)[.size] as? Int ?? 0
+    }
+
     var waitingDesk: WaitDesk {
         get throws {
             guard let desk else { throw Failure(description: "nobody can wait here") }

@@ -70,6 +70,7 @@ struct Events: AsyncParsableCommand {
         let memory = both(\.memory.woken)
         let bare = both(\.memory.bare)
         let stored = both(\.stored.woken)
+        let late = text(median(\.stored.woken.p999))
         let commit = both(\.bareCommit)
         let perEvent = median(\.stored.eventsPerCommit)
         let events = median(\.rate.perSecond)
@@ -77,6 +78,7 @@ struct Events: AsyncParsableCommand {
         let statements = text(median(\.rate.statements), 2)
         let cpu = text(median(\.rate.cpu), 2)
         let batch = Int(median(\.rate.eventsPerCommit))
+        let log = text(median(\.rate.log), 0)
         let load = text(median(\.loading.milliseconds), 0)
         let floor = text(median(\.loading.floor), 0)
         let grown = text(median(\.loading.grown), 0)
@@ -91,10 +93,12 @@ struct Events: AsyncParsableCommand {
                 "memory_woken_us_p50": memory.p50, "memory_woken_us_p99": memory.p99,
                 "bare_wake_us_p50": bare.p50, "bare_wake_us_p99": bare.p99,
                 "rate": rate, "stored_woken_us_p50": stored.p50, "stored_woken_us_p99": stored.p99,
+                "stored_woken_us_p999": late,
                 "events_per_commit": text(perEvent, 2),
                 "bare_commit_us_p50": commit.p50, "bare_commit_us_p99": commit.p99,
                 "events_per_s": Int(events), "limit_events_per_s": Int(median(\.limit)), "ratio": text(share, 4),
                 "events_per_group_commit": batch, "cpu_us_per_event": cpu, "statements_per_event": statements,
+                "log_mb": log,
                 "load_ms": load, "load_floor_ms": floor, "load_rss_growth_mb": grown, "load_rss_mb": resident,
                 "load_peak_rss_mb": peak,
             ],
@@ -104,9 +108,9 @@ struct Events: AsyncParsableCommand {
                     + "\(told.p50) µs (p99 \(told.p99)), whoever waits runs after \(memory.p50) µs (p99 \(memory.p99)); "
                     + "waking alone takes \(bare.p50) µs (p99 \(bare.p99))",
                 "stored, \(rate) events/s, \(text(perEvent, 2)) a commit: whoever waits runs \(stored.p50) µs after the "
-                    + "event (p99 \(stored.p99)); a bare commit takes \(commit.p50) µs (p99 \(commit.p99))",
+                    + "event (p99 \(stored.p99), p99.9 \(late)); a bare commit takes \(commit.p50) µs (p99 \(commit.p99))",
                 "\(Int(events)) events/s stored, \(batch) a commit, \(cpu) µs CPU and \(statements) statements each; "
-                    + "limit \(Int(median(\.limit))) events/s; ratio \(text(share * 100)) %",
+                    + "limit \(Int(median(\.limit))) events/s; ratio \(text(share * 100)) %; the log grew to \(log) MB",
                 "a conductor begins with \(nodes) nodes in \(load) ms and grows by \(grown) MB, to \(resident) MB "
                     + "(\(peak) MB at most); only reading the rows takes \(floor) ms",
             ]
@@ -123,6 +127,7 @@ struct Latencies {
 
     var p50: Double { at(0.5) }
     var p99: Double { at(0.99) }
+    var p999: Double { at(0.999) }
 
     private func at(_ share: Double) -> Double {
         sorted.isEmpty ? .nan : sorted[min(sorted.count - 1, Int(Double(sorted.count) * share))]

@@ -17,6 +17,8 @@ struct EventsStored {
         var statements: Double
         /// Microseconds of all threads for an event.
         var cpu: Double
+        /// The longest that the log was, in megabytes.
+        var log: Double
     }
 
     let town: EventTown
@@ -74,7 +76,8 @@ struct EventsStored {
                 perSecond: Double(count) / length.inSeconds,
                 eventsPerCommit: Double(count) / Double(max(1, (after?.commits ?? 0) - (before?.commits ?? 0))),
                 statements: Double((after?.statements ?? 0) - (before?.statements ?? 0)) / Double(count),
-                cpu: used / Double(count)
+                cpu: used / Double(count),
+                log: Double(try Workbench.logSize(in: folder)) / 1_048_576
             )
         }
     }
