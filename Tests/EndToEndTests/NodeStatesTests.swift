@@ -13,7 +13,7 @@ import Testing
               - process: { run: "sleep 1000" }
         """
 
-    @Test(.timeLimit(.minutes(2))) func nodesAreReportedWaitedForAndTold() async throws {
+    @Test(.timeLimit(.minutes(5))) func nodesAreReportedWaitedForAndTold() async throws {
         let lab = try LabFolder()
         try lab.write("lab.yaml", Self.lab)
         func muster(_ arguments: String...) async throws -> (status: Int, output: String, errors: String) {

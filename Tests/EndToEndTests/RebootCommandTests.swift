@@ -26,7 +26,7 @@ import Testing
 
     private func servers(_ lab: LabFolder) -> Int { lab.processes().count { $0.contains("sleep 1000") } }
 
-    @Test(.timeLimit(.minutes(2))) func nodesAreRebootedSwitchedAndTold() async throws {
+    @Test(.timeLimit(.minutes(5))) func nodesAreRebootedSwitchedAndTold() async throws {
         let lab = try await folder()
         let reboot = try await Program.muster(["reboot", "app", "--wait"], in: lab.path)
         #expect(reboot.status == 0, "\(reboot.errors)")
@@ -84,7 +84,7 @@ import Testing
         #expect(lab.processes() == [])
     }
 
-    @Test(.timeLimit(.minutes(2))) func aNodeGoesThroughItsProvisionStates() async throws {
+    @Test(.timeLimit(.minutes(5))) func aNodeGoesThroughItsProvisionStates() async throws {
         let lab = try await folder(Self.lab.replacing("lab: shop", with: "lab: shop\nmodes: ironic"))
         func provision(_ verb: String) async throws -> (status: Int32, output: String) {
             let end = try await Program.muster(["provision", verb, "app/0"], in: lab.path)
@@ -118,7 +118,7 @@ import Testing
     }
 
     /// Neither `up` nor `reboot` is done before the node says so.
-    @Test(.timeLimit(.minutes(2))) func aNodeThatSaysItselfThatItIsUpIsWaitedFor() async throws {
+    @Test(.timeLimit(.minutes(5))) func aNodeThatSaysItselfThatItIsUpIsWaitedFor() async throws {
         let text = """
             muster: 1
             lab: shop

@@ -99,7 +99,7 @@ import Testing
         #expect(try await Self.muster(lab, "down").status == 0)
     }
 
-    @Test(.timeLimit(.minutes(2))) func theStreamIsFilteredByFieldsAndTellsWhatIsGone() async throws {
+    @Test(.timeLimit(.minutes(5))) func theStreamIsFilteredByFieldsAndTellsWhatIsGone() async throws {
         let lab = try Self.lab([:])
         #expect(try await Self.muster(lab, "up").status == 0)
         func events(_ filter: String, _ more: String...) async throws -> Program.Ending {

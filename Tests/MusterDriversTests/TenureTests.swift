@@ -70,7 +70,7 @@ import Testing
     }
 
     /// The connection breaks after the term has risen: what was watched under the former epoch still is.
-    @Test(.timeLimit(.minutes(2))) func aWatchIsRenewedUnderTheRisenTerm() async throws {
+    @Test(.timeLimit(.minutes(5))) func aWatchIsRenewedUnderTheRisenTerm() async throws {
         try await ProcessHouse.with { house in
             let tenure = Tenure(1)
             var node = house.node("watched", tenure: tenure)

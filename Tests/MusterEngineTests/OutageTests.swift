@@ -136,7 +136,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func aDatabaseHeldForHalfAMinuteEndsNothing() async throws {
+    @Test(.timeLimit(.minutes(5))) func aDatabaseHeldForHalfAMinuteEndsNothing() async throws {
         let bench = try Bench()
         let conductor = try bench.conductor()
         let running = Task { try await conductor.run(group: MultiThreadedEventLoopGroup.singleton) }
@@ -159,7 +159,7 @@ import Testing
         try await running.value
     }
 
-    @Test(.timeLimit(.minutes(1))) func aDatabaseHeldForTooLongEndsTheConductorAndTheNextGoesOn() async throws {
+    @Test(.timeLimit(.minutes(5))) func aDatabaseHeldForTooLongEndsTheConductorAndTheNextGoesOn() async throws {
         let bench = try Bench()
         let conductor = try bench.conductor()
         let running = Task { try await conductor.run(group: MultiThreadedEventLoopGroup.singleton) }

@@ -59,7 +59,7 @@ import Testing
 
     // MARK: C2, C4
 
-    @Test(.timeLimit(.minutes(1))) func planningEndsAtTheFirstErrorAndNothingIsStored() async throws {
+    @Test(.timeLimit(.minutes(5))) func planningEndsAtTheFirstErrorAndNothingIsStored() async throws {
         let plannings = Mutex(0)
         let engine = try TestEngine(Broken(planned: { plannings.withLock { $0 += 1 } }), Step())
         await #expect(throws: Trouble.self) { try await engine.plans.start(Broken.self, Empty(), token: "it") }
@@ -74,7 +74,7 @@ import Testing
         #expect(engine.story == [] && plannings.withLock { $0 } == 2)
     }
 
-    @Test(.timeLimit(.minutes(1))) func aParentsStrategyCountsInsteadOfItsStepsOwn() async throws {
+    @Test(.timeLimit(.minutes(5))) func aParentsStrategyCountsInsteadOfItsStepsOwn() async throws {
         let engine = try TestEngine(Strict(), Lenient(), Step())
         engine.script(Step.self, [.fail("broken")])
         let strict = try await engine.plans.start(Strict.self, Empty())
@@ -89,7 +89,7 @@ import Testing
 
     // MARK: C5
 
-    @Test(.timeLimit(.minutes(1))) func aChainedPlanWaitsForItsTimeTooAndUntilItIsLetGo() async throws {
+    @Test(.timeLimit(.minutes(5))) func aChainedPlanWaitsForItsTimeTooAndUntilItIsLetGo() async throws {
         let engine = try TestEngine(Step())
         let first = try await engine.plans.start(Step.self, .init(name: "first"))
         _ = try await engine.result(of: first)
@@ -110,7 +110,7 @@ import Testing
         #expect(try await engine.result(of: frozen) == "frozen")
     }
 
-    @Test(.timeLimit(.minutes(1))) func aFailedOrCancelledPrerequisiteIsNamedByWhatWaitedForIt() async throws {
+    @Test(.timeLimit(.minutes(5))) func aFailedOrCancelledPrerequisiteIsNamedByWhatWaitedForIt() async throws {
         let engine = try TestEngine(Step())
         engine.script(Step.self, [.hang, .hang])
         let first = try await engine.plans.start(Step.self, .init())
@@ -135,7 +135,7 @@ import Testing
 
     // MARK: C7
 
-    @Test(.timeLimit(.minutes(1))) func ofACancelledCrowdNoMoreBegin() async throws {
+    @Test(.timeLimit(.minutes(5))) func ofACancelledCrowdNoMoreBegin() async throws {
         let engine = try TestEngine(Crowd(), Step())
         engine.script(Step.self, [.perform, .hang, .hang])
         let plan = try await engine.plans.start(Crowd.self, .init(size: 9))
@@ -150,7 +150,7 @@ import Testing
 
     // MARK: C1
 
-    @Test(.timeLimit(.minutes(1))) func timesAreThoseOfTheFirstTryAndTheEnd() async throws {
+    @Test(.timeLimit(.minutes(5))) func timesAreThoseOfTheFirstTryAndTheEnd() async throws {
         let engine = try TestEngine(Strict(), Step())
         engine.script(Step.self, [.fail("not yet")])
         let start = engine.now

@@ -44,7 +44,7 @@ import Testing
     }
 
     /// Berlin, 2026-03-29: 02:00 to 03:00 does not exist; the time comes at the end of the gap, once.
-    @Test(.timeLimit(.minutes(1))) func aTimeInTheLostHourComesAtItsEnd() async throws {
+    @Test(.timeLimit(.minutes(5))) func aTimeInTheLostHourComesAtItsEnd() async throws {
         let engine = try engine(from: "2026-03-27T12:00:00Z")
         engine.script(Backup.self, nothingToDo)
         let plan = try await engine.plans.start(Night.self, .init())
@@ -56,7 +56,7 @@ import Testing
     }
 
     /// Berlin, 2026-10-25: 02:00 to 03:00 comes twice; the time is taken once, also over a crash in between.
-    @Test(.timeLimit(.minutes(1))) func aTimeThatComesTwiceIsTakenOnce() async throws {
+    @Test(.timeLimit(.minutes(5))) func aTimeThatComesTwiceIsTakenOnce() async throws {
         let engine = try engine(from: "2026-10-24T12:00:00Z")
         engine.script(Backup.self, nothingToDo)
         let plan = try await engine.plans.start(Night.self, .init())
@@ -69,7 +69,7 @@ import Testing
         #expect(engine.story.count(where: { $0 == "run Backup" }) == 2)
     }
 
-    @Test(.timeLimit(.minutes(1))) func whileAnEarlierPlanGoesOnATimeIsSkipped() async throws {
+    @Test(.timeLimit(.minutes(5))) func whileAnEarlierPlanGoesOnATimeIsSkipped() async throws {
         let engine = try engine(from: "2026-06-01T12:00:00Z")
         let plan = try await engine.plans.start(Night.self, .init())
         try await engine.advance(by: .seconds(2 * 86_400))
@@ -87,7 +87,7 @@ import Testing
         #expect(try await told(plan).last == "2026-06-04T00:30:00Z: begun")
     }
 
-    @Test(.timeLimit(.minutes(1))) func whereItIsAllowedTheyGoBesideEachOther() async throws {
+    @Test(.timeLimit(.minutes(5))) func whereItIsAllowedTheyGoBesideEachOther() async throws {
         let engine = try engine(from: "2026-06-01T12:30:00Z")
         let plan = try await engine.plans.start(Every.self, Empty())
         try await engine.advance(by: .seconds(3 * 3600))
@@ -102,7 +102,7 @@ import Testing
     }
 
     /// Nobody ran for three days: one plan makes up for all of them.
-    @Test(.timeLimit(.minutes(1))) func timesThatPassedWhileNobodyRanAreMadeUpForOnce() async throws {
+    @Test(.timeLimit(.minutes(5))) func timesThatPassedWhileNobodyRanAreMadeUpForOnce() async throws {
         let engine = try engine(from: "2026-06-01T12:00:00Z")
         engine.script(Backup.self, nothingToDo)
         let plan = try await engine.plans.start(Night.self, .init())
@@ -114,7 +114,7 @@ import Testing
     }
 
     /// It dies after the plan was begun and before that is noted: the plan is not begun twice.
-    @Test(.timeLimit(.minutes(1))) func aCrashWhileATimeIsTakenBeginsNoPlanTwice() async throws {
+    @Test(.timeLimit(.minutes(5))) func aCrashWhileATimeIsTakenBeginsNoPlanTwice() async throws {
         let engine = try engine(from: "2026-06-01T12:00:00Z")
         engine.script(Backup.self, nothingToDo)
         engine.script(Night.self, on: .event, [.performAndCrash])

@@ -90,7 +90,7 @@ import Testing
 
     // MARK: C1
 
-    @Test(.timeLimit(.minutes(1))) func whatRunsAlreadyIsNotBegunAgain() async throws {
+    @Test(.timeLimit(.minutes(5))) func whatRunsAlreadyIsNotBegunAgain() async throws {
         let engine = try TestEngine(Step())
         engine.script(Step.self, [.hang])
         let plan = try await engine.plans.start(Step.self, .init(name: "a"), token: "one")
@@ -104,7 +104,7 @@ import Testing
         #expect(engine.story == ["run Step"])
     }
 
-    @Test(.timeLimit(.minutes(1))) func aStoppedPlanIsNotExecutedAgain() async throws {
+    @Test(.timeLimit(.minutes(5))) func aStoppedPlanIsNotExecutedAgain() async throws {
         let engine = try TestEngine(Step())
         let plan = try await engine.plans.start(Step.self, .init(name: "a"))
         _ = try await engine.result(of: plan)
@@ -113,7 +113,7 @@ import Testing
         #expect(engine.story == ["run Step", "finalize Step"])
     }
 
-    @Test(.timeLimit(.minutes(1))) func aCancelledJobKeepsItsProgress() async throws {
+    @Test(.timeLimit(.minutes(5))) func aCancelledJobKeepsItsProgress() async throws {
         let engine = try TestEngine(Job())
         let plan = try await engine.plans.start(Job.self, .init())
         try await engine.settle()
@@ -124,7 +124,7 @@ import Testing
         #expect(try await plan.status.result == .success)
     }
 
-    @Test(.timeLimit(.minutes(1))) func aCancelThatFailsIsAnErrorOfItsStep() async throws {
+    @Test(.timeLimit(.minutes(5))) func aCancelThatFailsIsAnErrorOfItsStep() async throws {
         let engine = try TestEngine(Job())
         let plan = try await engine.plans.start(Job.self, .init(isStubborn: true))
         try await engine.settle()
@@ -135,7 +135,7 @@ import Testing
         #expect(try await plan.steps().map(\.state) == [.error])
     }
 
-    @Test(.timeLimit(.minutes(1))) func aSuspendingActionThatFailsAtOncePauses() async throws {
+    @Test(.timeLimit(.minutes(5))) func aSuspendingActionThatFailsAtOncePauses() async throws {
         let engine = try TestEngine(Job())
         engine.script(Job.self, [.fail("no such job")])
         let plan = try await engine.plans.start(Job.self, .init())
@@ -148,7 +148,7 @@ import Testing
         #expect(try await plan.steps().map(\.error) == [nil])
     }
 
-    @Test(.timeLimit(.minutes(1))) func onlyTheFailedBranchRunsAgainAfterTheInputWasMended() async throws {
+    @Test(.timeLimit(.minutes(5))) func onlyTheFailedBranchRunsAgainAfterTheInputWasMended() async throws {
         let engine = try TestEngine(Row(), Step())
         engine.script(Step.self, [.perform, .fail("bad input")])
         let plan = try await engine.plans.start(Row.self, Empty())
@@ -159,7 +159,7 @@ import Testing
         #expect(engine.calls.prefix(3).map(\.step) == [0, 1, 1])
     }
 
-    @Test(.timeLimit(.minutes(1))) func aStepThatIsSkippedAfterAFinalizeFailedIsLeftOut() async throws {
+    @Test(.timeLimit(.minutes(5))) func aStepThatIsSkippedAfterAFinalizeFailedIsLeftOut() async throws {
         let engine = try TestEngine(Row(), Step())
         engine.script(Step.self, on: .finalize, [.perform, .fail("no mail")])
         let plan = try await engine.plans.start(Row.self, Empty())
@@ -176,7 +176,7 @@ import Testing
     // MARK: C3
 
     /// It dies while it plans: the plan is planned again, and its steps are there once.
-    @Test(.timeLimit(.minutes(1))) func aPlanThatWasBeingPlannedIsPlannedAgain() async throws {
+    @Test(.timeLimit(.minutes(5))) func aPlanThatWasBeingPlannedIsPlannedAgain() async throws {
         final class Killer: PlanMiddleware {
             let engine = Mutex<TestEngine?>(nil)
             let plannings = Mutex(0)
@@ -200,7 +200,7 @@ import Testing
         killer.engine.withLock { $0 = nil }
     }
 
-    @Test(.timeLimit(.minutes(1))) func aPausedPlanStaysPausedAndAPlannedOneRunsAfterACrash() async throws {
+    @Test(.timeLimit(.minutes(5))) func aPausedPlanStaysPausedAndAPlannedOneRunsAfterACrash() async throws {
         let engine = try TestEngine(Step(), options: Plans.Options(queues: ["default": 1]))
         engine.script(Step.self, [.fail("broken"), .hang])
         let paused = try await engine.plans.start(Step.self, .init(name: "paused"))
@@ -216,7 +216,7 @@ import Testing
 
     // MARK: C5
 
-    @Test(.timeLimit(.minutes(1))) func aDelayedPlanThatIsCancelledNeverBegins() async throws {
+    @Test(.timeLimit(.minutes(5))) func aDelayedPlanThatIsCancelledNeverBegins() async throws {
         let engine = try TestEngine(Step())
         let plan = try await engine.plans.start(Step.self, .init(name: "a"), at: engine.now + 60)
         try await plan.cancel()
@@ -225,7 +225,7 @@ import Testing
         #expect(engine.story == [])
     }
 
-    @Test(.timeLimit(.minutes(1))) func theHistoryTellsWhatHappenedInOrder() async throws {
+    @Test(.timeLimit(.minutes(5))) func theHistoryTellsWhatHappenedInOrder() async throws {
         let engine = try TestEngine(Step())
         engine.script(Step.self, [.fail("once")])
         let plan = try await engine.plans.start(Step.self, .init(name: "a"), at: engine.now + 60)
@@ -241,7 +241,7 @@ import Testing
 
     // MARK: C6
 
-    @Test(.timeLimit(.minutes(1))) func pollingGoesOnUntilTheJobIsDoneWithGrowingPauses() async throws {
+    @Test(.timeLimit(.minutes(5))) func pollingGoesOnUntilTheJobIsDoneWithGrowingPauses() async throws {
         let farm = Farm()
         let engine = try TestEngine(Render(farm: farm))
         let start = engine.now
@@ -250,7 +250,7 @@ import Testing
         #expect(seconds == [1, 2, 3, 4, 5, 9, 13, 17])
     }
 
-    @Test(.timeLimit(.minutes(1))) func aPollingActionThatIsResumedAsksAfterTheOldJob() async throws {
+    @Test(.timeLimit(.minutes(5))) func aPollingActionThatIsResumedAsksAfterTheOldJob() async throws {
         let farm = Farm()
         let engine = try TestEngine(Render(farm: farm))
         let plan = try await engine.plans.start(Render.self, .init(rounds: 3))
@@ -264,7 +264,7 @@ import Testing
         #expect(await farm.jobs == 1)
     }
 
-    @Test(.timeLimit(.minutes(1))) func aTimeoutEndsPolling() async throws {
+    @Test(.timeLimit(.minutes(5))) func aTimeoutEndsPolling() async throws {
         let farm = Farm()
         let engine = try TestEngine(Render(farm: farm))
         let plan = try await engine.plans.start(Render.self, .init(rounds: .max))
@@ -275,13 +275,13 @@ import Testing
         #expect(await farm.times.count == 18)
     }
 
-    @Test(.timeLimit(.minutes(1))) func noSubPlansAreDoneAtOnce() async throws {
+    @Test(.timeLimit(.minutes(5))) func noSubPlansAreDoneAtOnce() async throws {
         let engine = try TestEngine(Crowd(planning: {}), Step())
         let counts = try await engine.result(of: engine.plans.start(Crowd.self, .init(size: 0)))
         #expect(counts == SubPlanCounts(total: 0, succeeded: 0))
     }
 
-    @Test(.timeLimit(.minutes(1))) func subPlansThatCouldNotBePlannedArePlannedWhenResumed() async throws {
+    @Test(.timeLimit(.minutes(5))) func subPlansThatCouldNotBePlannedArePlannedWhenResumed() async throws {
         let isBroken = Mutex(true)
         let planning: @Sendable () throws -> Void = {
             if isBroken.withLock({ $0 }) { throw Trouble(description: "no list of guests") }
@@ -297,7 +297,7 @@ import Testing
 
     // MARK: C8
 
-    @Test(.timeLimit(.minutes(1))) func anEventForAPlanThatHasEndedIsRefusedUnlessOptional() async throws {
+    @Test(.timeLimit(.minutes(5))) func anEventForAPlanThatHasEndedIsRefusedUnlessOptional() async throws {
         let engine = try TestEngine(Job())
         let plan = try await engine.plans.start(Job.self, .init())
         try await plan.halt()
@@ -307,7 +307,7 @@ import Testing
         #expect(engine.story.filter { $0.hasPrefix("event") } == [])
     }
 
-    @Test(.timeLimit(.minutes(1))) func whoeverKnowsThePlanMaySendToIt() async throws {
+    @Test(.timeLimit(.minutes(5))) func whoeverKnowsThePlanMaySendToIt() async throws {
         let engine = try TestEngine(Job())
         let name = try await engine.plans.start(Job.self, .init(), token: "film").id
         for known in [name, "film"] {
@@ -322,7 +322,7 @@ import Testing
 
     // MARK: C11
 
-    @Test(.timeLimit(.minutes(1))) func hooksAreToldOfEachChangeAndTheirErrorsChangeNothing() async throws {
+    @Test(.timeLimit(.minutes(5))) func hooksAreToldOfEachChangeAndTheirErrorsChangeNothing() async throws {
         let told = Mutex<[String]>([])
         let tell: @Sendable (PlanChange) async throws -> Void = { change in
             told.withLock { $0.append(change.kind) }

@@ -69,7 +69,7 @@ import Testing
 
     // MARK: Time
 
-    @Test(.timeLimit(.minutes(1))) func timeMovesOnlyWhenTheTestSaysSo() async throws {
+    @Test(.timeLimit(.minutes(5))) func timeMovesOnlyWhenTheTestSaysSo() async throws {
         let engine = try TestEngine(Work())
         engine.script(Work.self, [.fail("not yet")])
         let start = engine.now
@@ -86,7 +86,7 @@ import Testing
         #expect(try await plan.result() == "a done")
     }
 
-    @Test(.timeLimit(.minutes(1))) func aTimerFindsTheClockAtItsTime() async throws {
+    @Test(.timeLimit(.minutes(5))) func aTimerFindsTheClockAtItsTime() async throws {
         let engine = try TestEngine(Ask())
         let plan = try await engine.plans.start(Ask.self, .init())
         try await engine.advance(by: .seconds(3 * 86_400))
@@ -96,7 +96,7 @@ import Testing
         #expect(engine.now.formatted(.iso8601) == "2025-06-05T08:00:00Z")
     }
 
-    @Test(.timeLimit(.minutes(1))) func whatStartsLaterStartsThen() async throws {
+    @Test(.timeLimit(.minutes(5))) func whatStartsLaterStartsThen() async throws {
         let engine = try TestEngine(Work())
         let plan = try await engine.plans.start(Work.self, .init(name: "a"), at: engine.now + 3600)
         try await engine.advance(by: .seconds(3599))
@@ -113,7 +113,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func whatGoesOnForEverIsSaid() async throws {
+    @Test(.timeLimit(.minutes(5))) func whatGoesOnForEverIsSaid() async throws {
         let engine = try TestEngine(Hourly(), Work())
         try await engine.plans.start(Hourly.self, .init())
         let error = await #expect(throws: TestEngineError.self) { try await engine.runUntilIdle(timersMax: 24) }
@@ -123,7 +123,7 @@ import Testing
 
     // MARK: Scripts
 
-    @Test(.timeLimit(.minutes(1))) func aScriptAnswersUntilItIsOver() async throws {
+    @Test(.timeLimit(.minutes(5))) func aScriptAnswersUntilItIsOver() async throws {
         let engine = try TestEngine(Work())
         let inputs = Mutex<[String]>([])
         engine.script(
@@ -144,7 +144,7 @@ import Testing
         #expect(inputs.withLock { $0 } == ["b 1"])
     }
 
-    @Test(.timeLimit(.minutes(1))) func aPermanentErrorIsNotRetried() async throws {
+    @Test(.timeLimit(.minutes(5))) func aPermanentErrorIsNotRetried() async throws {
         let engine = try TestEngine(Work())
         engine.script(Work.self, [.failForGood("no")])
         let plan = try await engine.plans.start(Work.self, .init())
@@ -154,7 +154,7 @@ import Testing
         #expect(engine.calls.map(\.attempt) == [1])
     }
 
-    @Test(.timeLimit(.minutes(1))) func eventsAreSentAndScripted() async throws {
+    @Test(.timeLimit(.minutes(5))) func eventsAreSentAndScripted() async throws {
         let engine = try TestEngine(Ask())
         engine.script(Ask.self, [.suspend])
         engine.script(Ask.self, on: .event, [.suspend, .fail("what?")])
@@ -170,7 +170,7 @@ import Testing
         #expect(try await engine.result(of: plan) == Answer(text: "yes"))
     }
 
-    @Test(.timeLimit(.minutes(1))) func aCallThatHangsHoldsNobodyUpAndIsCancelled() async throws {
+    @Test(.timeLimit(.minutes(5))) func aCallThatHangsHoldsNobodyUpAndIsCancelled() async throws {
         let engine = try TestEngine(Thrice(), Work())
         engine.script(Work.self, [.hang])
         let plan = try await engine.plans.start(Thrice.self, Empty())
@@ -182,7 +182,7 @@ import Testing
         #expect(try await plan.steps().map(\.state) == [.cancelled, .success, .success])
     }
 
-    @Test(.timeLimit(.minutes(1))) func callsAreMadeOneAfterAnotherInTheirOrder() async throws {
+    @Test(.timeLimit(.minutes(5))) func callsAreMadeOneAfterAnotherInTheirOrder() async throws {
         let order = Mutex<[String]>([])
         for _ in 0..<5 {
             let engine = try TestEngine(Thrice(), Work())
@@ -203,7 +203,7 @@ import Testing
     }
 
     /// Two that wait for each other need room for both.
-    @Test(.timeLimit(.minutes(1))) func callsMayBeMadeAtOnce() async throws {
+    @Test(.timeLimit(.minutes(5))) func callsMayBeMadeAtOnce() async throws {
         let engine = try TestEngine(Thrice(), Work(), callsAtOnce: 2)
         let (arrivals, continuation) = AsyncStream.makeStream(of: Void.self)
         engine.script(
@@ -225,7 +225,7 @@ import Testing
 
     // MARK: Crashes
 
-    @Test(.timeLimit(.minutes(1))) func lostCallsAreRecoveredAsTheirActionSays() async throws {
+    @Test(.timeLimit(.minutes(5))) func lostCallsAreRecoveredAsTheirActionSays() async throws {
         let engine = try TestEngine(Work(), Careful(), Once())
         engine.script(Work.self, [.hang])
         engine.script(Careful.self, [.crash])
@@ -240,7 +240,7 @@ import Testing
         #expect(try await work.steps().map(\.tries) == [1])
     }
 
-    @Test(.timeLimit(.minutes(1))) func timersSurviveACrashAndAreLateAfterALongOne() async throws {
+    @Test(.timeLimit(.minutes(5))) func timersSurviveACrashAndAreLateAfterALongOne() async throws {
         let engine = try TestEngine(Ask())
         let plan = try await engine.plans.start(Ask.self, .init())
         try await engine.advance(by: .seconds(60))
@@ -252,7 +252,7 @@ import Testing
         #expect(try await plan.steps().map(\.state) == [.suspended])
     }
 
-    @Test(.timeLimit(.minutes(1))) func subPlansGoOnAfterACrash() async throws {
+    @Test(.timeLimit(.minutes(5))) func subPlansGoOnAfterACrash() async throws {
         let engine = try TestEngine(Crowd(), Work())
         engine.script(Work.self, [.perform, .perform, .crash])
         let counts = try await engine.result(of: engine.plans.start(Crowd.self, .init(size: 7)))
@@ -270,7 +270,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func hooksAndMiddlewareAreThere() async throws {
+    @Test(.timeLimit(.minutes(5))) func hooksAndMiddlewareAreThere() async throws {
         let told = Mutex<[String]>([])
         let around = Mutex<[String]>([])
         let engine = try TestEngine(
@@ -287,7 +287,7 @@ import Testing
         #expect(told.withLock { $0.count(where: { $0.hasPrefix("plan.stopped") }) } == 1)
     }
 
-    @Test(.timeLimit(.minutes(1))) func limitsHold() async throws {
+    @Test(.timeLimit(.minutes(5))) func limitsHold() async throws {
         struct Mail: Action {
             struct Input: Codable, Sendable {}
             static let options = ActionOptions(limits: ["mail"])
@@ -302,7 +302,7 @@ import Testing
         #expect(times == ["2025-06-02T08:00:00Z", "2025-06-02T08:01:00Z", "2025-06-02T08:02:00Z"])
     }
 
-    @Test(.timeLimit(.minutes(1))) func plansThatTheEnginePlansAreMadeHere() async throws {
+    @Test(.timeLimit(.minutes(5))) func plansThatTheEnginePlansAreMadeHere() async throws {
         let engine = try TestEngine(Thrice(), Work())
         let first = try await engine.plans.start(Work.self, .init(), at: engine.now + 10)
         let next = try await engine.plans.start(Thrice.self, Empty(), after: [first])

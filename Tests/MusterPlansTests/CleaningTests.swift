@@ -26,7 +26,7 @@ import Testing
         func log(event: LogEvent) { messages.yield(event.message.description) }
     }
 
-    @Test(.timeLimit(.minutes(1))) func anOldPlanGoesOnceItsRecordIsInTheBackup() async throws {
+    @Test(.timeLimit(.minutes(5))) func anOldPlanGoesOnceItsRecordIsInTheBackup() async throws {
         let program = try Program()
         let backup = program.folder + "/old.jsonl"
         let first = try program.plans()
@@ -51,7 +51,7 @@ import Testing
         #expect(mode == 0o600)
     }
 
-    @Test(.timeLimit(.minutes(1))) func aBackupThatCannotBeWrittenKeepsThePlan() async throws {
+    @Test(.timeLimit(.minutes(5))) func aBackupThatCannotBeWrittenKeepsThePlan() async throws {
         let program = try Program()
         let first = try program.plans()
         first.register(Echo())

@@ -8,7 +8,7 @@ import Testing
 
 /// Somebody deletes the rows of a plan while it runs.
 @Suite struct DeletedPlanTests {
-    @Test(.timeLimit(.minutes(1))) func whoWaitsForAPlanThatIsDeletedWhileItRunsIsTold() async throws {
+    @Test(.timeLimit(.minutes(5))) func whoWaitsForAPlanThatIsDeletedWhileItRunsIsTold() async throws {
         let engine = try TestEngine(PlansTests.Approve(), PlansTests.Double())
         let plan = try await engine.plans.start(PlansTests.Approve.self, .init())
         try await engine.settle()

@@ -19,7 +19,7 @@ import Testing
         func skipped(_ input: Input, error: String, in context: RunContext) async throws { context.write(error) }
     }
 
-    @Test(.timeLimit(.minutes(1))) func aPersonEditsTheInputAndThePlanGoesOn() async throws {
+    @Test(.timeLimit(.minutes(5))) func aPersonEditsTheInputAndThePlanGoesOn() async throws {
         let program = try Program()
         let plans = try program.plans()
         plans.register(Fussy())
@@ -38,7 +38,7 @@ import Testing
         #expect(output == "here you are")
     }
 
-    @Test(.timeLimit(.minutes(1))) func aSkippedRootHasNoResult() async throws {
+    @Test(.timeLimit(.minutes(5))) func aSkippedRootHasNoResult() async throws {
         let program = try Program()
         let plans = try program.plans()
         plans.register(Fussy())
@@ -69,7 +69,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func whatAProgramLeftTheNextOneGoesOnWith() async throws {
+    @Test(.timeLimit(.minutes(5))) func whatAProgramLeftTheNextOneGoesOnWith() async throws {
         let program = try Program()
         let (begun, continuation) = AsyncStream.makeStream(of: String.self)
         var calls = begun.makeAsyncIterator()
@@ -101,7 +101,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func whatEndsInTimeWhenTheProgramStopsIsStored() async throws {
+    @Test(.timeLimit(.minutes(5))) func whatEndsInTimeWhenTheProgramStopsIsStored() async throws {
         let program = try Program()
         let (begun, beginning) = AsyncStream.makeStream(of: Void.self)
         let (gate, opening) = AsyncStream.makeStream(of: Void.self)
@@ -120,7 +120,7 @@ import Testing
     }
 
     /// Three programs on one state: one performs, one waits for it, one only watches.
-    @Test(.timeLimit(.minutes(1))) func aSecondProgramTakesOver() async throws {
+    @Test(.timeLimit(.minutes(5))) func aSecondProgramTakesOver() async throws {
         let program = try Program()
         let (a, b, watcher) = (try program.plans(), try program.plans(), try program.plans())
         for plans in [a, b, watcher] { plans.register(PlansTests.Approve()) }
@@ -138,7 +138,7 @@ import Testing
         try await runningB.value
     }
 
-    @Test(.timeLimit(.minutes(1))) func plansWaitForTimesPeopleAndOthers() async throws {
+    @Test(.timeLimit(.minutes(5))) func plansWaitForTimesPeopleAndOthers() async throws {
         let program = try Program()
         let plans = try program.plans()
         plans.register(PlansTests.Double(), PlansTests.Fails())
@@ -210,7 +210,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func limitsHoldForAllPlans() async throws {
+    @Test(.timeLimit(.minutes(5))) func limitsHoldForAllPlans() async throws {
         let program = try Program()
         let counter = Counter()
         let plans = try program.plans(Plans.Options(limits: ["api": .concurrency(3)]))
@@ -225,7 +225,7 @@ import Testing
         #expect((1...3).contains(counter.most))
     }
 
-    @Test(.timeLimit(.minutes(1))) func aFailedSubPlanFailsItsParent() async throws {
+    @Test(.timeLimit(.minutes(5))) func aFailedSubPlanFailsItsParent() async throws {
         let program = try Program()
         let plans = try program.plans(Plans.Options(limits: ["api": .concurrency(9)]))
         plans.register(Limited(counter: Counter()), Many())
@@ -247,7 +247,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func ofASingletonThereIsOne() async throws {
+    @Test(.timeLimit(.minutes(5))) func ofASingletonThereIsOne() async throws {
         let program = try Program()
         let plans = try program.plans()
         plans.register(Only())
@@ -264,7 +264,7 @@ import Testing
         #expect(error?.description.contains("test/Only") == true, "\(String(describing: error))")
     }
 
-    @Test(.timeLimit(.minutes(1))) func whoWaitsForARemovedPlanIsTold() async throws {
+    @Test(.timeLimit(.minutes(5))) func whoWaitsForARemovedPlanIsTold() async throws {
         let program = try Program()
         let plans = try program.plans()
         plans.register(Fussy())
@@ -281,7 +281,7 @@ import Testing
         #expect(error?.code == .deleted)
     }
 
-    @Test(.timeLimit(.minutes(1))) func aRootThatNobodyKnowsEndsInAnError() async throws {
+    @Test(.timeLimit(.minutes(5))) func aRootThatNobodyKnowsEndsInAnError() async throws {
         let program = try Program()
         let client = try program.plans()
         client.register(PlansTests.Double())

@@ -64,7 +64,7 @@ final class Program: Sendable {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func aPlanIsStartedAndItsResultAwaited() async throws {
+    @Test(.timeLimit(.minutes(5))) func aPlanIsStartedAndItsResultAwaited() async throws {
         let program = try Program()
         let plans = try program.plans()
         plans.register(Double(), Eight())
@@ -80,7 +80,7 @@ final class Program: Sendable {
     }
 
     /// Whoever starts it need not perform it: the next program that runs does.
-    @Test(.timeLimit(.minutes(1))) func aPlanMayBeStartedBeforeAnybodyPerforms() async throws {
+    @Test(.timeLimit(.minutes(5))) func aPlanMayBeStartedBeforeAnybodyPerforms() async throws {
         let program = try Program()
         let client = try program.plans()
         client.register(Double(), Eight())
@@ -97,7 +97,7 @@ final class Program: Sendable {
         func run(_ input: Input, in context: RunContext) async throws -> Empty { throw PermanentError(input.message) }
     }
 
-    @Test(.timeLimit(.minutes(1))) func aFailedPlanSaysWhy() async throws {
+    @Test(.timeLimit(.minutes(5))) func aFailedPlanSaysWhy() async throws {
         let program = try Program()
         let told = Mutex<[String]>([])
         let plans = try program.plans(
@@ -130,7 +130,7 @@ final class Program: Sendable {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func eventsReachSuspendedSteps() async throws {
+    @Test(.timeLimit(.minutes(5))) func eventsReachSuspendedSteps() async throws {
         let program = try Program()
         let plans = try program.plans()
         plans.register(Approve())
@@ -166,7 +166,7 @@ final class Program: Sendable {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func aCancelledPlanHasNoResult() async throws {
+    @Test(.timeLimit(.minutes(5))) func aCancelledPlanHasNoResult() async throws {
         let program = try Program()
         let (begun, continuation) = AsyncStream.makeStream(of: Void.self)
         let plans = try program.plans()

@@ -93,7 +93,7 @@ import Testing
 
     private static func ended(_ note: String) -> CallEnd { CallEnd(.succeeded, output: note) }
 
-    @Test(.timeLimit(.minutes(1))) func callsThatDoNotWaitShareTasks() async {
+    @Test(.timeLimit(.minutes(5))) func callsThatDoNotWaitShareTasks() async {
         let tasks = Mutex(Set<Int>())
         let areAllHere = Atomic(false)
         let count = 2000
@@ -113,7 +113,7 @@ import Testing
         await stage.performer.stop()
     }
 
-    @Test(.timeLimit(.minutes(1))) func callsThatWaitHoldNobodyUp() async {
+    @Test(.timeLimit(.minutes(5))) func callsThatWaitHoldNobodyUp() async {
         let gate = Gate()
         let stage = Stage { step in
             if step < 500 { await gate.pass() }
@@ -128,7 +128,7 @@ import Testing
         await stage.performer.stop()
     }
 
-    @Test(.timeLimit(.minutes(1))) func endOfOneIsToldWhileTheNextWaits() async {
+    @Test(.timeLimit(.minutes(5))) func endOfOneIsToldWhileTheNextWaits() async {
         let gate = Gate()
         let stage = Stage { step in
             if step % 2 == 1 { await gate.pass() }
@@ -141,7 +141,7 @@ import Testing
         await stage.performer.stop()
     }
 
-    @Test(.timeLimit(.minutes(1))) func onlyTheCallThatIsCancelledIsTold() async {
+    @Test(.timeLimit(.minutes(5))) func onlyTheCallThatIsCancelledIsTold() async {
         let begun = Gate()
         let stage = Stage { step in
             if step == 3 {
@@ -159,7 +159,7 @@ import Testing
         await stage.performer.stop()
     }
 
-    @Test(.timeLimit(.minutes(1))) func callThatIsCancelledInLineIsToldWhenItBegins() async {
+    @Test(.timeLimit(.minutes(5))) func callThatIsCancelledInLineIsToldWhenItBegins() async {
         let areAllHere = Gate()
         let isCancelled = Atomic(false)
         let stage = Stage { step in
@@ -177,7 +177,7 @@ import Testing
         await stage.performer.stop()
     }
 
-    @Test(.timeLimit(.minutes(1))) func whatWasAbandonedSaysNothingAndCanBeBegunAgain() async {
+    @Test(.timeLimit(.minutes(5))) func whatWasAbandonedSaysNothingAndCanBeBegunAgain() async {
         let gate = Gate()
         let calls = Atomic(0)
         let stage = Stage { _ in

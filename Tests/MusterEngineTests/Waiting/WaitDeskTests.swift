@@ -19,7 +19,7 @@ import Testing
         return nil
     }
 
-    @Test(.timeLimit(.minutes(1))) func whatComesBetweenRegisteringAndLookingCounts() async throws {
+    @Test(.timeLimit(.minutes(5))) func whatComesBetweenRegisteringAndLookingCounts() async throws {
         var town = try town()
         let desk = try WaitDesk(store: town.store)
         let ticket = try desk.wait(for: StateCondition("SHUTDOWN>ISUP"), of: [NodeID(1)])
@@ -31,14 +31,14 @@ import Testing
         #expect(await answer(ticket, desk)?.finished == [NodeID(1)])
     }
 
-    @Test(.timeLimit(.minutes(1))) func readyMayBeSoAlready() async throws {
+    @Test(.timeLimit(.minutes(5))) func readyMayBeSoAlready() async throws {
         let town = try town()
         let desk = try WaitDesk(store: town.store)
         let ticket = try desk.wait(for: .ready, of: [NodeID(1), NodeID(2), NodeID(1)])
         #expect(await answer(ticket, desk)?.finished == [NodeID(1), NodeID(2)])
     }
 
-    @Test(.timeLimit(.minutes(1))) func aFailureEndsTheWaitOfItsNodeAndOthersGoOn() async throws {
+    @Test(.timeLimit(.minutes(5))) func aFailureEndsTheWaitOfItsNodeAndOthersGoOn() async throws {
         var town = try town()
         let desk = try WaitDesk(store: town.store)
         let all = try desk.wait(for: StateCondition("BOOTING"), of: [NodeID(1), NodeID(2)])
@@ -54,7 +54,7 @@ import Testing
         #expect(await self.answer(any, desk)?.isSatisfied == true)
     }
 
-    @Test(.timeLimit(.minutes(1))) func whoComesBackWithItsPositionMissesNothing() async throws {
+    @Test(.timeLimit(.minutes(5))) func whoComesBackWithItsPositionMissesNothing() async throws {
         var town = try town()
         let first = try WaitDesk(store: town.store)
         let position = try town.store.position()
@@ -67,7 +67,7 @@ import Testing
         #expect(first.standing(of: without.id) != nil)
     }
 
-    @Test(.timeLimit(.minutes(1))) func timeEndsAWaitWithWhatItHas() async throws {
+    @Test(.timeLimit(.minutes(5))) func timeEndsAWaitWithWhatItHas() async throws {
         var town = try town()
         let desk = try WaitDesk(store: town.store)
         let deadline = town.time.now() + .seconds(10)
@@ -94,7 +94,7 @@ import Testing
     }
 
     /// What was committed is handed over, and read only where somebody else has written in between.
-    @Test(.timeLimit(.minutes(1))) func aDeskThatIsToldHearsTheSameAsOneThatReads() async throws {
+    @Test(.timeLimit(.minutes(5))) func aDeskThatIsToldHearsTheSameAsOneThatReads() async throws {
         var town = try town()
         let (told, reading) = (try WaitDesk(store: town.store), try WaitDesk(store: town.store))
         let condition = try StateCondition("SHUTDOWN>BOOTING>ISUP")
@@ -113,7 +113,7 @@ import Testing
         #expect(answers.0?.position == answers.1?.position)
     }
 
-    @Test(.timeLimit(.minutes(1))) func aNodeThatIsGoneFailsAtOnce() async throws {
+    @Test(.timeLimit(.minutes(5))) func aNodeThatIsGoneFailsAtOnce() async throws {
         let town = try town()
         let desk = try WaitDesk(store: town.store)
         let both = try desk.wait(for: StateCondition("BOOTING"), of: [NodeID(1), NodeID(2)])
@@ -126,7 +126,7 @@ import Testing
     }
 
     /// Of many who wait, those of other nodes cost nothing and hear nothing.
-    @Test(.timeLimit(.minutes(1))) func manyWaitAndOnlyThoseConcernedAreWoken() async throws {
+    @Test(.timeLimit(.minutes(5))) func manyWaitAndOnlyThoseConcernedAreWoken() async throws {
         var town = try town(50)
         let desk = try WaitDesk(store: town.store)
         let tickets = try (1...50).flatMap { node in
