@@ -130,7 +130,7 @@ struct NodeFiles: ~Copyable {
 
     // MARK: Paths
 
-    private static func names(of path: String) throws(StepError) -> [String] {
+    static func names(of path: String) throws(StepError) -> [String] {
         let names = path.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
         let isInside = names.allSatisfy { !$0.isEmpty && $0 != "." && $0 != ".." && !$0.utf8.contains(0) }
         guard isInside, let first = names.first else {

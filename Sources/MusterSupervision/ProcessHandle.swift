@@ -6,7 +6,7 @@ import Glibc
 /// The calls for this are reached by number, since Swift's import of the C library does not have them.
 package struct ProcessHandle: ~Copyable {
     package let identity: ProcessIdentity
-    private let descriptor: Int32
+    package let descriptor: Int32
 
     /// nil when the process has ended.
     package init?(_ identity: ProcessIdentity) {

@@ -34,6 +34,7 @@ missing_packages() {
     for package in "$@"; do
         case $package in
             python3) command -v python3 >/dev/null 2>&1 || printf 'python3 ' ;;
+            openssh-server) [ -x /usr/sbin/sshd ] || command -v sshd >/dev/null 2>&1 || printf 'openssh-server ' ;;
             valgrind) command -v valgrind >/dev/null 2>&1 || printf 'valgrind ' ;;
             python3-venv) python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || printf 'python3-venv ' ;;
         esac

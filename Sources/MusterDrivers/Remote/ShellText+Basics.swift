@@ -1,0 +1,252 @@
+extension ShellText {
+    /// What the rest is made of: replies, epochs, processes, waiting.
+    static let basics = #"""
+        [ -n "$m_session" ] || m_mask=$(umask)
+        m_setsid=$(command -v setsid)
+        m_path=$PATH m_renewer=
+
+        # Replies go to standard output: lines of a word and its values, and a last line `.`, which says that nothing is missing.
+        m_reply() { printf '%s\n.\n' "$*"; exit 0; }
+
+        m_now() {
+            m_t=$(date +%s%6N 2>/dev/null)
+            case $m_t in '' | *[!0-9]* | ????????????) m_t=$(date +%s)000000 ;; esac
+        }
+
+        m_boot() {
+            m_b=
+            if [ -r /proc/sys/kernel/random/boot_id ]; then
+                read -r m_b </proc/sys/kernel/random/boot_id
+            else
+                m_b=$(sysctl -n kern.boottime 2>/dev/null || who -b 2>/dev/null)
+            fi
+        }
+
+        # Written beside and renamed: nobody sees half of it.
+        m_write() {
+            printf '%s\n' "$2" >"$1.part.$$" && mv -f "$1.part.$$" "$1"
+        }
+
+        # The first who decides an operation decides it for all: run, ended, refused.
+        m_decide() {
+            printf '%s\n' "$1" >"$m_o/.decided.$$" || m_reply "refused system the disk of the host is full"
+            ln "$m_o/.decided.$$" "$m_o/decided" 2>/dev/null
+            m_won=$?
+            rm -f "$m_o/.decided.$$"
+            return $m_won
+        }
+
+        m_roots() {
+            umask 077
+            case $m_root in '~') m_root=$HOME ;; '~/'*) m_root=$HOME/${m_root#'~/'} ;; esac
+            m_dir=$m_root/$m_name
+        }
+
+        # Goes into the node's folder. `m_restarted` is set when the host was restarted since the node was made.
+        m_enter() {
+            m_roots
+            cd -P "$m_dir" 2>/dev/null && [ -f supervisor.boot ] || m_reply gone
+            m_dir=$(pwd -P)
+            m_boot
+            m_restarted=
+            read -r m_then <supervisor.boot
+            [ "$m_then" = "$m_b" ] || m_restarted=1
+        }
+
+        # Notes the conductor's epoch. False when a newer one was here.
+        m_fence() {
+            mkdir "supervisor.epoch-$m_epoch" 2>/dev/null
+            for m_e in supervisor.epoch-*; do
+                if [ "${m_e##*-}" -gt "$m_epoch" ]; then return 1; fi
+            done
+            for m_e in supervisor.epoch-*; do
+                [ "${m_e##*-}" -eq "$m_epoch" ] || rmdir "$m_e" 2>/dev/null
+            done
+            return 0
+        }
+        m_fenced() { m_fence || m_reply "refused epoch ${m_e##*-}"; }
+
+        # MARK: processes
+
+        # Lines `pid state parent group session start` of all processes.
+        m_table() {
+            if [ -r /proc/self/stat ]; then
+                cat /proc/[0-9]*/stat 2>/dev/null | sed -n 's/^\([0-9]*\) (.*) /\1 /p' |
+                    awk '{ print $1, $2, $3, $4, $5, $21 }'
+            else
+                ps -A -o pid= -o stat= -o ppid= -o pgid= 2>/dev/null | awk '{ print $1, substr($2, 1, 1), $3, $4, 0, 0 }'
+            fi
+        }
+
+        # The time at which a process was started; nothing when it is not there.
+        m_started() {
+            if [ -r /proc/self/stat ]; then
+                read -r m_line 2>/dev/null <"/proc/${1:-none}/stat" || return 0
+                m_line=${m_line##*) }
+                set -- $m_line
+                case $1 in Z | X) ;; *) printf '%s' "${20}" ;; esac
+            else
+                m_table | awk -v pid="$1" '$1 == pid && $2 != "Z" { printf "0" }'
+            fi
+        }
+
+        # The processes of `m_o`, an operation or the pattern of all, into `m_found`: what carries its mark open or its name in
+        # the environment, its program, and all below those and in their sessions.
+        m_members() {
+            m_seeds=
+            if [ -r /proc/self/stat ]; then
+                case $m_o in
+                    'op-*') m_variable= ;;
+                    *) m_variable=MUSTER_OPERATION=${m_o#op-} ;;
+                esac
+                m_seeds=$(
+                    ls -l /proc/[0-9]*/fd/7 2>/dev/null | while IFS= read -r m_line; do
+                        case $m_line in
+                            *" -> $m_dir/"$m_o/mark) m_line=${m_line##*/proc/} && printf '%s ' "${m_line%%/*}" ;;
+                        esac
+                    done
+                    grep -lF -e "MUSTER_NODE_DIR=$m_dir" /proc/[0-9]*/environ 2>/dev/null | while IFS= read -r m_line; do
+                        m_line=${m_line#/proc/} m_line=${m_line%%/*}
+                        tr '\000' '\n' <"/proc/$m_line/environ" 2>/dev/null | awk -v node="MUSTER_NODE_DIR=$m_dir" \
+                            -v operation="$m_variable" -v pid="$m_line" '
+                            $0 == node { here = 1 }
+                            operation == "" ? index($0, "MUSTER_OPERATION=") == 1 : $0 == operation { its = 1 }
+                            END { if (here && its) printf "%s ", pid }'
+                    done
+                )
+            fi
+            m_mains=$(cat $m_o/main 2>/dev/null)
+            m_found=$(m_table | awk -v seeds="$m_seeds" -v mains="$m_mains" '
+                BEGIN {
+                    count = split(seeds, list, " ")
+                    for (i = 1; i <= count; i++) member[list[i]] = 1
+                    count = split(mains, list, " ")
+                    for (i = 1; i + 1 <= count; i += 2) started[list[i]] = list[i + 1]
+                }
+                {
+                    if ($2 == "Z" || $2 == "X") next
+                    parent[$1] = $3; group[$1] = $4; session[$1] = $5
+                    if (($1 in started) && started[$1] == $6) member[$1] = 1
+                }
+                END {
+                    do {
+                        grown = 0
+                        for (pid in parent) if (pid in member) {
+                            # Sessions and groups that one of them leads.
+                            if (session[pid] > 0 && session[pid] in member) sessions[session[pid]] = 1
+                            if (group[pid] in member) groups[group[pid]] = 1
+                        }
+                        for (pid in parent) if (!(pid in member))
+                            if ((parent[pid] in member) || (session[pid] in sessions) || (group[pid] in groups)) {
+                                member[pid] = 1
+                                grown = 1
+                            }
+                    } while (grown)
+                    for (pid in parent) if ((pid in member) && pid > 1) printf "%s ", pid
+                }')
+        }
+
+        # Kills all processes of `m_o`: they are stopped first, again until there is no new one, so that none starts another.
+        m_kill() {
+            m_round=0
+            while [ $m_round -lt 100 ]; do
+                m_members
+                [ -n "$m_found" ] || return 0
+                m_inner=0 m_old=
+                while [ "$m_found" != "$m_old" ] && [ $m_inner -lt 50 ]; do
+                    kill -STOP $m_found 2>/dev/null
+                    m_old=$m_found
+                    m_members
+                    m_inner=$((m_inner + 1))
+                done
+                kill -KILL $m_found 2>/dev/null
+                m_round=$((m_round + 1))
+            done
+            return 1
+        }
+
+        m_term() {
+            m_members
+            [ -z "$m_found" ] || kill -TERM $m_found 2>/dev/null
+            [ -z "$m_found" ] || kill -CONT $m_found 2>/dev/null
+        }
+
+        # A sleep in seconds with a fraction, where the system's can do that.
+        m_sleep() { sleep "$1" 2>/dev/null || sleep $((${1%%.*} + 1)); }
+
+        # After so many seconds runs the rest; ends with its sleep when it is told to end.
+        m_after() {
+            trap 'kill $m_nap 2>/dev/null; exit 0' TERM
+            sleep "$1" 2>/dev/null &
+            m_nap=$!
+            if ! wait $m_nap; then
+                sleep $((${1%%.*} + 1)) &
+                m_nap=$!
+                wait $m_nap
+            fi
+            trap '' TERM
+            shift
+            "$@"
+        }
+
+        # Waits until none of `m_o` is left, or so many seconds have passed, and kills what is left then. For processes that
+        # nobody waits for, so it asks again and again, ever more rarely.
+        m_drain() {
+            m_seconds=${1%%.*}
+            m_until=$(($(date +%s) + m_seconds + 1)) m_pause=0.02
+            [ "$1" = 0 ] && m_until=0
+            while m_members && [ -n "$m_found" ] && [ "$(date +%s)" -lt $m_until ]; do
+                m_sleep $m_pause
+                case $m_pause in 0.02) m_pause=0.05 ;; 0.05) m_pause=0.1 ;; 0.1) m_pause=0.3 ;; *) m_pause=1 ;; esac
+            done
+            [ -z "$m_found" ] || m_kill
+        }
+
+        # MARK: waiting
+
+        # Ends this shell when the connection ends: its standard input ends with it.
+        m_leash() {
+            exec 6<&0
+            (
+                cat <&6 >/dev/null
+                kill -TERM $$ $m_renewer
+            ) >/dev/null 2>&1 &
+            exec 6<&-
+        }
+
+        # Blocks until nobody keeps the operation any more, without asking again and again: it reads from a pipe that its keeper
+        # holds open. Opened for writing too at first, so that opening never blocks.
+        m_block() {
+            exec 3<>"$1/alive" 4<"$1/alive" 3>&-
+            read -r m_rest <&4
+            exec 4<&-
+        }
+
+        # How an operation ended, and its output where that is short.
+        m_reply_exit() {
+            cat "$m_o/exit"
+            m_size=$(wc -c <"$m_o/output" 2>/dev/null) || m_size=0
+            m_size=$((m_size + 0))
+            if [ $m_size -le "${m_inline:-0}" ]; then
+                printf 'output %s inline\n' "$m_size"
+                [ $m_size -eq 0 ] || head -c $m_size "$m_o/output"
+                printf '\n.\n'
+                exit 0
+            fi
+            m_reply "output $m_size"
+        }
+
+        m_wait() {
+            [ -f "$m_o/exit" ] && m_reply_exit
+            [ -n "$m_restarted" ] && m_reply restarted
+            m_leash
+            [ -p "$m_o/alive" ] && m_block "$m_o"
+            [ -f "$m_o/exit" ] && m_reply_exit
+            cd "$m_dir" 2>/dev/null && [ -f supervisor.boot ] || m_reply gone
+            # Whoever kept it was killed: nothing of it may live on unseen.
+            m_fenced
+            m_kill
+            m_reply lost "what kept $m_op on the host was killed: how it ended is not known"
+        }
+        """#
+}

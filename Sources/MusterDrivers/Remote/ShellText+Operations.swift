@@ -1,0 +1,310 @@
+extension ShellText {
+    /// Operations: started once, kept to their end, found again, ended.
+    static let operations = #"""
+        # MARK: operations
+
+        m_start() {
+            m_enter
+            m_o=op-$m_op
+            [ -f "$m_o/exit" ] && { m_fenced; m_wait_or_say; }
+            m_keep_lease
+            [ -n "$m_restarted" ] && { m_fenced; m_reply restarted; }
+            mkdir "$m_o" 2>/dev/null
+            [ -p "$m_o/alive" ] || mkfifo "$m_o/alive" 2>/dev/null
+            [ -p "$m_o/alive" ] || m_reply "refused system $m_dir cannot be written: is the disk of the host full?"
+            # Held from here on, so that it is never taken for one that nobody keeps.
+            exec 8<>"$m_o/alive"
+            if ! m_fence; then
+                m_decide refused && rm -rf "$m_o"
+                m_reply "refused epoch ${m_e##*-}"
+            fi
+            if m_decide run; then
+                [ "$m_server" = yes ] && m_write supervisor.server "$m_op"
+                m_launch
+                case $m_answer in started | ended) ;; *) m_reply "refused system its keeper cannot be started on the host" ;; esac
+            else
+                read -r m_decided <"$m_o/decided"
+                [ "$m_decided" = refused ] && { rm -rf "$m_o"; m_reply again; }
+            fi
+            exec 8>&-
+            m_wait_or_say
+        }
+
+        m_wait_or_say() {
+            [ "$m_waits" = yes ] && m_wait
+            [ -f "$m_o/exit" ] && m_reply_exit
+            m_reply running
+        }
+
+        # Starts what keeps the operation, cut loose from this shell and its connection. Not by `&`: what is started so ignores
+        # INT and QUIT for ever. It is started in the foreground of the shell of `$( )`, and kills that one when it is ready.
+        m_launch() {
+            m_answer=$(
+                printf '%s' "$m_prog" | env -i PATH="$PATH" LC_ALL=C MUSTER_SUPERVISOR_DIR="$m_dir" m_session=$$ m_mask="$m_mask" \
+                    $m_setsid /bin/sh -c 'm_prog=$(cat); m_call=m_keep; eval "$m_prog"' muster-keeper 2>/dev/null
+            ) 2>/dev/null
+        }
+
+        m_detach() {
+            printf '%s\n' "$1"
+            exec </dev/null >/dev/null 2>&1
+            [ "$PPID" = "$m_session" ] || kill -KILL "$PPID"
+            m_detached=yes
+        }
+
+        # What keeps an operation, and a server for as long as its node is there.
+        m_keep() {
+            m_roots
+            cd -P "$m_dir" || exit 1
+            m_o=op-$m_op
+            if [ "$m_server" = yes ]; then
+                [ -p supervisor.power ] || mkfifo supervisor.power
+                exec 6<>supervisor.power
+                m_write supervisor.keeper "$$ $(m_started $$)"
+            fi
+            while :; do
+                m_keep_one
+                [ "$m_server" = yes ] || exit 0
+                # Off, until it is told to go on.
+                exec 8>&-
+                read -r m_op m_rest <&6 || exit 0
+                m_o=op-$m_op
+                exec 8<>"$m_o/alive"
+            done
+        }
+
+        m_tell() {
+            if [ "$m_detached" = yes ]; then
+                [ -p "$m_o/answer" ] && printf '%s\n' "$1" 1<>"$m_o/answer"
+            else
+                m_detach "$1"
+            fi
+        }
+
+        m_keep_one() {
+            m_now
+            m_from=$m_t m_status= m_signal= m_not= m_dropped=0 m_left=0
+            : >"$m_o/mark"
+            m_write "$m_o/started" "$$ $(m_started $$)"
+            m_not=$(m_why_not)
+            if [ -n "$m_not" ]; then
+                : >"$m_o/output"
+                m_record
+                m_tell ended
+                return
+            fi
+            mkfifo "$m_o/out"
+            ( exec 8>&- 6>&- && m_spool ) <"$m_o/out" >/dev/null 2>&1 &
+            m_spooler=$!
+            exec 5>"$m_o/out"
+            rm -f "$m_o/out"
+            m_clock=
+            if [ -n "$m_timeout" ]; then
+                ( exec 8>&- 6>&- 5>&- && m_after "$m_timeout" m_late ) >/dev/null 2>&1 &
+                m_clock=$!
+            fi
+            m_tell started
+            # Its end by a signal is said by the shell, on standard error: so 137 is told from an `exit 137`.
+            { ( m_child ); m_code=$?; } 2>"$m_o/why"
+            exec 5>&-
+            [ -z "$m_clock" ] || kill -TERM $m_clock 2>/dev/null
+            if [ $m_code -gt 128 ] && { [ -s "$m_o/why" ] || [ -n "$BASH_VERSION" ]; }; then
+                m_signal=$((m_code - 128))
+            else
+                m_status=$m_code
+            fi
+            rm -f "$m_o/why"
+            m_members
+            m_left=$(printf '%s' "$m_found" | wc -w)
+            if [ "$m_keeps" = yes ] && ! [ -e "$m_o/interrupted" ] && ! [ -e "$m_o/late" ]; then
+                [ $((m_left)) -eq 0 ] && wait $m_spooler
+                m_left=0
+            else
+                [ $((m_left)) -eq 0 ] || m_kill
+                wait $m_spooler
+            fi
+            rm -f "$m_o/main"
+            read -r m_dropped <"$m_o/dropped" 2>/dev/null || m_dropped=0
+            m_record
+        }
+
+        m_record() {
+            m_now
+            m_timed=no m_ended=no
+            if [ -e "$m_o/late" ]; then m_timed=yes; elif [ -e "$m_o/interrupted" ]; then m_ended=yes; fi
+            m_write "$m_o/exit" "exit ${m_status:--} ${m_signal:--} $m_timed $m_ended $m_from $m_t $((m_dropped)) $((m_left))${m_not:+
+        not-started $m_not}"
+        }
+
+        m_late() {
+            : >"$m_o/late"
+            m_term
+            m_drain "$m_grace"
+        }
+
+        # The program itself. Runs in a shell of its own, which becomes the program.
+        m_child() {
+            exec 7<"$m_o/mark" 8>&- 6>&- </dev/null >&5 2>&5 5>&-
+            m_own=$(exec sh -c 'echo $PPID')
+            m_write "$m_o/main" "$m_own $(m_started "$m_own")"
+            # It carries the mark by now: whoever ends the operation sees it, or it sees that.
+            [ -e "$m_o/interrupted" ] && exit 143
+            trap - HUP INT QUIT TERM PIPE
+            unset LC_ALL OLDPWD PWD SHLVL MUSTER_SUPERVISOR_DIR m_session
+            umask "$m_mask"
+            unset m_mask
+            export MUSTER_OPERATION="$m_op" MUSTER_NODE_DIR="$m_dir" MUSTER_ADDRESS="$m_address"
+            m_command exec_it
+        }
+
+        # Why the program cannot be started; nothing when it can.
+        m_why_not() {
+            ( m_command check ) 2>/dev/null
+        }
+
+        exec_it() { exec $m_setsid "$@"; }
+
+        check() {
+            m_lookup=$PATH PATH=$m_path m_sum=0
+            for m_a; do
+                m_sum=$((m_sum + ${#m_a}))
+                [ ${#m_a} -lt 131072 ] || m_sum=999999999
+            done
+            if [ $m_sum -gt 1900000 ]; then printf 'its arguments are too long: put them into a file'; return; fi
+            case $1 in
+                */*) m_p=$1 ;;
+                *)
+                    m_p=
+                    IFS=:
+                    set -f
+                    for m_f in $m_lookup; do
+                        if [ -f "$m_f/$1" ] && [ -x "$m_f/$1" ]; then m_p=$m_f/$1; break; fi
+                    done
+                    unset IFS
+                    set +f
+                    if [ -z "$m_p" ]; then printf "'%s' is in no folder of PATH on the host" "$1"; return; fi
+                    ;;
+            esac
+            if [ -d "$m_p" ]; then printf "'%s' is a folder" "$m_p"; return; fi
+            if ! [ -e "$m_p" ]; then printf "'%s' is not there" "$m_p"; return; fi
+            if ! [ -x "$m_p" ]; then printf "'%s' is not executable: chmod +x" "$m_p"; return; fi
+            [ -r "$m_p" ] || return
+            m_head=$(dd if="$m_p" bs=256 count=1 2>/dev/null | tr -d '\000' | head -n 1)
+            case $m_head in
+                "$(printf '\177')ELF"*) ;;
+                '#!'*)
+                    m_head=${m_head#'#!'}
+                    m_i=$(printf '%s' "$m_head" | sed 's/^[ \t]*//; s/[ \t].*//')
+                    case $m_i in
+                        *"$(printf '\r')") printf "'%s' has a carriage return at the end of its first line" "$m_p" ;;
+                        *) [ -x "$m_i" ] || printf "'%s' wants the interpreter '%s', which is not there" "$m_p" "$m_i" ;;
+                    esac
+                    ;;
+                *) [ -d /proc/self ] && printf "the first line of '%s' names no interpreter: begin it with #!/bin/sh" "$m_p" ;;
+            esac
+        }
+
+        # Keeps the beginning and the end of what comes, and counts what lies between them.
+        m_spool() {
+            head -c "$m_limit" >"$m_o/output"
+            m_size=$(wc -c <"$m_o/output")
+            [ $((m_size)) -ge "$m_limit" ] || return 0
+            mkfifo "$m_o/count"
+            wc -c <"$m_o/count" >"$m_o/counted" &
+            tee "$m_o/count" | tail -c "$m_limit" >"$m_o/tail"
+            wait
+            read -r m_all <"$m_o/counted"
+            m_lost=$((m_all - m_limit))
+            if [ $m_lost -gt 0 ]; then
+                printf '%s\n' "$m_lost" >"$m_o/dropped"
+                printf '\n[... %s bytes are not kept ...]\n' "$m_lost" >>"$m_o/output"
+            fi
+            cat "$m_o/tail" >>"$m_o/output"
+            rm -f "$m_o/tail" "$m_o/count" "$m_o/counted"
+        }
+
+        m_status() {
+            m_enter
+            m_fenced
+            m_o=op-$m_op
+            [ -f "$m_o/exit" ] && m_reply_exit
+            [ -f "$m_o/decided" ] || m_reply never
+            [ -n "$m_restarted" ] && m_reply restarted
+            if [ -f "$m_o/started" ]; then
+                read -r m_pid m_start <"$m_o/started"
+                if [ "$(m_started "$m_pid")" != "$m_start" ] && ! [ -f "$m_o/exit" ]; then
+                    m_kill
+                    m_reply lost "what kept $m_op on the host was killed: how it ended is not known"
+                fi
+            fi
+            m_reply running
+        }
+
+        m_attach() {
+            m_enter
+            m_fenced
+            m_o=op-$m_op
+            [ -f "$m_o/decided" ] || m_reply never
+            m_wait
+        }
+
+        m_running() {
+            m_enter
+            m_fenced
+            m_server_op=
+            [ -f supervisor.server ] && read -r m_server_op <supervisor.server
+            for m_o in op-*; do
+                [ -d "$m_o" ] && ! [ -f "$m_o/exit" ] || continue
+                # One that an older conductor is only about to begin.
+                [ -f "$m_o/decided" ] || { m_decide refused && continue; }
+                [ "${m_o#op-}" = "$m_server_op" ] && continue
+                read -r m_decided <"$m_o/decided" && [ "$m_decided" = run ] || continue
+                [ -z "$m_restarted" ] || continue
+                if [ -f "$m_o/started" ]; then
+                    read -r m_pid m_start <"$m_o/started"
+                    [ "$(m_started "$m_pid")" = "$m_start" ] || continue
+                fi
+                printf 'operation %s\n' "${m_o#op-}"
+            done
+            m_reply done
+        }
+
+        m_end() {
+            m_enter
+            m_fenced
+            m_o=op-$m_op
+            m_end_one
+            m_reply done
+        }
+
+        # Ends `m_o`: TERM, and KILL after the grace. One that has not begun never will.
+        m_end_one() {
+            [ -f "$m_o/exit" ] || {
+                mkdir "$m_o" 2>/dev/null
+                : >"$m_o/interrupted"
+                [ -p "$m_o/alive" ] || mkfifo "$m_o/alive" 2>/dev/null
+                if m_decide ended; then
+                    m_now
+                    m_status= m_signal= m_not= m_dropped=0 m_left=0 m_from=$m_t
+                    m_record
+                    return
+                fi
+            }
+            m_term
+            if [ -f "$m_o/exit" ] || [ -n "$m_restarted" ]; then
+                m_drain "$m_grace"
+                return
+            fi
+            if [ "$m_grace" = 0 ]; then
+                m_kill
+                m_killer=
+            else
+                ( exec 3>&- 4>&-; m_after "$m_grace" m_kill ) </dev/null >/dev/null 2>&1 &
+                m_killer=$!
+            fi
+            m_block "$m_o"
+            [ -z "$m_killer" ] || kill -TERM $m_killer 2>/dev/null
+            [ -f "$m_o/exit" ] || m_kill
+        }
+        """#
+}
