@@ -24,6 +24,13 @@ package enum DriverConformance: ConformanceSuite {
         package var belongings: @Sendable () async -> [Leftover]
         /// Serves one connection after the other at an address, each with this text, and returns the port.
         package var serve: @Sendable (_ address: String, _ answer: String) throws -> Int
+        /// Where the node's commands run: a folder that the test program can read as well. Its handle's, where the node
+        /// is on this host.
+        package var place: @Sendable (NodeHandle) -> String = { $0.directory }
+        /// How the loss of what keeps a node is said.
+        package var lossOfKeeper = "supervisor"
+        /// A deadline that a command meets when it only has to say that it is under way to another one.
+        package var shortTimeout = Duration.milliseconds(200)
 
         package init(
             driver: any Driver,

@@ -21,7 +21,7 @@ extension DriverConformance {
         Check("the deadline holds when nobody waits") { subject in
             let node = try await subject.made()
             let nap = uniqueNap()
-            let command = shell("echo up > up; sleep \(nap)", timeout: .milliseconds(200), grace: .zero)
+            let command = shell("echo up > up; sleep \(nap)", timeout: subject.shortTimeout, grace: .zero)
             let task = try await subject.begun(command, "alone", on: node, by: subject.successor())
             task.cancel()
             _ = try? await task.value

@@ -13,7 +13,7 @@ extension DriverConformance {
             try await subject.driver.put(files, on: node)
             try await subject.driver.put(files, on: node)
             let exit = try await subject.driver.run(
-                program(node.directory + "/run.sh"),
+                program(subject.place(node) + "/run.sh"),
                 on: node,
                 operation: operation("run")
             )
@@ -35,7 +35,8 @@ extension DriverConformance {
                 on: node
             )
             let bad = [
-                "../escaped", "\(node.directory)/escaped", "in/../../escaped", "out/escaped", "out/file", "up/escaped",
+                "../escaped", "\(subject.place(node))/escaped", "in/../../escaped", "out/escaped", "out/file",
+                "up/escaped",
                 "", ".", "in/", "a//b",
                 "supervisor.sock", "op-x/exit", "supervisor.json",
             ]

@@ -32,7 +32,7 @@ extension DriverConformance {
             let command = shell("(sleep \(nap) &) ; echo up > up; sleep \(nap)")
             let running = try await subject.begun(command, "running", on: node)
             try await subject.killKeeper(node)
-            try await lost(node, because: "supervisor", subject)
+            try await lost(node, because: subject.lossOfKeeper, subject)
             try await refused(.lost, "a command whose supervisor was killed") { _ = try await running.value }
             try equal(subject.processes(nap), [], "what the supervisor left")
             // What had ended before is still known, by whoever asks.

@@ -49,7 +49,7 @@ extension DriverConformance {
             try demand(node.directory.utf8.count > 250, "\(node.directory) is not deep")
             let exit = try await subject.driver.run(shell("pwd"), on: node, operation: operation("pwd"))
             try demand(exit.succeeded, "\(exit)")
-            try equal(try output("pwd", on: node, subject), node.directory + "\n", "where commands run")
+            try equal(try output("pwd", on: node, subject), subject.place(node) + "\n", "where commands run")
             try await subject.driver.destroy(node)
         },
         Check("destroying ends everything, and may be repeated") { subject in

@@ -63,7 +63,7 @@ extension DriverConformance {
             try await subject.driver.powerOff(node)
             try await subject.driver.powerOn(node, operation: operation("on"))
             let needle = Data(secret.utf8)
-            for file in try files(in: node.directory) {
+            for file in try files(in: node.directory) + files(in: subject.place(node)) {
                 guard let data = FileManager.default.contents(atPath: file) else { continue }
                 try demand(data.range(of: needle) == nil, "the secret stands in \(file)")
             }

@@ -79,7 +79,7 @@ extension DriverConformance {
                 ],
                 on: node
             )
-            let folder = node.directory
+            let folder = subject.place(node)
             let cases: [(String, String)] = [
                 ("\(folder)/plain.sh", "not executable"), ("\(folder)/lost.sh", "/no/such/interpreter"),
                 ("\(folder)/dos.sh", "carriage return"), ("\(folder)/bare.sh", "first line"),
@@ -107,7 +107,7 @@ extension DriverConformance {
             try demand(exit.succeeded, "\(exit)")
             let text = try output("env", on: node, subject)
             for wanted in [
-                "GREETING=a 'b' \"c\"\n$d ü\n", "MUSTER_OPERATION=conformance-env\n", node.directory + "\n",
+                "GREETING=a 'b' \"c\"\n$d ü\n", "MUSTER_OPERATION=conformance-env\n", subject.place(node) + "\n",
                 "MUSTER_ADDRESS=\(node.facts["address"] ?? "?")\n", "SigBlk:\t0000000000000000\n",
             ] {
                 try demand(text.contains(wanted), "'\(wanted)' is not in:\n\(text)")

@@ -129,6 +129,7 @@ extension RemoteNodes {
             let reply = try await ask(call, node, at: place, patience: within)
             guard reply.word == "yes" else { throw StepError(.notReady, reply.text) }
         case .run: throw StepError(.notReady, "a command is no probe of the driver: run it")
+        case .state: throw StepError(.notReady, "a state is no probe of the driver: the node says it")
         }
     }
 }

@@ -1,0 +1,340 @@
+import Foundation
+package import Logging
+package import MusterCore
+import MusterSupervision
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// Nodes that are hosts which exist already: each node is one host of a pool for as long as it lives.
+///
+/// A host is used under a lease that stands on the host itself, so that two states never share one. Operations are kept
+/// there by shell programs alone; decision 0032 says what they do less than a supervisor.
+package final class SSHDriver: Driver {
+    /// How it is set up, besides its hosts.
+    package struct Options: Sendable {
+        /// The name of the state, which no other state has: one word.
+        package var state: String
+        /// For people who find the host in use: `lab shop of ana@build-1`.
+        package var holder: String
+        /// After this long a host whose lease nobody renews may be taken by others.
+        package var lease: Duration
+        /// How long a host may be out of reach before its node is lost.
+        package var patience: Duration
+        /// A folder of the user's alone for the sockets of connections: a short path.
+        package var controlFolder: String
+
+        package init(
+            state: String,
+            holder: String,
+            lease: Duration = .seconds(24 * 3600),
+            patience: Duration = .seconds(120),
+            controlFolder: String
+        ) {
+            self.state = state
+            self.holder = holder
+            self.lease = lease
+            self.patience = patience
+            self.controlFolder = controlFolder
+        }
+    }
+
+    /// What is noted in a node's folder here before its host is asked for: where to look after a crash.
+    private struct Note: Codable {
+        var format = 1
+        var host: String
+    }
+
+    private struct State {
+        var connections: [String: any Connection] = [:]
+        var lastConnection = 0
+        /// The nodes, by their folders, that have a host or are trying one, by its name.
+        var users: [String: String] = [:]
+    }
+
+    package let kind = "ssh"
+    private let options: Options
+    private let hosts: @Sendable (NodeHandle) -> [SSHHost]
+    private let connect: (@Sendable (SSHHost) -> any Connection)?
+    private let nodes: RemoteNodes
+    private let logger: Logger
+    private let state = Mutex(State())
+    private let openings = Gate(16)
+
+    /// - Parameters:
+    ///   - hosts: the pool of a node, in the order in which hosts are tried. Names are unique among all of them.
+    ///   - connect: how a host is reached; nil for OpenSSH.
+    package init(
+        options: Options,
+        hosts: @escaping @Sendable (NodeHandle) -> [SSHHost],
+        connect: (@Sendable (SSHHost) -> any Connection)? = nil,
+        events: @escaping @Sendable (DriverEvent) -> Void,
+        logger: Logger
+    ) {
+        self.options = options
+        self.hosts = hosts
+        self.connect = connect
+        self.logger = logger
+        nodes = RemoteNodes(patience: options.patience, events: events, logger: logger)
+    }
+
+    /// Ends its connections. What runs on hosts goes on.
+    package func close() async {
+        let connections = state.withLock { state in
+            defer { state.connections = [:] }
+            return Array(state.connections.values)
+        }
+        await withTaskGroup { group in
+            for connection in connections { group.addTask { await connection.close() } }
+        }
+    }
+
+    // MARK: Hosts
+
+    private func connection(to host: SSHHost) -> any Connection {
+        state.withLock { state in
+            if let present = state.connections[host.name] { return present }
+            state.lastConnection += 1
+            // Two drivers of one process may share the folder.
+            let path =
+                "\(options.controlFolder)/\(getpid())-\(UInt(bitPattern: ObjectIdentifier(self)) % 99_991)-"
+                + "\(state.lastConnection)"
+            let made: any Connection =
+                connect?(host) ?? SSHConnection(host, controlPath: path, openings: openings)
+            state.connections[host.name] = made
+            return made
+        }
+    }
+
+    private func place(of node: NodeHandle, on host: SSHHost, address: String? = nil) -> RemotePlace {
+        RemotePlace(
+            connection: connection(to: host),
+            root: host.root,
+            folder: "\(options.state)-n\(node.id.rawValue)",
+            address: address ?? node.facts["address"] ?? host.destination,
+            lease: RemotePlace.Lease(
+                token: "\(options.state)/n\(node.id.rawValue)",
+                holder: "\(options.holder), node \(node.name)",
+                length: options.lease
+            )
+        )
+    }
+
+    private static func notePath(_ node: NodeHandle) -> String { "\(node.directory)/supervisor.host" }
+
+    /// The host that the node has, or was about to get; nil when it never was given one.
+    private func notedHost(_ node: NodeHandle) throws(StepError) -> SSHHost? {
+        guard let bytes = FileManager.default.contents(atPath: Self.notePath(node)),
+            let note = try? JSONDecoder().decode(Note.self, from: bytes)
+        else { return nil }
+        guard let host = hosts(node).first(where: { $0.name == note.host }) else {
+            throw StepError(
+                .refused,
+                "\(node.name) is on the host '\(note.host)', which is not in its pool any more: put it back until "
+                    + "the node is gone"
+            )
+        }
+        return host
+    }
+
+    private func place(of node: NodeHandle) throws(StepError) -> RemotePlace {
+        guard let host = try notedHost(node) else { throw StepError(.lost, "\(node.name) has no host") }
+        return place(of: node, on: host)
+    }
+
+    // MARK: Making and destroying
+
+    package func create(
+        _ node: NodeHandle,
+        operation: OperationID,
+        server: Command?
+    ) async throws(StepError) -> [String: String] {
+        var facts: [String: String]
+        let host: SSHHost
+        if let noted = try notedHost(node), let found = try await take(noted, for: node, patience: options.patience) {
+            (host, facts) = (noted, found)
+        } else {
+            (host, facts) = try await takeAny(for: node)
+        }
+        state.withLock { $0.users[host.name] = node.directory }
+        if let server {
+            var node = node
+            node.facts = facts
+            try await nodes.serve(server, on: node, at: place(of: node, on: host), operation: operation)
+        }
+        return facts
+    }
+
+    /// Takes the first free host of the pool; each node begins at another one.
+    private func takeAny(for node: NodeHandle) async throws(StepError) -> (SSHHost, [String: String]) {
+        let pool = hosts(node)
+        guard !pool.isEmpty else { throw StepError(.refused, "\(node.name): its pool has no hosts") }
+        let first = Int(node.id.rawValue.magnitude % UInt64(pool.count))
+        var problems: [String] = []
+        for host in pool[first...] + pool[..<first] {
+            let user: String? = state.withLock { state in
+                if let user = state.users[host.name], user != node.directory { return user }
+                state.users[host.name] = node.directory
+                return nil
+            }
+            if user != nil {
+                problems.append("\(host.name) has another node of this run")
+                continue
+            }
+            do throws(StepError) {
+                if let facts = try await take(host, for: node, patience: .seconds(2), into: &problems) {
+                    return (host, facts)
+                }
+            } catch {
+                if error.code == .cancelled {
+                    // The host may have been taken, and the note says so.
+                    throw error
+                }
+                problems.append(error.message)
+            }
+            state.withLock { _ = $0.users.removeValue(forKey: host.name) }
+        }
+        throw StepError(
+            .refused,
+            "\(node.name): no host of its pool is free (\(pool.count)): \(problems.joined(separator: "; "))"
+        )
+    }
+
+    private func take(
+        _ host: SSHHost,
+        for node: NodeHandle,
+        patience: Duration
+    ) async throws(StepError) -> [String: String]? {
+        var problems: [String] = []
+        return try await take(host, for: node, patience: patience, into: &problems)
+    }
+
+    /// Takes a host, and returns what is known of it; nil when it is another's.
+    private func take(
+        _ host: SSHHost,
+        for node: NodeHandle,
+        patience: Duration,
+        into problems: inout [String]
+    ) async throws(StepError) -> [String: String]? {
+        try RemoteNodes.makeFolder(node.directory)
+        let note = (try? JSONEncoder().encode(Note(host: host.name))) ?? Data()
+        try RemoteNodes.write(Array(note), Self.notePath(node))
+        let (address, user, port) = await Self.resolved(host)
+        let reply = try await nodes.make(node, at: place(of: node, on: host, address: address), patience: patience)
+        if reply.word == "held" {
+            problems.append("\(host.name) is held \(RemoteNodes.holder(reply.text))")
+            unlink(Self.notePath(node))
+            return nil
+        }
+        if let stale = reply.value("stale") {
+            logger.warning(
+                "\(node.name): the lease of \(host.name) had ended and was taken over; it was held \(RemoteNodes.holder(stale))"
+            )
+        }
+        return [
+            "address": address, "user": user, "port": port, "hostname": reply.value("hostname") ?? host.name,
+            "directory": reply.value("directory") ?? "",
+        ]
+    }
+
+    /// Where ssh goes when it is told the destination: the user's configuration may name another address.
+    private static func resolved(_ host: SSHHost) async -> (address: String, user: String, port: String) {
+        var arguments = ["ssh", "-G"]
+        if let file = host.configFile { arguments += ["-F", file] }
+        if let user = host.user { arguments += ["-l", user] }
+        if let port = host.port { arguments += ["-p", "\(port)"] }
+        for option in host.options { arguments += ["-o", option] }
+        let request = ChildProcess.Request(arguments: arguments + ["--", host.destination], within: .seconds(5))
+        let output = (try? await ChildProcess.run(request))?.output ?? []
+        var values: [Substring: Substring] = [:]
+        for line in String(decoding: output, as: UTF8.self).split(separator: "\n") {
+            let words = line.split(separator: " ", maxSplits: 1)
+            if words.count == 2, values[words[0]] == nil { values[words[0]] = words[1] }
+        }
+        let name = values["hostname"].map(String.init) ?? host.destination
+        // Probes want an address. Behind a jump host the name may mean nothing here.
+        let address = await offLoop { (try? SocketAddress.makeAddressResolvingHost(name, port: 22))?.ipAddress }
+        let port = values["port"].map(String.init) ?? host.port.map(String.init) ?? "22"
+        return (address ?? name, values["user"].map(String.init) ?? host.user ?? "", port)
+    }
+
+    package func destroy(_ node: NodeHandle) async throws(StepError) {
+        nodes.unwatch(node)
+        guard let host = try notedHost(node) else { return }
+        try await nodes.destroy(node, at: place(of: node, on: host))
+        unlink(Self.notePath(node))
+        state.withLock { state in
+            if state.users[host.name] == node.directory { state.users[host.name] = nil }
+        }
+    }
+
+    // MARK: The rest is the same for all nodes on machines
+
+    package func run(
+        _ command: Command,
+        on node: NodeHandle,
+        operation: OperationID
+    ) async throws(StepError) -> ProcessExit {
+        try await nodes.run(command, on: node, at: place(of: node), operation: operation)
+    }
+
+    package func status(of operation: OperationID, on node: NodeHandle) async throws(StepError) -> OperationStatus {
+        try await nodes.status(of: operation, on: node, at: place(of: node))
+    }
+
+    package func attach(to operation: OperationID, on node: NodeHandle) async throws(StepError) -> ProcessExit {
+        try await nodes.attach(to: operation, on: node, at: place(of: node))
+    }
+
+    package func running(on node: NodeHandle) async throws(StepError) -> [OperationID] {
+        guard let host = try notedHost(node) else { return [] }
+        return try await nodes.running(on: node, at: place(of: node, on: host))
+    }
+
+    package func end(_ operation: OperationID, on node: NodeHandle, grace: Duration) async throws(StepError) {
+        guard let host = try notedHost(node) else { return }
+        try await nodes.end(operation, on: node, at: place(of: node, on: host), grace: grace)
+    }
+
+    package func put(_ files: [FileContent], on node: NodeHandle) async throws(StepError) {
+        try await nodes.put(files, on: node, at: place(of: node))
+    }
+
+    package func probe(
+        _ probe: ReadyCondition.Probe,
+        on node: NodeHandle,
+        within: Duration
+    ) async throws(StepError) {
+        try await nodes.probe(probe, on: node, at: place(of: node), within: within)
+    }
+
+    /// Its server may be asked to end and be started again. The host's own power is not Muster's.
+    package let rungs: Set<Rung> = [.soft]
+
+    package func powerOff(_ node: NodeHandle, grace: Duration) async throws(StepError) {
+        try await nodes.powerOff(node, at: place(of: node), grace: grace)
+    }
+
+    package func powerOn(_ node: NodeHandle, operation: OperationID) async throws(StepError) {
+        try await nodes.powerOn(node, at: place(of: node), operation: operation)
+    }
+
+    package var capabilities: Set<Capability> { RemoteNodes.capabilities }
+
+    package func perform(
+        _ capability: Capability,
+        on node: NodeHandle,
+        operation: OperationID
+    ) async throws(StepError) -> [String: String] {
+        guard capabilities.contains(capability) else { throw lacks(capability) }
+        return try await nodes.perform(capability, on: node, at: place(of: node))
+    }
+
+    package func watch(_ node: NodeHandle) async throws(StepError) {
+        try await nodes.watch(node, at: place(of: node))
+    }
+
+    package func outputPath(of operation: OperationID, on node: NodeHandle) -> String {
+        "\(node.directory)/\(SupervisorFiles.folder(of: operation.description))/\(SupervisorFiles.output)"
+    }
+}
