@@ -165,7 +165,8 @@ import Testing
             "http.path": ["/x"],
             "discover.files": ["tests/*.sh", "[tests/*]"],
             "suite.destructive": ["a", "[a, '?']", "[]"], "lab.muster": ["1"], "need.ready": ["1"],
-            "lab.modes": ["linux"], "sink.command": ["[a]", "[a, 'b c', 1]"], "sink.webhook": ["http://h:80/x"],
+            "lab.modes": ["linux"], "sink.command": ["[a]", "[a, 'b c', 1]"],
+            "sink.webhook": ["http://h:80/x", "https://h/x"],
             "group.mode": ["CONTAINER"], "condition.state": ["ISUP"],
         ]
         let right: [String]

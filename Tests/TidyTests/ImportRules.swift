@@ -19,7 +19,8 @@ enum ImportRules {
             "MusterCore", "MusterSupervision", "Logging",
         ]),
         "MusterEngine": system.union(nio).union(collections).union([
-            "MusterCore", "MusterStore", "MusterDrivers", "Crypto", "Logging", "Metrics", "ServiceLifecycle", "Tracing",
+            "MusterCore", "MusterStore", "MusterDrivers", "AsyncHTTPClient", "Crypto", "Logging", "Metrics", "NIOSSL",
+            "ServiceLifecycle", "Subprocess", "SystemPackage", "Tracing",
         ]),
         "MusterPlans": system.union(nio).union([
             "MusterCore", "MusterStore", "MusterDrivers", "MusterEngine", "CoreMetrics", "Logging", "Metrics",

@@ -35,6 +35,7 @@ final class ErrandRunner: Sendable {
     private let settings: Performer.Settings
     private let logger: Logger
     private let log: ScriptLog
+    private let webhooks = WebhookClient()
     private let content = Mutex(Content())
     private let underWay = DispatchGroup()
 
@@ -128,7 +129,6 @@ final class ErrandRunner: Sendable {
             arguments: [program],
             environment: environment,
             directory: folder,
-            scratch: settings.state.path,
             timeout: Self.scriptTimeout
         )
         let ending = await command.run(time)
@@ -169,7 +169,6 @@ final class ErrandRunner: Sendable {
                 environment: settings.surroundings.environment,
                 directory: message.sink.folder,
                 input: body,
-                scratch: settings.state.path,
                 timeout: Self.noticeTimeout
             )
             return await command.run(time).shown
@@ -183,7 +182,7 @@ final class ErrandRunner: Sendable {
                     }
                     return value
                 }
-                try await Webhook.post(body, to: address, within: Self.noticeTimeout)
+                try await webhooks.post(body, to: address, within: Self.noticeTimeout)
                 return nil
             } catch {
                 return error.message
@@ -210,5 +209,6 @@ final class ErrandRunner: Sendable {
     func stop() async {
         abandon()
         for task in content.withLock({ Array($0.tasks.values) }) { await task.value }
+        await webhooks.stop()
     }
 }

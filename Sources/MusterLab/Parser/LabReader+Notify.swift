@@ -53,12 +53,9 @@ extension LabReader {
         }
         // One that begins with a secret is known only when it is used.
         if case .literal(let text)? = template.segments.first {
-            guard text.hasPrefix("http://") else {
-                let hint =
-                    text.hasPrefix("https://")
-                    ? "for https use a command, such as [curl, -fsS, --json, @-, '\(text)']"
-                    : "such as http://host/path"
-                sink.add(entry.value.span, "'webhook' wants an address that begins with http://", hint: hint)
+            guard ["http://", "https://"].contains(where: text.hasPrefix) else {
+                let problem = "'webhook' wants an address that begins with https:// or http://"
+                sink.add(entry.value.span, problem, hint: "such as https://host/path")
                 return nil
             }
         } else if template.segments.isEmpty {

@@ -138,5 +138,6 @@ import Testing
         #expect(refused != nil && refused?.contains("s3cret") == false)
         let wrong = try await post(Template(segments: [.secret("hook")]))
         #expect(wrong?.contains("http://") == true && wrong?.contains("s3cret") == false)
+        await runner.stop()
     }
 }

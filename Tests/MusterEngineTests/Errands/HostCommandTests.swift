@@ -14,10 +14,9 @@ import Testing
     private func command(_ arguments: String..., input: String = "", timeout: Duration = .seconds(30)) -> HostCommand {
         HostCommand(
             arguments: arguments,
-            environment: ["PATH": "/usr/bin:/bin", "MUSTER_NODE": "app/0"],
+            environment: ["PATH": "/usr/bin:/bin", "MUSTER_NODE": "app/0", "1": "no name", "": ""],
             directory: folder.path,
             input: Array(input.utf8),
-            scratch: folder.path,
             timeout: timeout
         )
     }
@@ -37,17 +36,40 @@ import Testing
         #expect(text(ending) == "$HOME `id` $(id)|a b|'||")
     }
 
-    @Test func failuresSayHow() async {
+    @Test func failuresSayHow() async throws {
         #expect(await command("sh", "-c", "echo no luck; exit 3").run(HostTime()).shown == "it ended with 3: no luck")
         #expect(await command("sh", "-c", "kill -9 $$").run(HostTime()).failure == "it was ended by signal 9")
         let missing = await command("./none").run(HostTime())
-        #expect(missing.failure == "it ended with 127" && missing.shown?.contains("none") == true)
+        #expect(missing.failure?.contains("there is no program './none'") == true)
+        #expect(await command("no-such-program").run(HostTime()).failure?.contains("'no-such-program'") == true)
+        try "echo".write(toFile: folder.path + "/text", atomically: false, encoding: .utf8)
+        chmod(folder.path + "/text", 0o755)
+        #expect(await command("./text").run(HostTime()).failure?.contains("#!/bin/sh") == true)
+        var lost = command("true")
+        lost.directory += "/none"
+        #expect(await lost.run(HostTime()).failure?.contains("it cannot be started in \(lost.directory)") == true)
     }
 
     @Test func longOutputIsCutAndWhatIsLeftIsEnded() async {
         let ending = await command("sh", "-c", "yes | head -c 300000; (trap '' TERM HUP; sleep 1000)& exit 0")
             .run(HostTime())
         #expect(ending.failure == nil && ending.isCut && ending.output.count == HostCommand.outputMax)
+    }
+
+    @Test func whatLeftItsSessionHoldsNothingUp() async {
+        let ending = await command("setsid", "sh", "-c", "(setsid yes & echo $! > escaped); exit 0").run(HostTime())
+        #expect(ending.failure == nil)
+        let pid = (try? String(contentsOfFile: folder.path + "/escaped", encoding: .utf8)).flatMap {
+            pid_t($0.trimmingCharacters(in: .newlines))
+        }
+        if let pid { kill(pid, SIGKILL) }
+    }
+
+    @Test func whatItPrintsWhenItIsToEndIsKept() async {
+        let script = "trap 'echo bye; exit 0' TERM; echo begun; while :; do sleep 0.1; done"
+        let ending = await command("sh", "-c", script, timeout: .milliseconds(300)).run(HostTime())
+        #expect(ending.failure == "it took longer than 300ms" && text(ending).hasPrefix("begun\n"))
+        #expect(text(ending).hasSuffix("bye\n"))
     }
 
     @Test func inputThatNobodyReadsHoldsNothingUp() async {
