@@ -92,6 +92,8 @@ package struct NodeHandle: Hashable, Sendable {
     package var lab: String
     /// The kind of its driver.
     package var driver: String
+    /// What its creating step asks for, where it is to be made; nil where only the node is known.
+    package var machine: Machine?
     /// Absolute path of the node's own folder, which the driver makes: `<state>/nodes/<number>-<group>-<index>`.
     package var directory: String
     /// What `create` returned; empty before.
@@ -104,6 +106,7 @@ package struct NodeHandle: Hashable, Sendable {
         name: NodeName,
         lab: String,
         driver: String = "process",
+        machine: Machine? = nil,
         directory: String,
         facts: [String: String],
         tenure: Tenure
@@ -112,6 +115,7 @@ package struct NodeHandle: Hashable, Sendable {
         self.name = name
         self.lab = lab
         self.driver = driver
+        self.machine = machine
         self.directory = directory
         self.facts = facts
         self.tenure = tenure

@@ -41,9 +41,11 @@ extension Performer {
         }
         let spec = act.spec.action.usesCreatorsRequest ? creator : own
         let builder = builder(for: node, spec, run: act.step.plan, with: director)
+        var handle = handle(for: node, tenure)
+        handle.machine = creator.groups.first { $0.name == node.name.group }?.machine
         return Job(
             work: act.isInDoubt ? .attach : try work(for: act, builder),
-            node: handle(for: node, tenure),
+            node: handle,
             operation: operation(of: act),
             key: Key(step: act.step, number: act.number)
         )
@@ -84,7 +86,7 @@ extension Performer {
         var parts: [Job.Part] = []
         for step in group.steps {
             switch step.kind {
-            case .process: parts.append(.start)
+            case .process, .machine: parts.append(.start)
             case .files(let files): parts.append(.put(try builder.files(files)))
             case .run(let template):
                 parts.append(.run(try builder.shell(template, timeout: step.timeout, leftovers: .keep)))
@@ -129,7 +131,7 @@ extension Performer {
         case .provision:
             let step = spec.groups[a].steps[Int(act.spec.b)]
             switch step.kind {
-            case .process(let template):
+            case .process(let template), .machine(_, let template):
                 guard let template else { return .create(server: nil) }
                 return .create(server: try builder.shell(template, timeout: nil, leftovers: .keep))
             case .run(let template):

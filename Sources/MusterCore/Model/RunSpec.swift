@@ -88,6 +88,12 @@ package struct GroupSpec: Hashable, Sendable, Codable {
         place = ""
     }
 
+    /// What its creating step asks of its driver; nil for nodes of the `process` driver, and where there are none.
+    package var machine: Machine? {
+        for step in steps { if case .machine(let machine, _) = step.kind { return machine } }
+        return nil
+    }
+
     /// Whether the group has machines: some creating step. Otherwise it only orders other groups.
     package var hasNodes: Bool { steps.contains { $0.kind.creates } }
 }
@@ -108,15 +114,23 @@ package struct ProvisionStep: Hashable, Sendable, Codable {
     package enum Kind: Hashable, Sendable, Codable {
         /// Creates a node of the `process` driver; without a command it is a node without a server.
         case process(run: Template?)
+        /// Creates a node of another driver, with or without a server.
+        case machine(Machine, run: Template?)
         /// A shell command on the node.
         case run(Template)
         /// Files of the lab, or given text, copied into the node's folder.
         case files([FileSpec])
 
-        package var creates: Bool { if case .process = self { true } else { false } }
+        package var creates: Bool {
+            switch self {
+            case .process, .machine: true
+            case .run, .files: false
+            }
+        }
         package var word: String {
             switch self {
             case .process: "process"
+            case .machine(let machine, _): machine.driver
             case .run: "run"
             case .files: "files"
             }
@@ -146,7 +160,8 @@ package struct ProvisionStep: Hashable, Sendable, Codable {
         if let name { return name }
         switch kind {
         case .process(nil): return "process"
-        case .process(.some(let command)), .run(let command):
+        case .machine(let machine, run: nil): return machine.title
+        case .process(.some(let command)), .machine(_, run: .some(let command)), .run(let command):
             let line = command.source.split(separator: "\n", maxSplits: 1).first.map(String.init) ?? ""
             let short = line.count > 60 ? line.prefix(59) + "…" : line[...]
             return "\(kind.word): \(short)"

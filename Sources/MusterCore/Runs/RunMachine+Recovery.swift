@@ -82,7 +82,7 @@ extension RunMachine {
         switch plan.spec(of: step).action {
         case .provision:
             switch provisionKind(step) {
-            case .process, .run: true
+            case .process, .machine, .run: true
             case .files, nil: false
             }
         case .undo, .before, .after, .attempt, .exec: true
@@ -95,7 +95,7 @@ extension RunMachine {
         switch plan.spec(of: step).action {
         case .provision:
             switch provisionKind(step) {
-            case .process: .reconcile
+            case .process, .machine: .reconcile
             case .files, nil: .idempotent
             case .run: .never
             }

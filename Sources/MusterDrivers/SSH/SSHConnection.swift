@@ -1,53 +1,8 @@
 import Foundation
-import MusterCore
+package import MusterCore
 import NIOCore
 import NIOPosix
 import Synchronization
-
-/// A machine that OpenSSH reaches.
-package struct SSHHost: Hashable, Sendable {
-    /// Its name in its pool.
-    package var name: String
-    /// What `ssh` is told: an address, or a name that the user's own configuration knows.
-    package var destination: String
-    package var user: String?
-    package var port: Int?
-    /// The private key to use; nil for what the configuration and the agent offer.
-    package var identityFile: String?
-    /// The user's configuration file instead of `~/.ssh/config`.
-    package var configFile: String?
-    /// The file of known host keys instead of the user's own.
-    package var knownHostsFile: String?
-    /// Further options, as `ssh -o` takes them: `ProxyJump=gate`.
-    package var options: [String]
-    package var connectTimeout: Duration
-    /// The folder on the host in which nodes and the lease are; `~/` is the user's home.
-    package var root: String
-
-    package init(
-        name: String,
-        destination: String,
-        user: String? = nil,
-        port: Int? = nil,
-        identityFile: String? = nil,
-        configFile: String? = nil,
-        knownHostsFile: String? = nil,
-        options: [String] = [],
-        connectTimeout: Duration = .seconds(10),
-        root: String = "~/.muster"
-    ) {
-        self.name = name
-        self.destination = destination
-        self.user = user
-        self.port = port
-        self.identityFile = identityFile
-        self.configFile = configFile
-        self.knownHostsFile = knownHostsFile
-        self.options = options
-        self.connectTimeout = connectTimeout
-        self.root = root
-    }
-}
 
 /// One connection to a host by OpenSSH itself, over which all its programs run: a master process keeps it, and every
 /// program is a session in it.

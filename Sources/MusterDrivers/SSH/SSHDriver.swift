@@ -42,7 +42,7 @@ package final class SSHDriver: Driver {
     /// What is noted in a node's folder here before its host is asked for: where to look after a crash.
     private struct Note: Codable {
         var format = 1
-        var host: String
+        var host: SSHHost
     }
 
     private struct State {
@@ -66,7 +66,7 @@ package final class SSHDriver: Driver {
     ///   - connect: how a host is reached; nil for OpenSSH.
     package init(
         options: Options,
-        hosts: @escaping @Sendable (NodeHandle) -> [SSHHost],
+        hosts: @escaping @Sendable (NodeHandle) -> [SSHHost] = SSHDriver.pool(of:),
         connect: (@Sendable (SSHHost) -> any Connection)? = nil,
         events: @escaping @Sendable (DriverEvent) -> Void,
         logger: Logger
@@ -76,6 +76,11 @@ package final class SSHDriver: Driver {
         self.connect = connect
         self.logger = logger
         nodes = RemoteNodes(patience: options.patience, events: events, logger: logger)
+    }
+
+    /// The hosts that the node's own step names.
+    package static func pool(of node: NodeHandle) -> [SSHHost] {
+        if case .ssh(let pool) = node.machine { pool.hosts } else { [] }
     }
 
     /// Ends its connections. What runs on hosts goes on.
@@ -123,22 +128,15 @@ package final class SSHDriver: Driver {
     private static func notePath(_ node: NodeHandle) -> String { "\(node.directory)/supervisor.host" }
 
     /// The host that the node has, or was about to get; nil when it never was given one.
-    private func notedHost(_ node: NodeHandle) throws(StepError) -> SSHHost? {
+    private func notedHost(_ node: NodeHandle) -> SSHHost? {
         guard let bytes = FileManager.default.contents(atPath: Self.notePath(node)),
             let note = try? JSONDecoder().decode(Note.self, from: bytes)
         else { return nil }
-        guard let host = hosts(node).first(where: { $0.name == note.host }) else {
-            throw StepError(
-                .refused,
-                "\(node.name) is on the host '\(note.host)', which is not in its pool any more: put it back until "
-                    + "the node is gone"
-            )
-        }
-        return host
+        return note.host
     }
 
     private func place(of node: NodeHandle) throws(StepError) -> RemotePlace {
-        guard let host = try notedHost(node) else { throw StepError(.lost, "\(node.name) has no host") }
+        guard let host = notedHost(node) else { throw StepError(.lost, "\(node.name) has no host") }
         return place(of: node, on: host)
     }
 
@@ -151,7 +149,7 @@ package final class SSHDriver: Driver {
     ) async throws(StepError) -> [String: String] {
         var facts: [String: String]
         let host: SSHHost
-        if let noted = try notedHost(node), let found = try await take(noted, for: node, patience: options.patience) {
+        if let noted = notedHost(node), let found = try await take(noted, for: node, patience: options.patience) {
             (host, facts) = (noted, found)
         } else {
             (host, facts) = try await takeAny(for: node)
@@ -217,7 +215,7 @@ package final class SSHDriver: Driver {
         into problems: inout [String]
     ) async throws(StepError) -> [String: String]? {
         try RemoteNodes.makeFolder(node.directory)
-        let note = (try? JSONEncoder().encode(Note(host: host.name))) ?? Data()
+        let note = (try? JSONEncoder().encode(Note(host: host))) ?? Data()
         try RemoteNodes.write(Array(note), Self.notePath(node))
         let (address, user, port) = await Self.resolved(host)
         let reply = try await nodes.make(node, at: place(of: node, on: host, address: address), patience: patience)
@@ -260,7 +258,7 @@ package final class SSHDriver: Driver {
 
     package func destroy(_ node: NodeHandle) async throws(StepError) {
         nodes.unwatch(node)
-        guard let host = try notedHost(node) else { return }
+        guard let host = notedHost(node) else { return }
         try await nodes.destroy(node, at: place(of: node, on: host))
         unlink(Self.notePath(node))
         state.withLock { state in
@@ -287,12 +285,12 @@ package final class SSHDriver: Driver {
     }
 
     package func running(on node: NodeHandle) async throws(StepError) -> [OperationID] {
-        guard let host = try notedHost(node) else { return [] }
+        guard let host = notedHost(node) else { return [] }
         return try await nodes.running(on: node, at: place(of: node, on: host))
     }
 
     package func end(_ operation: OperationID, on node: NodeHandle, grace: Duration) async throws(StepError) {
-        guard let host = try notedHost(node) else { return }
+        guard let host = notedHost(node) else { return }
         try await nodes.end(operation, on: node, at: place(of: node, on: host), grace: grace)
     }
 

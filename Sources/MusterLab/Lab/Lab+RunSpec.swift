@@ -227,7 +227,7 @@ extension RunSpec {
             for step in group.steps {
                 add(step.undo)
                 switch step.kind {
-                case .process(let command): add(command)
+                case .process(let command), .machine(_, let command): add(command)
                 case .run(let command): add(command)
                 case .files(let files):
                     for file in files { if case .lab(let path) = file.source { paths.insert(path) } }
