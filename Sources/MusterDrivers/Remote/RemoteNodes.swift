@@ -269,7 +269,8 @@ package final class RemoteNodes: Sendable {
         at place: RemotePlace,
         to path: String
     ) async throws(StepError) {
-        let file = open(path + ".part", O_WRONLY | O_CREAT | O_APPEND | O_TRUNC | O_CLOEXEC, 0o600)
+        let draft = Self.draft(of: path)
+        let file = open(draft, O_WRONLY | O_CREAT | O_APPEND | O_TRUNC | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw Self.error("the output of \(operation) cannot be written to \(path)") }
         defer { close(file) }
         var offset = 0
@@ -299,7 +300,14 @@ package final class RemoteNodes: Sendable {
             if now > offset { tries = 0 }
             offset = now
         }
-        guard rename(path + ".part", path) == 0 else { throw Self.error("\(path) cannot be written") }
+        guard rename(draft, path) == 0 else { throw Self.error("\(path) cannot be written") }
+    }
+
+    private static let drafts = Atomic(0)
+
+    /// Two who wait for one operation may write its end at the same time, also from two processes.
+    private static func draft(of path: String) -> String {
+        "\(path).part-\(getpid())-\(drafts.wrappingAdd(1, ordering: .relaxed).newValue)"
     }
 
     static func makeFolder(_ path: String) throws(StepError) {
@@ -315,7 +323,7 @@ package final class RemoteNodes: Sendable {
     }
 
     static func write(_ bytes: [UInt8], _ path: String) throws(StepError) {
-        let draft = path + ".part"
+        let draft = draft(of: path)
         let file = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw error("\(path) cannot be written") }
         defer { close(file) }
