@@ -76,33 +76,60 @@ struct NodeFiles: ~Copyable {
 
     // MARK: Removing
 
+    /// The name of a file as its folder has it: bytes, and not always text.
+    private typealias RawName = [CChar]
+
     /// Removes everything but what is the supervisor's.
+    ///
+    /// A folder is emptied by bringing what is in its folders up to the root, so that a tree of any depth costs two
+    /// descriptors.
     func removeAll() throws(StepError) {
-        for name in try Self.entries(of: root) where !SupervisorFiles.isReserved(name) {
-            try Self.remove(name, in: root)
+        var number = 0
+        while true {
+            let names = try Self.entries(of: root).filter { !SupervisorFiles.isReserved(String(cString: $0)) }
+            if names.isEmpty { return }
+            for name in names {
+                if unlinkat(root, name, 0) == 0 || errno == ENOENT { continue }
+                let shown = String(cString: name)
+                guard errno == EISDIR || errno == EPERM else { throw Self.error("'\(shown)' cannot be removed") }
+                try raise(from: name, shown, &number)
+                guard unlinkat(root, name, AT_REMOVEDIR) == 0 || errno == ENOENT else {
+                    throw Self.error("'\(shown)' cannot be removed")
+                }
+            }
         }
     }
 
-    private static func remove(_ name: String, in folder: CInt) throws(StepError) {
-        if unlinkat(folder, name, 0) == 0 || errno == ENOENT { return }
-        guard errno == EISDIR || errno == EPERM else { throw error("'\(name)' cannot be removed") }
-        let inner = openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
-        guard inner >= 0 else { throw error("'\(name)' cannot be removed") }
+    /// Removes the files of a folder below the root, and moves its folders into the root under names of their own.
+    private func raise(from name: RawName, _ shown: String, _ number: inout Int) throws(StepError) {
+        let inner = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+        guard inner >= 0 else { throw Self.error("'\(shown)' cannot be removed") }
         defer { close(inner) }
-        for entry in try entries(of: inner) { try remove(entry, in: inner) }
-        guard unlinkat(folder, name, AT_REMOVEDIR) == 0 else { throw error("'\(name)' cannot be removed") }
+        for entry in try Self.entries(of: inner) where unlinkat(inner, entry, 0) != 0 && errno != ENOENT {
+            let path = "\(shown)/\(String(cString: entry))"
+            guard errno == EISDIR || errno == EPERM else { throw Self.error("'\(path)' cannot be removed") }
+            if unlinkat(inner, entry, AT_REMOVEDIR) == 0 { continue }
+            repeat {
+                number += 1
+                if renameat(inner, entry, root, ".removed-\(number)") == 0 { break }
+                // Another one of that name that is not empty stands there from before.
+                guard errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR else {
+                    throw Self.error("'\(path)' cannot be removed")
+                }
+            } while true
+        }
     }
 
-    private static func entries(of folder: CInt) throws(StepError) -> [String] {
+    private static func entries(of folder: CInt) throws(StepError) -> [RawName] {
         let copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard copy >= 0, let stream = fdopendir(copy) else { throw error("the node's folder cannot be read") }
         defer { closedir(stream) }
-        var names: [String] = []
+        var names: [RawName] = []
         while let entry = readdir(stream) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+                bytes.prefix { $0 != 0 }.map { CChar(bitPattern: $0) } + [0]
             }
-            if name != ".", name != ".." { names.append(name) }
+            if name != [46, 0], name != [46, 46, 0] { names.append(name) }
         }
         return names
     }

@@ -8,7 +8,7 @@ extension DriverConformance {
             let nap = uniqueNap()
             let command = shell(
                 daemons(nap) + "echo up; sleep \(nap)",
-                timeout: .milliseconds(1500),
+                timeout: .seconds(5),
                 grace: .milliseconds(100)
             )
             let exit = try await subject.driver.run(command, on: node, operation: operation("late"))

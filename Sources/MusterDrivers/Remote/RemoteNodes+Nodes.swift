@@ -29,12 +29,16 @@ extension RemoteNodes {
     }
 
     /// Ends all that runs on the node, removes its folder and gives its lease back.
-    package func destroy(_ node: NodeHandle, at place: RemotePlace) async throws(StepError) {
+    package func destroy(
+        _ node: NodeHandle,
+        at place: RemotePlace,
+        patience: Duration? = nil
+    ) async throws(StepError) {
         unwatch(node)
         var call = ShellCall(.destroy)
         call.grace = Defaults.grace
         call.within = Defaults.grace + .seconds(120)
-        _ = try await ask(call, node, at: place)
+        _ = try await ask(call, node, at: place, patience: patience)
     }
 
     // MARK: Power

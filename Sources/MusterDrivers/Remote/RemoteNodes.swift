@@ -275,6 +275,7 @@ package final class RemoteNodes: Sendable {
         defer { close(file) }
         var offset = 0
         var tries = 0
+        let failure = Atomic<CInt>(0)
         while offset < size {
             var call = ShellCall(.fetch, operation: operation)
             call.offset = offset
@@ -284,11 +285,15 @@ package final class RemoteNodes: Sendable {
                     program: call.program(at: place, epoch: node.tenure.epoch),
                     within: .seconds(600),
                     onOutput: { bytes in
-                        bytes.withUnsafeBytes { Foundation.write(file, $0.baseAddress, $0.count) } == bytes.count
+                        let count = bytes.withUnsafeBytes { Foundation.write(file, $0.baseAddress, $0.count) }
+                        if count != bytes.count { failure.store(count < 0 ? errno : ENOSPC, ordering: .relaxed) }
+                        return count == bytes.count
                     }
                 )
                 _ = try await place.connection.run(request)
             } catch {
+                errno = failure.load(ordering: .relaxed)
+                if errno != 0 { throw Self.error("the output of \(operation) cannot be written to \(path)") }
                 if case .cancelled = error { throw Self.cancelled(node) }
             }
             var status = stat()

@@ -21,7 +21,12 @@ extension ShellText {
             while :; do
                 m_lease_top
                 if [ "$m_state" = held ]; then
-                    [ "$m_who" = "$m_token" ] && { m_renew && return || continue; }
+                    if [ "$m_who" = "$m_token" ]; then
+                        m_renew && return
+                        m_lease_top
+                        [ "$m_who" = "$m_token" ] && m_reply "refused system $m_root cannot be written: is the disk full?"
+                        continue
+                    fi
                     [ "$m_expiry" -gt "$(date +%s)" ] && m_reply "held $m_expiry $m_text"
                     m_stale="$m_expiry $m_text"
                 fi
@@ -29,6 +34,9 @@ extension ShellText {
                 if ln "$m_root/.lease.$$" "$m_root/lease.$((m_n + 1))" 2>/dev/null; then
                     rm -f "$m_root/.lease.$$"
                     m_mine=$((m_n + 1))
+                    # Who has stood still since it looked may have linked below what is in force by now.
+                    m_lease_top
+                    [ "$m_n" -eq $m_mine ] || { rm -f "$m_root/lease.$m_mine"; continue; }
                     for m_l in "$m_root"/lease.*; do
                         case ${m_l##*.} in '' | *[!0-9]*) continue ;; esac
                         [ "${m_l##*.}" -ge $m_mine ] || rm -f "$m_l"
@@ -49,7 +57,7 @@ extension ShellText {
             m_held=$m_n
             m_lease_line >"$m_root/.lease.$$" && mv -f "$m_root/.lease.$$" "$m_root/lease.$m_held"
             m_lease_top
-            [ "$m_n" -eq "$m_held" ]
+            [ "$m_n" -eq "$m_held" ] && [ "$m_expiry" -gt "$(date +%s)" ]
         }
 
         # Nothing acts on a host that is another's by now.

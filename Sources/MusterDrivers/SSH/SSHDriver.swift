@@ -43,6 +43,8 @@ package final class SSHDriver: Driver {
     private struct Note: Codable {
         var format = 1
         var host: SSHHost
+        /// Hosts of which it is not known whether they were taken before this one.
+        var tried: [SSHHost]
     }
 
     private struct State {
@@ -128,11 +130,10 @@ package final class SSHDriver: Driver {
     private static func notePath(_ node: NodeHandle) -> String { "\(node.directory)/supervisor.host" }
 
     /// The host that the node has, or was about to get; nil when it never was given one.
-    private func notedHost(_ node: NodeHandle) -> SSHHost? {
-        guard let bytes = FileManager.default.contents(atPath: Self.notePath(node)),
-            let note = try? JSONDecoder().decode(Note.self, from: bytes)
-        else { return nil }
-        return note.host
+    private func notedHost(_ node: NodeHandle) -> SSHHost? { Self.note(of: node)?.host }
+
+    private static func note(of node: NodeHandle) -> Note? {
+        FileManager.default.contents(atPath: notePath(node)).flatMap { try? JSONDecoder().decode(Note.self, from: $0) }
     }
 
     private func place(of node: NodeHandle) throws(StepError) -> RemotePlace {
@@ -215,13 +216,17 @@ package final class SSHDriver: Driver {
         into problems: inout [String]
     ) async throws(StepError) -> [String: String]? {
         try RemoteNodes.makeFolder(node.directory)
-        let note = (try? JSONEncoder().encode(Note(host: host))) ?? Data()
-        try RemoteNodes.write(Array(note), Self.notePath(node))
+        var note = Note(host: host, tried: [])
+        if let former = Self.note(of: node) {
+            note.tried = (former.tried + [former.host]).filter { $0.name != host.name }
+        }
+        let bytes = (try? JSONEncoder().encode(note)) ?? Data()
+        try RemoteNodes.write(Array(bytes), Self.notePath(node))
         let (address, user, port) = await Self.resolved(host)
         let reply = try await nodes.make(node, at: place(of: node, on: host, address: address), patience: patience)
         if reply.word == "held" {
             problems.append("\(host.name) is held \(RemoteNodes.holder(reply.text))")
-            unlink(Self.notePath(node))
+            try forget(host, node)
             return nil
         }
         if let stale = reply.value("stale") {
@@ -233,6 +238,17 @@ package final class SSHDriver: Driver {
             "address": address, "user": user, "port": port, "hostname": reply.value("hostname") ?? host.name,
             "directory": reply.value("directory") ?? "",
         ]
+    }
+
+    /// A host is another's: it is none of the node's.
+    private func forget(_ host: SSHHost, _ node: NodeHandle) throws(StepError) {
+        guard var note = Self.note(of: node), let last = note.tried.popLast() else {
+            unlink(Self.notePath(node))
+            return
+        }
+        note.host = last
+        let bytes = (try? JSONEncoder().encode(note)) ?? Data()
+        try RemoteNodes.write(Array(bytes), Self.notePath(node))
     }
 
     /// Where ssh goes when it is told the destination: the user's configuration may name another address.
@@ -258,8 +274,18 @@ package final class SSHDriver: Driver {
 
     package func destroy(_ node: NodeHandle) async throws(StepError) {
         nodes.unwatch(node)
-        guard let host = notedHost(node) else { return }
+        guard let note = Self.note(of: node) else { return }
+        let host = note.host
         try await nodes.destroy(node, at: place(of: node, on: host))
+        for host in note.tried {
+            do throws(StepError) {
+                try await nodes.destroy(node, at: place(of: node, on: host), patience: .seconds(2))
+            } catch {
+                logger.warning(
+                    "\(node.name): \(host.name) may have been taken for it, and cannot be asked; its lease ends by itself: \(error.message)"
+                )
+            }
+        }
         unlink(Self.notePath(node))
         state.withLock { state in
             if state.users[host.name] == node.directory { state.users[host.name] = nil }
