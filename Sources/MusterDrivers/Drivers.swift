@@ -14,6 +14,8 @@ package struct Drivers: Sendable {
 
     /// What nodes of each kind can have done to them as a whole.
     package var capabilities: [String: Set<Capability>] { byKind.mapValues(\.capabilities) }
+    /// How nodes of each kind can be rebooted and powered.
+    package var rungs: [String: Set<Rung>] { byKind.mapValues(\.rungs) }
 }
 
 /// Stands for a driver that this program does not have: its nodes are another one's.

@@ -66,6 +66,7 @@ package final class Conductor: Sendable {
         )
         var identity = identity
         identity.capabilities = drivers.capabilities
+        identity.rungs = drivers.rungs
         var core = try ConductorCore(store: store, identity: identity, time: time)
         core.desk = desk
         self.core = Mutex(core)

@@ -68,6 +68,8 @@ package struct ConductorCore {
         package var queues: [String: Int]?
         /// What its drivers can do to nodes as a whole, by their kind.
         package var capabilities: [String: Set<Capability>] = [:]
+        /// How they can reboot and power nodes, by their kind.
+        package var rungs: [String: Set<Rung>] = [:]
         /// Limits that its actions count against: the state is told of them when a term begins.
         package var limits: [LimitRow]
 
@@ -124,7 +126,8 @@ package struct ConductorCore {
             host: identity.host,
             seed: identity.seed,
             queues: identity.queues,
-            capabilities: identity.capabilities
+            capabilities: identity.capabilities,
+            rungs: identity.rungs
         )
     }
 

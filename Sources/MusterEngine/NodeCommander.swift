@@ -29,8 +29,10 @@ final class NodeCommander: Sendable {
     private struct Work {
         /// What is done, also by those that were told to end and have not yet.
         var tasks: [Int64: Task<Void, Never>] = [:]
-        /// The newest of each node: a new command replaces the one before.
+        /// The newest of each node: the next one comes after it, and has it end.
         var newest: [NodeID: Int64] = [:]
+        /// The newest command of each node: of those before nothing is begun any more.
+        var commands: [NodeID: Int64] = [:]
         var last: Int64 = 0
     }
 
@@ -46,8 +48,8 @@ final class NodeCommander: Sendable {
     func perform(_ directive: NodeDirective, on node: NodeHandle, _ readying: Readying) {
         switch directive {
         case .command(_, _, let rung, let attempt):
-            begin(node) { [self] number in
-                guard node.tenure.mayAct else { return }
+            begin(node, isCommand: true) { [self] number in
+                guard node.tenure.mayAct, isNewest(number, of: node) else { return }
                 // Not cancelled with this task: a node that was switched off is to be switched on again.
                 let sending = Task { [self] () -> StepError? in
                     do throws(StepError) {
@@ -67,39 +69,55 @@ final class NodeCommander: Sendable {
             }
         case .report(_, let state): report(state, of: node)
         case .pingUntilUp:
-            begin(node) { [self] number in await awaitReady(node, readying, number: number) }
+            begin(node, isCommand: false) { [self] number in await awaitReady(node, readying, number: number) }
         // The Director makes errands of the former, the reader of reports does the latter.
         case .run, .readReports: break
         }
     }
 
-    private func begin(_ node: NodeHandle, _ body: @escaping @Sendable (_ number: Int64) async -> Void) {
+    /// One after another: two never switch one node at the same time.
+    private func begin(
+        _ node: NodeHandle,
+        isCommand: Bool,
+        _ body: @escaping @Sendable (_ number: Int64) async -> Void
+    ) {
         work.withLock { work in
             work.last += 1
             let number = work.last
+            let former = work.newest.updateValue(number, forKey: node.id).flatMap { work.tasks[$0] }
+            former?.cancel()
+            if isCommand { work.commands[node.id] = number }
             // Tracked in `tasks`, and awaited in `stop()`.
             let task = Task { [self] in
+                await former?.value
                 await body(number)
                 self.work.withLock { work in
                     work.tasks[number] = nil
                     if work.newest[node.id] == number { work.newest[node.id] = nil }
+                    if work.commands[node.id] == number { work.commands[node.id] = nil }
                 }
             }
             work.tasks[number] = task
-            if let former = work.newest.updateValue(number, forKey: node.id) { work.tasks[former]?.cancel() }
         }
+    }
+
+    /// Whether no other command has come for the node since.
+    private func isNewest(_ number: Int64, of node: NodeHandle) -> Bool {
+        work.withLock { $0.commands[node.id] == number }
     }
 
     private func carryOut(_ rung: Rung, on node: NodeHandle, number: Int64) async throws(StepError) {
         let driver = drivers.of(node)
-        guard driver.rungs.contains(rung) else {
+        // Whoever can have it rebooted can bring it up again.
+        guard driver.rungs.contains(rung) || (rung == .powerOn && driver.rungs.contains(.soft)) else {
             throw StepError(.refused, "a node of driver '\(driver.kind)' cannot \(rung.rawValue)")
         }
         if rung != .powerOn {
             try await driver.powerOff(node, grace: rung == .soft ? Defaults.grace : .zero)
             inbox.put(.powered(node.id, .stopped))
         }
-        guard rung.bringsUp else { return }
+        // What was asked for since decides whether it is to run.
+        guard rung.bringsUp, isNewest(number, of: node) else { return }
         let operation = OperationID("\(stateName)-n\(node.id.rawValue)-\(node.tenure.epoch)-\(number)")
         try await driver.powerOn(node, operation: operation)
         inbox.put(.powered(node.id, .starting))

@@ -18,7 +18,14 @@ extension Performer {
             case .put(let files): try await driver.put(files, on: job.node)
             case .run(let command):
                 let operation = OperationID("\(job.operation)-\(index)")
-                if let error = try await driver.run(command, on: job.node, operation: operation).error { throw error }
+                do throws(StepError) {
+                    if let error = try await driver.run(command, on: job.node, operation: operation).error {
+                        throw error
+                    }
+                } catch {
+                    if isInterrupted(job) { end(operation, on: job.node) }
+                    throw error
+                }
             }
         }
         let operation = OperationID("\(job.operation)-r")

@@ -244,19 +244,27 @@ package final class Performer: Sendable {
             task?.cancel()
             return
         }
-        let handle = handle(for: node, tenure)
-        let operation = operation(of: act)
+        end(operation(of: act), on: handle(for: node, tenure))
+    }
+
+    /// Ends what an operation runs on a node, as was asked for.
+    func end(_ operation: OperationID, on node: NodeHandle) {
         // Awaited in `stop()`.
-        let ending = Task { [driver = drivers.of(handle), logger] in
+        let ending = Task { [driver = drivers.of(node), logger] in
             // An end that was asked for waits for the lease: nobody would ask for it again.
-            guard await tenure.awaitLease() else { return }
+            guard await node.tenure.awaitLease() else { return }
             do {
-                try await driver.end(operation, on: handle, grace: Defaults.grace)
+                try await driver.end(operation, on: node, grace: Defaults.grace)
             } catch {
-                logger.warning("ending \(operation) on \(handle.name) failed: \(error)")
+                logger.warning("ending \(operation) on \(node.name) failed: \(error)")
             }
         }
         endings.withLock { $0.append(ending) }
+    }
+
+    /// Whether an act was ended on request, and not only left alone because the conductor ends.
+    func isInterrupted(_ job: Job) -> Bool {
+        underWay.withLock { acts in acts[job.key].map { $0.tenure === job.node.tenure && $0.isInterrupted } == true }
     }
 
     private func watch(_ node: NodeHandle) {
@@ -381,11 +389,7 @@ package final class Performer: Sendable {
                 return .succeeded(facts: [:])
             }
         } catch {
-            let tenure = job.node.tenure
-            let wasInterrupted = underWay.withLock { acts in
-                acts[job.key].map { $0.tenure === tenure && $0.isInterrupted } == true
-            }
-            return Task.isCancelled && !wasInterrupted ? nil : .failed(error)
+            return Task.isCancelled && !isInterrupted(job) ? nil : .failed(error)
         }
     }
 }

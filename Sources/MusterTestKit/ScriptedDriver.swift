@@ -37,8 +37,15 @@ package final class ScriptedDriver: Driver {
     /// What it cannot do to nodes as a whole.
     private let lacking: Set<Capability>
 
-    package init(lacking: Set<Capability> = [], script: @escaping Script = { _, _ in ScriptedDriver.exit(0) }) {
+    package static let allRungs: Set<Rung> = [.soft, .hard, .powerCycle, .powerOn, .powerOff]
+
+    package init(
+        lacking: Set<Capability> = [],
+        rungs: Set<Rung> = ScriptedDriver.allRungs,
+        script: @escaping Script = { _, _ in ScriptedDriver.exit(0) }
+    ) {
         self.lacking = lacking
+        self.rungs = rungs
         self.script = script
     }
 
@@ -208,7 +215,7 @@ package final class ScriptedDriver: Driver {
         on node: NodeHandle,
         within: Duration
     ) async throws(StepError) {}
-    package var rungs: Set<Rung> { [.soft, .hard, .powerCycle, .powerOn, .powerOff] }
+    package let rungs: Set<Rung>
 
     /// It comes to what the script says of `power off` and `power on`.
     package func powerOff(_ node: NodeHandle, grace: Duration) async throws(StepError) {

@@ -104,7 +104,10 @@ import Testing
         // Clean: nothing runs, and its files are gone.
         #expect(servers(lab) == 1)
         let look = ["exec", "app/0", "--", "test", "-e", "greeting"]
-        #expect(try await Program.muster(look, in: lab.path).status == 1)
+        // So nobody is to use it either.
+        let refused = try await Program.muster(look, in: lab.path)
+        #expect(refused.status == 125 && refused.errors.contains("app/0"), "\(refused.status) \(refused.errors)")
+        #expect(!FileManager.default.fileExists(atPath: lab.path + "/.muster/nodes/1-app-0/greeting"))
         #expect(try await provision("deploy").status == 0)
         #expect(try await Program.muster(look, in: lab.path).status == 0)
         #expect(try await now().contains("active"))

@@ -17,13 +17,14 @@ final class EngineBench: Sendable {
 
     init(
         lacking: Set<Capability> = [],
+        rungs: Set<Rung> = ScriptedDriver.allRungs,
         script: @escaping ScriptedDriver.Script = { _, _ in ScriptedDriver.exit(0) }
     ) throws {
         folder =
             FileManager.default.temporaryDirectory.path
             + "/muster-engine-\(getpid())-\(EngineBench.next.add(1, ordering: .relaxed).newValue)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        driver = ScriptedDriver(lacking: lacking, script: script)
+        driver = ScriptedDriver(lacking: lacking, rungs: rungs, script: script)
     }
 
     deinit { try? FileManager.default.removeItem(atPath: folder) }

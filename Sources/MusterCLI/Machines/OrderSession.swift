@@ -91,7 +91,11 @@ struct OrderSession {
         let token = RequestToken.make()
         switch try await InboxQuestion(session: session).ask(.submit(token: token, spec: spec), token: token) {
         case .refused(let reason): throw CLIError("refused: \(reason)")
-        case .silence: throw CLIError("whoever conducts has not answered", exitCode: ExitCodes.notObtained)
+        case .silence:
+            throw CLIError(
+                "whoever conducts has not answered yet; it is done when they do, so do not ask again (muster runs)",
+                exitCode: ExitCodes.notObtained
+            )
         case .nobody: throw CLIError("whoever conducted has ended; ask again", exitCode: ExitCodes.notObtained)
         case .taken: break
         }

@@ -28,10 +28,17 @@ extension Director {
                 labs?.contains(run.spec.lab) ?? true
             else { continue }
             judge(node, into: &turn)
+            // Its time went by while nobody conducted, so nobody heard of the node.
+            if commanded[node] != nil, let order = run.spec.order, let begin = run.plan.startedAt(step.index),
+                begin + order.within <= turn.now
+            {
+                turn.setTimer(step, at: turn.now + order.within)
+            }
         }
         // It may have been switched off, and not on again.
         for node in context.states.interruptedReboots {
             guard let row = context.nodes[node], labs?.contains(row.lab) ?? true else { continue }
+            context.states.beginOverdueStateAnew(node, into: &turn)
             turn.directives.append(.node(.command("reboot", node: node, rung: .powerOn, attempt: 1)))
         }
     }

@@ -22,6 +22,7 @@ extension Director {
             turn.reportPositions[node] = position
         }
         for line in batch.lines {
+            guard maySpeak(node, into: &turn) else { break }
             let report = NodeReport(
                 lab: row.lab,
                 node: row.name,
@@ -32,11 +33,46 @@ extension Director {
             guard context.states.isNew(report, into: &turn) else { continue }
             context.states.handle(report.content.input, of: node, into: &turn)
         }
-        for flaw in batch.flaws { turn.emit(.nodeReportRefused, node: node, detail: flaw) }
+        for flaw in batch.flaws where maySpeak(node, into: &turn) {
+            turn.emit(.nodeReportRefused, node: node, detail: flaw)
+        }
         if batch.isMore { lookForReports(of: node, into: &turn) }
     }
 
+    /// Whether a node may say one thing more: a machine that has gone mad does not fill the state.
+    private mutating func maySpeak(_ node: NodeID, into turn: inout Turn) -> Bool {
+        switch context.states.reportRates[node, default: ReportRate()].admit(at: turn.now) {
+        case .admitted: return true
+        case .refused: return false
+        case .refusedFirst:
+            let limit = "\(ReportRate.limit) things within \(ReportRate.length.shortText)"
+            turn.emit(.nodeReportRefused, node: node, detail: "it has said \(limit); more is dropped till that is over")
+            return false
+        }
+    }
+
     package func reportPosition(of node: NodeID) -> ReportPosition? { context.states.reportPositions[node] }
+}
+
+/// How much one node has said since the present stretch of time began.
+package struct ReportRate: Hashable, Sendable {
+    package enum Verdict: Hashable, Sendable { case admitted, refusedFirst, refused }
+
+    /// As much as a node may say in each stretch of time.
+    package static let limit = 10_000
+    package static let length: Duration = .seconds(3600)
+
+    private var begin = Timestamp(rawValue: 0)
+    private var count = 0
+
+    package init() {}
+
+    package mutating func admit(at now: Timestamp) -> Verdict {
+        if now - begin >= Self.length || now < begin { (begin, count) = (now, 0) }
+        count += 1
+        if count <= Self.limit { return .admitted }
+        return count == Self.limit + 1 ? .refusedFirst : .refused
+    }
 }
 
 extension NodeReport.Content {

@@ -82,13 +82,15 @@ package struct Director: Sendable {
     /// - Parameters:
     ///   - seed: for the jitter of retries.
     ///   - capabilities: what drivers can do to nodes as a whole, by their kind.
+    ///   - rungs: how drivers can reboot and power nodes, by their kind.
     ///   - queues: how many calls of programs' actions may be performed at once, by queue; nil when none can be.
     package init(
         _ snapshot: Snapshot,
         host: String,
         seed: UInt64,
         queues: [String: Int]? = nil,
-        capabilities: [String: Set<Capability>] = [:]
+        capabilities: [String: Set<Capability>] = [:],
+        rungs: [String: Set<Rung>] = [:]
     ) {
         self.host = host
         performsPrograms = queues != nil
@@ -101,6 +103,7 @@ package struct Director: Sendable {
             specs: [:]
         )
         context.capabilities = capabilities
+        context.rungs = rungs
         adopt(snapshot)
     }
 

@@ -26,13 +26,15 @@ package struct NodeOrder: Hashable, Sendable, Codable {
     /// The rung to begin with; nil for the first that is of use.
     package var rung: Rung?
     /// So many nodes begin at once, and the next so many after a pause.
-    package var batch = Batches.sizeDefault
-    package var pause: Duration = Batches.pauseDefault
+    package var batch = NodeOrder.batchDefault
+    package var pause = NodeOrder.pauseDefault
     /// How long a node may take until it is up again, or down.
     package var within: Duration = NodeOrder.withinDefault
     /// What the failure of a node means for the run; nil for what its group says.
     package var onFailure: FailureAction?
 
+    package static let batchDefault = 12
+    package static let pauseDefault: Duration = .seconds(5)
     package static let withinDefault: Duration = .seconds(900)
 
     package init(_ work: Work, _ targets: [Target]) {
@@ -66,6 +68,14 @@ package enum Capability: String, Hashable, Sendable, Codable, CaseIterable {
     case rescue, unrescue
     /// Works on it while it is in use.
     case service
+
+    /// Whether nothing of what runs used is left on the machine after it.
+    package var leavesEmpty: Bool {
+        switch self {
+        case .clean, .tearDown: true
+        case .verify, .inspect, .deploy, .adopt, .rescue, .unrescue, .service: false
+        }
+    }
 
     /// As steps name it.
     package var number: Int32 { Int32(Self.allCases.firstIndex(of: self)!) }

@@ -37,6 +37,8 @@ package struct Errands: Sendable {
     private var outlets: [OutletKey: Outlet] = [:]
     private var sinks: [String: [NoticeSink]] = [:]
     private var scripts: [ScriptKey: ErrandRow] = [:]
+    /// How many scripts of each node wait or run.
+    private var scriptCounts: [NodeID: Int] = [:]
     private var lastNumbers: [String: Int64] = [:]
     /// Actions that nothing does, by lab: said once.
     private var missing: [String: Set<String>] = [:]
@@ -46,6 +48,8 @@ package struct Errands: Sendable {
     private static let pauses: [Duration] = [.seconds(1), .seconds(5), .seconds(30), .seconds(120)]
     /// As many rows of one sink as are kept.
     package static let rowsMax = 1000
+    /// As many scripts of one node as wait or run; what it brings about besides is not run.
+    package static let scriptsMax = 100
 
     package init() {}
 
@@ -56,7 +60,9 @@ package struct Errands: Sendable {
         for row in rows {
             lastNumbers[row.lab] = max(lastNumbers[row.lab] ?? 0, row.number)
             switch row.kind {
-            case .script: scripts[ScriptKey(lab: row.lab, number: row.number)] = row
+            case .script:
+                scripts[ScriptKey(lab: row.lab, number: row.number)] = row
+                scriptCounts[row.node, default: 0] += 1
             case .notice(let sink, let text):
                 gather(text, row, OutletKey(lab: row.lab, sink: sink))
             }
@@ -96,6 +102,7 @@ package struct Errands: Sendable {
                 outlets[key] = Outlet(sink)
             } else {
                 outlets[key]!.sink = sink
+                outlets[key]!.digest.gap = sink.gap
             }
         }
     }
@@ -133,6 +140,14 @@ package struct Errands: Sendable {
         state: String,
         into turn: inout Turn
     ) {
+        scriptCounts[node.id, default: 0] += 1
+        let count = scriptCounts[node.id]!
+        guard count <= Self.scriptsMax else {
+            // Said once, until there is room again.
+            guard count == Self.scriptsMax + 1 else { return }
+            let reason = "\(Self.scriptsMax) scripts of this node wait already; until they have run, no more are"
+            return turn.emit(.nodeActionFailed, node: node.id, detail: "SCRIPT:\(path): \(reason)")
+        }
         let row = make(node, .script(path: path, folder: folder, mode: mode, state: state), turn.now)
         scripts[ScriptKey(lab: row.lab, number: row.number)] = row
         turn.errandsNew.append(row)
@@ -184,6 +199,8 @@ package struct Errands: Sendable {
     /// A script has ended: how it failed, or nil.
     mutating func scriptEnded(_ lab: String, _ number: Int64, _ failure: String?, into turn: inout Turn) {
         guard let row = scripts.removeValue(forKey: ScriptKey(lab: lab, number: number)) else { return }
+        let left = min(scriptCounts[row.node] ?? 0, Self.scriptsMax) - 1
+        scriptCounts[row.node] = left > 0 ? left : nil
         turn.errandsDone.append(ErrandDone(lab: lab, sink: nil, number: number))
         guard let failure, case .script(let path, _, _, _) = row.kind else { return }
         turn.emit(.nodeActionFailed, node: row.node, detail: "SCRIPT:\(path): \(failure)")

@@ -64,7 +64,8 @@ package struct NotificationDigest: Sendable {
     private var places: [String: Int] = [:]
     private var omitted = 0
     private var lastSent: Timestamp?
-    private let gap: Duration
+    /// At least so long between two messages.
+    package var gap: Duration
     private let entriesMax: Int
 
     package init(gap: Duration = .seconds(15), entriesMax: Int = 200) {

@@ -37,6 +37,13 @@ extension NodeMachines {
         nodes[i].deadline = NodeDeadline(at: at, order: order)
     }
 
+    /// A node was on its way while nobody looked: when the time that it may be in its state is over, it begins again.
+    mutating func beginOverdueStateAnew(_ node: NodeID, now: Timestamp, into sink: inout NodeSink) {
+        guard let place = places[node], let deadline = nodes[Int(place)].deadline, deadline.at <= now else { return }
+        arm(Int(place), now)
+        finish(Int(place), now, &sink)
+    }
+
     private mutating func stateIsDue(_ i: Int, at: Timestamp, _ now: Timestamp, _ sink: inout NodeSink) {
         nodes[i].deadline = nil
         let (mode, state) = (nodes[i].mode, nodes[i].state)
@@ -184,11 +191,9 @@ extension NodeMachines {
         sink.directives.append(.command(name, node: nodes[i].id, rung: rung, attempt: attempt))
     }
 
-    /// The node is left as it is.
-    mutating func withdrawCommand(_ i: Int) {
-        clearCommand(i)
-        nodes[i].flags.remove(.isRebooting)
-    }
+    /// Nobody waits for the command any more. What it has begun at the node goes on, so that is still known to be on
+    /// its way.
+    mutating func withdrawCommand(_ i: Int) { clearCommand(i) }
 
     private mutating func clearCommand(_ i: Int) {
         guard commands.removeValue(forKey: nodes[i].id) != nil else { return }

@@ -140,19 +140,6 @@ package struct NodeSink: Sendable {
 
     mutating func remove(_ node: NodeID) { removed.append(node) }
 
-    /// Commands of one kind and rung with all their nodes, in order: power is switched in one call.
-    package var groupedCommands: [(name: String, rung: Rung, nodes: [NodeID])] {
-        var groups: [(name: String, rung: Rung, nodes: [NodeID])] = []
-        for case .command(let name, let node, let rung, _) in directives {
-            if let place = groups.firstIndex(where: { $0.name == name && $0.rung == rung }) {
-                groups[place].nodes.append(node)
-            } else {
-                groups.append((name, rung, [node]))
-            }
-        }
-        return groups
-    }
-
     mutating func note(_ kind: NodeHappening.Kind, _ node: NodeID, _ now: Timestamp) {
         happenings.append(NodeHappening(node: node, at: now, kind: kind))
     }

@@ -13,6 +13,8 @@ package struct NodeStates: Sendable {
     private var sink = NodeSink()
     /// How far the files were read into which nodes write reports.
     var reportPositions: [NodeID: ReportPosition] = [:]
+    /// How much nodes have said lately.
+    var reportRates: [NodeID: ReportRate] = [:]
 
     package init() {}
 
@@ -114,6 +116,7 @@ package struct NodeStates: Sendable {
     mutating func remove(_ node: NodeID, into turn: inout Turn) {
         guard let place = places.removeValue(forKey: node) else { return }
         reportPositions[node] = nil
+        reportRates[node] = nil
         machines[Int(place)].remove(node, into: &sink)
         handOver(place, into: &turn)
     }
@@ -148,6 +151,13 @@ package struct NodeStates: Sendable {
             let name = Lifecycle.state(state, table, mode: row.mode)
         else { return }
         handle(.reported(name), of: node, into: &turn)
+    }
+
+    /// See `NodeMachines.beginOverdueStateAnew`.
+    mutating func beginOverdueStateAnew(_ node: NodeID, into turn: inout Turn) {
+        guard let place = places[node] else { return }
+        machines[Int(place)].beginOverdueStateAnew(node, now: turn.now, into: &sink)
+        handOver(place, into: &turn)
     }
 
     // MARK: Time

@@ -92,7 +92,10 @@ package enum RebootGate {
                 return .refused("'\(pending.name)' is under way already")
             }
             if command.isOnlyPowerOn, table.isReady(mode, state) { return .refused("it is \(row.state) already") }
-            let mayGo = table.mayReboot(mode, state) || table.isFailed(mode, state) || row.flags.contains(.givenUp)
+            // To be switched on cuts nothing short.
+            let mayGo =
+                command.isOnlyPowerOn || table.mayReboot(mode, state) || table.isFailed(mode, state)
+                || row.flags.contains(.givenUp)
             guard mayGo else { return .refused("it is \(row.state), and that would be cut short; --force does it") }
         }
         if let rung = request.firstRungs[node], command.rungs.contains(where: { $0.rung == rung }) {
@@ -108,35 +111,6 @@ package enum RebootGate {
 extension CommandSpec {
     /// Whether all it does is to switch a node on.
     fileprivate var isOnlyPowerOn: Bool { rungs.allSatisfy { $0.rung == .powerOn } }
-}
-
-/// Hands out nodes in parts, so that not all of them draw power or load from one place at once.
-package struct Batches: Sendable {
-    private var rest: ArraySlice<NodeID>
-    private let size: Int
-    private let pause: Duration
-    /// When the next part may begin; nil: at once, or nothing is left.
-    package private(set) var nextAt: Timestamp?
-
-    package static let sizeDefault = 12
-    package static let pauseDefault: Duration = .seconds(5)
-
-    package init(_ nodes: [NodeID], size: Int = sizeDefault, pause: Duration = pauseDefault) {
-        rest = nodes[...]
-        self.size = max(1, size)
-        self.pause = pause
-    }
-
-    package var isEmpty: Bool { rest.isEmpty }
-
-    /// The nodes that may begin now.
-    package mutating func take(at now: Timestamp) -> [NodeID] {
-        guard !rest.isEmpty, nextAt.map({ $0 <= now }) ?? true else { return [] }
-        let part = Array(rest.prefix(size))
-        rest = rest.dropFirst(size)
-        nextAt = rest.isEmpty ? nil : now + pause
-        return part
-    }
 }
 
 /// What the failure of a node means for what it is part of.

@@ -48,7 +48,13 @@ extension RunMachine {
             request.users[node.id] = user(of: node, in: context)
             request.hosts[node.id] = context.nodes.host(of: node)?.id
         }
-        let answers = RebootGate.decide(request, table: table) { context.states.row(of: $0) }
+        var answers = RebootGate.decide(request, table: table) { context.states.row(of: $0) }
+        for ((_, node), index) in zip(targets, answers.indices) {
+            guard case .accepted(let first) = answers[index].verdict,
+                let reason = inability(of: node, to: command, from: first, table, in: context)
+            else { continue }
+            answers[index].verdict = .refused(reason)
+        }
         var steps: [NodeID: StepIndex] = [:]
         var pause: StepIndex?
         var batches = Int32(0)
@@ -76,6 +82,20 @@ extension RunMachine {
             plan.append(spec, needs: steps[host].map { [$0] } ?? [])
             hold(node, in: &context)
         }
+    }
+
+    /// Why nothing of a command could be done to a node by its driver; nil when something can.
+    private func inability(
+        of node: NodeRow,
+        to command: String,
+        from first: Rung,
+        _ table: ModeTable,
+        in context: RunContext
+    ) -> String? {
+        guard let able = context.rungs[node.driver], let command = table.command(command) else { return nil }
+        let place = command.rungs.firstIndex { $0.rung == first } ?? 0
+        guard !command.rungs[place...].contains(where: { able.contains($0.rung) }) else { return nil }
+        return "a node of driver '\(node.driver)' cannot \(first.rawValue)"
     }
 
     /// A node that is left as it is: its step says why.
@@ -195,10 +215,17 @@ extension RunMachine {
         }
         finishOrdered(step, error, into: &turn)
         if error == nil {
+            if Capability(number: spec.b)?.leavesEmpty == true { empty(node, in: &context, into: &turn) }
             follow(node, in: &context, into: &turn)
         } else {
             dropRest(after: step, of: node, into: &turn)
         }
+    }
+
+    /// What was on the machine is not there any more: no run uses it as it is.
+    private mutating func empty(_ node: NodeID, in context: inout RunContext, into turn: inout Turn) {
+        guard let row = context.nodes[node], row.state == .ready || row.state == .lost else { return }
+        context.nodes.move(node, to: .stopped, reason: "emptied on request", plan: id, into: &turn)
     }
 
     /// Where the states of a table say whether the machine is in use, its lifecycle follows.

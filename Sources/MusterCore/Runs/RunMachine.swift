@@ -219,6 +219,8 @@ package struct RunContext: Sendable {
     package var states = NodeStates()
     /// What drivers can do to nodes as a whole, by their kind.
     package var capabilities: [String: Set<Capability>] = [:]
+    /// How drivers can reboot and power their nodes, by their kind; of one that is not there nothing is known.
+    package var rungs: [String: Set<Rung>] = [:]
 
     package init(nodes: NodeTable, chance: SeededChance, specs: [PlanID: RunSpec]) {
         self.nodes = nodes

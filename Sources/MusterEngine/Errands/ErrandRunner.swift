@@ -199,7 +199,8 @@ final class ErrandRunner: Sendable {
     func abandon() {
         let (tasks, waiting) = content.withLock { content in
             defer { content.scripts = [] }
-            for row in content.scripts { content.known.remove(Key(row)) }
+            // What is begun under the next term is not taken for what ends now.
+            content.known = []
             return (Array(content.tasks.values), content.scripts.count)
         }
         for _ in 0..<waiting { underWay.leave() }

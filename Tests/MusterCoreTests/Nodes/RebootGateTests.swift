@@ -77,21 +77,6 @@ import Testing
         #expect(decide(asked, [1: "UP"]) == [.refused("the mode table has no command 'jump'")])
     }
 
-    @Test func partsBeginWithAPauseBetween() {
-        var batches = Batches((1...30).map { NodeID($0) }, size: 12, pause: .seconds(5))
-        var now = Timestamp(rawValue: 0)
-        var sizes: [Int] = []
-        while !batches.isEmpty {
-            sizes.append(batches.take(at: now).count)
-            #expect(batches.take(at: now).isEmpty)
-            if let next = batches.nextAt {
-                #expect(next - now == .seconds(5))
-                now = next
-            }
-        }
-        #expect(sizes == [12, 12, 6] && batches.nextAt == nil)
-    }
-
     @Test func failuresCountByWhatTheyMean() {
         typealias Outcome = RebootSummary.Outcome
         let good = Outcome(name: "app/0", kind: "linux", end: .up)
@@ -102,16 +87,5 @@ import Testing
         #expect(RebootSummary([good, bad, ignored]).lines == ["1 of 3 linux nodes failed: app/1 (nonfatal)"])
         #expect(RebootSummary([good, refused]).isFatal && RebootSummary([refused]).lines.count == 1)
         #expect(RebootSummary([good]).lines.isEmpty)
-    }
-
-    @Test func powerIsSwitchedInOneCall() {
-        var scene = NodeScene(.sample)
-        for node: Int64 in 1...3 {
-            scene.add(node)
-            scene.tell(.commanded("reboot", from: node == 2 ? .soft : .powerCycle, by: .person), node)
-        }
-        let groups = scene.sink.groupedCommands
-        #expect(groups.map(\.rung) == [.powerCycle, .soft])
-        #expect(groups[0].nodes == [NodeID(1), NodeID(3)])
     }
 }

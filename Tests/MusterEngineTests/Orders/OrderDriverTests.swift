@@ -12,8 +12,13 @@ import Testing
         let store = MemoryStore()
         private let spec: RunSpec
 
-        init(modes: ModeSet, lacking: Set<Capability> = [], script: @escaping ScriptedDriver.Script) throws {
-            bench = try EngineBench(lacking: lacking, script: script)
+        init(
+            modes: ModeSet,
+            lacking: Set<Capability> = [],
+            rungs: Set<Rung> = ScriptedDriver.allRungs,
+            script: @escaping ScriptedDriver.Script
+        ) throws {
+            bench = try EngineBench(lacking: lacking, rungs: rungs, script: script)
             var spec = RunSpec(verb: .up, lab: "shop", labDirectory: "/lab")
             var app = GroupSpec(name: "app", count: 2)
             app.steps = [ProvisionStep(.process(run: nil))]
@@ -81,6 +86,52 @@ import Testing
         let events = try hopeless.store.events(of: NodeID(1), after: 0, limit: 100)
         #expect(events.count { $0.kind == .nodeGivenUp } == 1)
         #expect(try hopeless.store.nodes(lab: nil, includingGone: false).first?.state == .lost)
+    }
+
+    /// With a table that lets only nodes be rebooted that are up: what was switched off can be switched on.
+    @Test func whatWasSwitchedOffCanBeSwitchedOn() async throws {
+        var set = Self.modes
+        set.commands.append(CommandSpec(name: "poweron", rungs: [RungSpec(.powerOn, within: .seconds(60))]))
+        let site = try Site(modes: set) { _, _ in ScriptedDriver.exit(0) }
+        try await site.up()
+        #expect(try await site.order(.command("poweroff"), verb: .power, [0]).result == .success)
+        #expect(try await site.order(.command("poweron"), verb: .power, [0]).result == .success)
+        #expect(try site.store.nodes(lab: nil, includingGone: false).first?.state == .ready)
+        #expect(try await site.order(.command("poweron"), verb: .power, [0]).result == .error)
+    }
+
+    /// A node of a driver that can do nothing of a command is left as it is, and not given up.
+    @Test func whatADriverCannotDoIsRefused() async throws {
+        let site = try Site(modes: Self.modes, rungs: [.soft]) { _, _ in ScriptedDriver.exit(0) }
+        try await site.up()
+        #expect(try await site.order(.command("poweroff"), verb: .power, [0]).result == .error)
+        #expect(site.log(of: 0) == [])
+        #expect(try site.store.nodes(lab: nil, includingGone: false).first?.state == .ready)
+        // Of a ladder that it can climb in part it climbs that.
+        #expect(try await site.order(.command("reboot"), [0]).result == .success)
+    }
+
+    /// What was emptied is not taken for a node that is ready for work.
+    @Test func anEmptiedNodeIsNotReady() async throws {
+        var mode = ModeSpec(name: "provision")
+        mode.states = ["manageable", "available", "active"]
+        mode.rules.ready = ["active"]
+        mode.events = [
+            EventTransition(from: "manageable", event: "provide", to: "cleaning", isVerb: true),
+            EventTransition(from: "cleaning", event: "done", to: "available"),
+            EventTransition(from: "available", event: "deploy", to: "deploying", isVerb: true),
+            EventTransition(from: "deploying", event: "done", to: "active"),
+        ]
+        mode.work = [StateWork(state: "cleaning", [.clean]), StateWork(state: "deploying", [.deploy])]
+        var set = ModeSet()
+        set.modes = [mode]
+        let site = try Site(modes: set) { _, _ in ScriptedDriver.exit(0) }
+        try await site.up()
+        func states() throws -> [NodeState] { try site.store.nodes(lab: nil, includingGone: false).map(\.state) }
+        #expect(try await site.order(.verb("provide"), verb: .provision, [0]).result == .success)
+        #expect(try states() == [.stopped, .ready])
+        #expect(try await site.order(.verb("deploy"), verb: .provision, [0]).result == .success)
+        #expect(try states() == [.ready, .ready])
     }
 
     @Test func aVerbIsCarriedOutByTheDriver() async throws {

@@ -238,6 +238,40 @@ import Testing
         #expect(try town.store.plan(request: "down")?.state == .running)
     }
 
+    /// A crash, and nobody looks for longer than anything may take: what was healthy is not given up or rebooted again.
+    @Test func aRebootThatIsResumedMuchLaterHasItsTimeAgain() throws {
+        var town = try town(1)
+        let run = try town.order(.command("reboot"), [0]) { $0.within = .seconds(300) }
+        try town.report("SHUTDOWN")
+        try town.report("BOOTING")
+        town.time.advance(by: .seconds(3_000))
+        try town.restart()
+        try town.ask(.takeUp(run))
+        #expect(town.sent(.powerOn) == [0])
+        try town.pass(.seconds(5))
+        try town.report("BOOTING")
+        try town.report("ISUP")
+        #expect(try town.plan(run)?.result == .success)
+        #expect(try town.node()?.state == .ready)
+        #expect(town.sent(.soft) == [0] && town.sent(.powerCycle).isEmpty)
+        #expect(try town.count(.nodeGivenUp) == 0)
+    }
+
+    /// What a cancelled reboot has begun goes on at the node; the next conductor sees to it that it is on.
+    @Test func aCancelledRebootLeavesNoNodeOff() throws {
+        var town = try town(1)
+        let run = try town.order(.command("reboot"), [0])
+        try town.report("SHUTDOWN")
+        try town.ask(.cancel(run))
+        #expect(try town.plan(run)?.state == .stopped)
+        try town.restart()
+        #expect(town.sent(.powerOn) == [0])
+        try town.report("BOOTING")
+        try town.report("ISUP")
+        try town.restart()
+        #expect(town.sent(.powerOn) == [0])
+    }
+
     /// At each point of a reboot the conductor is killed; the end is the same.
     @Test(arguments: 0..<8) func aRebootSurvivesAKillAtAnyPoint(at point: Int) throws {
         var town = try town(1)
