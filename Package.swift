@@ -184,7 +184,7 @@ let package = Package(
             name: "EndToEndTests",
             dependencies: [
                 "muster", "muster-supervise", "external-job", "fan-out", "order-fulfilment", "plans-program",
-                subprocess,
+                "MusterTestKit", subprocess,
             ],
             swiftSettings: strict
         ),

@@ -11,6 +11,9 @@ package protocol Driver: Sendable {
     /// The word of its creating step: `process`.
     var kind: String { get }
 
+    /// Whether its nodes have this host's files, so that commands find the lab's folder where it is.
+    var sharesFiles: Bool { get }
+
     /// Makes the node, starts its server when it has one, and returns what is known of it: at least `address`.
     func create(
         _ node: NodeHandle,
@@ -70,6 +73,9 @@ package protocol Driver: Sendable {
 
     /// Reports the loss of the node, once, to the events given to the driver: its server ended, its supervisor is gone.
     func watch(_ node: NodeHandle) async throws(StepError)
+
+    /// Ends what it keeps for itself, such as connections. What runs on nodes goes on.
+    func close() async
 
     /// Where the output of an operation is on this host, whether it runs or has ended.
     func outputPath(of operation: OperationID, on node: NodeHandle) -> String
@@ -147,6 +153,8 @@ package struct Command: Hashable, Sendable {
     package var leftovers: Leftovers
     /// How much output is kept at the beginning and at the end, in bytes each.
     package var outputLimit: Int64
+    /// Files of the lab that it needs in the node's folder; none where nodes share this host's files.
+    package var files: [FileContent] = []
 
     package init(
         _ program: Program,
@@ -192,6 +200,19 @@ package enum DriverEvent: Hashable, Sendable {
 }
 
 extension Driver {
+    package var sharesFiles: Bool { true }
+    package func close() async {}
+
+    /// Runs a command when the files are on the node that it needs.
+    package func runWithFiles(
+        _ command: Command,
+        on node: NodeHandle,
+        operation: OperationID
+    ) async throws(StepError) -> ProcessExit {
+        if !command.files.isEmpty { try await put(command.files, on: node) }
+        return try await run(command, on: node, operation: operation)
+    }
+
     package var capabilities: Set<Capability> { [] }
 
     package func perform(

@@ -12,6 +12,16 @@ package struct Drivers: Sendable {
     /// The one that has made a node, or is to make it; one that refuses everything where there is none of its kind.
     package func of(_ node: NodeHandle) -> any Driver { byKind[node.driver] ?? MissingDriver(kind: node.driver) }
 
+    /// Ends what drivers keep for themselves.
+    package func close() async {
+        await withTaskGroup { group in
+            for driver in byKind.values { group.addTask { await driver.close() } }
+        }
+    }
+
+    /// Whether nodes of a kind have this host's files.
+    package func sharesFiles(_ kind: String) -> Bool { byKind[kind]?.sharesFiles ?? true }
+
     /// What nodes of each kind can have done to them as a whole.
     package var capabilities: [String: Set<Capability>] { byKind.mapValues(\.capabilities) }
     /// How nodes of each kind can be rebooted and powered.

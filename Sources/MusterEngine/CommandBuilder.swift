@@ -1,3 +1,4 @@
+import Foundation
 import MusterCore
 import MusterDrivers
 
@@ -20,6 +21,8 @@ package struct CommandBuilder {
     let spec: RunSpec
     let node: NodeRow
     let directory: String
+    /// Whether the node has no files of this host: what commands need of the lab is put there first.
+    let isRemote: Bool
     let archive: FileArchive
     let surroundings: Surroundings
     /// A node of the same lab by its name.
@@ -36,13 +39,16 @@ package struct CommandBuilder {
         throws(StepError) -> Command
     {
         let (text, secrets) = try resolve(template, quoted: true)
-        return Command(
-            .shell(withLabPath(text)),
+        let file = CommandBuilder.labFile(ofCommand: text)
+        var command = Command(
+            .shell(file.map { Template.shellQuoted(path(of: $0)) + text.dropFirst($0.count + 2) } ?? text),
             environment: try environment(suite: suite),
             secrets: secrets,
             timeout: timeout,
             leftovers: leftovers
         )
+        if let file { command.files = needed([file]) }
+        return command
     }
 
     func test(_ test: TestSpec, in suite: SuiteSpec, attempt: Int) throws(StepError) -> Command {
@@ -50,11 +56,12 @@ package struct CommandBuilder {
         switch test.command {
         case .file(let path):
             command = Command(
-                .arguments([archive.path(of: path, in: spec)]),
+                .arguments([self.path(of: path)]),
                 environment: try environment(suite: suite),
                 timeout: test.timeout,
                 leftovers: .end
             )
+            command.files = needed([path])
         case .run(let template):
             command = try shell(template, timeout: test.timeout, leftovers: .end, suite: suite)
         }
@@ -122,11 +129,37 @@ package struct CommandBuilder {
         return value
     }
 
-    /// A command whose first word begins with `./` means a file of the lab.
-    private func withLabPath(_ text: String) -> String {
-        guard let path = CommandBuilder.labFile(ofCommand: text) else { return text }
-        let rest = text.dropFirst(path.count + 2)
-        return Template.shellQuoted(archive.path(of: path, in: spec)) + rest
+    // MARK: Files of the lab
+
+    /// The folder of the lab's files on a node that has none of this host.
+    private static let labFolder = "lab"
+
+    /// Where a file of the lab is for commands on the node.
+    private func path(of file: String) -> String {
+        isRemote ? remoteFolder + "/" + Self.inside(file) : archive.path(of: file, in: spec)
+    }
+
+    private var remoteFolder: String {
+        (node.facts["directory"].map { $0 + "/" } ?? "./") + Self.labFolder
+    }
+
+    /// Files of the lab that are to be put on the node before a command.
+    private func needed(_ files: [String]) -> [FileContent] {
+        guard isRemote else { return [] }
+        return files.map { file in
+            let source = archive.path(of: file, in: spec)
+            let isProgram = access(source, X_OK) == 0
+            return FileContent(
+                source: .path(source),
+                to: Self.labFolder + "/" + Self.inside(file),
+                mode: isProgram ? 0o700 : 0o600
+            )
+        }
+    }
+
+    /// A path that leads out of the lab's folder leads to a name of its own inside the node's.
+    private static func inside(_ path: String) -> String {
+        path.split(separator: "/").filter { $0 != "." }.map { $0 == ".." ? "_up" : $0 }.joined(separator: "/")
     }
 
     /// The file of the lab that a command starts, relative to the lab's folder; nil when it starts something else.
@@ -139,12 +172,16 @@ package struct CommandBuilder {
     // MARK: Environment
 
     private func environment(suite: SuiteSpec? = nil) throws(StepError) -> [String: String] {
-        var environment = surroundings.environment
+        var environment = isRemote ? [:] : surroundings.environment
         environment["MUSTER_NODE"] = node.name.description
         environment["MUSTER_GROUP"] = node.name.group
-        environment["MUSTER_NODE_DIR"] = directory
-        environment["MUSTER_REPORT"] = directory + "/" + StateDirectory.reportsName
-        environment["MUSTER_LAB_DIR"] = spec.labDirectory
+        if isRemote {
+            environment["MUSTER_LAB_DIR"] = remoteFolder
+        } else {
+            environment["MUSTER_NODE_DIR"] = directory
+            environment["MUSTER_REPORT"] = directory + "/" + StateDirectory.reportsName
+            environment["MUSTER_LAB_DIR"] = spec.labDirectory
+        }
         environment["MUSTER_RUN"] = run.description
         if let address = node.facts["address"] { environment["MUSTER_ADDRESS"] = address }
         var groups = Set(spec.groups.first { $0.name == node.name.group }?.needs.map(\.group) ?? [])

@@ -19,7 +19,7 @@ extension Performer {
             case .run(let command):
                 let operation = OperationID("\(job.operation)-\(index)")
                 do throws(StepError) {
-                    if let error = try await driver.run(command, on: job.node, operation: operation).error {
+                    if let error = try await driver.runWithFiles(command, on: job.node, operation: operation).error {
                         throw error
                     }
                 } catch {

@@ -64,6 +64,7 @@ extension Performer {
             spec: spec,
             node: node,
             directory: settings.state.node(node),
+            isRemote: !drivers.sharesFiles(node.driver),
             archive: FileArchive(settings.state),
             surroundings: settings.surroundings,
             find: { known.node(lab: lab, $0) }

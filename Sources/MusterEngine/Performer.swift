@@ -165,6 +165,7 @@ package final class Performer: Sendable {
         await nodes.stop()
         await errands.stop()
         reports.stop()
+        await drivers.close()
     }
 
     // MARK: Acts
@@ -368,7 +369,7 @@ package final class Performer: Sendable {
                     let survey = Survey(driver: driver, node: job.node, stateName: settings.stateName)
                     try await survey.endFormerTries(of: job.key.step, before: job.key.number)
                 }
-                return .exited(try await driver.run(command, on: job.node, operation: job.operation))
+                return .exited(try await driver.runWithFiles(command, on: job.node, operation: job.operation))
             case .attach: return .exited(try await driver.attach(to: job.operation, on: job.node))
             case .put(let files):
                 try await driver.put(files, on: job.node)

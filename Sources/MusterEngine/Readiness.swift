@@ -66,7 +66,7 @@ struct Readiness: Sendable {
             try await driver.probe(condition.probe, on: node, within: min(condition.within, .seconds(5)))
             return
         }
-        let exit = try await driver.run(command, on: node, operation: operation)
+        let exit = try await driver.runWithFiles(command, on: node, operation: operation)
         if let error = exit.error { throw error }
     }
 }

@@ -3,6 +3,7 @@ import Glibc
 import MusterCore
 import MusterDrivers
 import MusterSupervision
+import MusterTestKit
 import Testing
 
 /// What every connection must do, on each of them.

@@ -6,6 +6,13 @@ import MusterSupervision
 import MusterTestKit
 import Synchronization
 
+/// How machines are reached in tests.
+enum RemoteWay: Sendable, CaseIterable {
+    /// By the `sh` of this host.
+    case local
+    case ssh
+}
+
 /// Hosts and a state for tests of nodes on machines. It leaves nothing behind: no files, processes or connections.
 final class SSHHouse: Sendable {
     let folder: String

@@ -72,6 +72,7 @@ import Testing
         case .variables: return property["additionalProperties"] is [String: Any]
         case .needs: return refers("needs", property)
         case .files: return refers("files", property)
+        case .hosts: return refers("hosts", property)
         case .http: return alternatives.contains { refers("http", $0) }
         case .octal: return alternatives.contains { $0["pattern"] != nil }
         case .globs: return refers("patterns", property) || alternatives.contains { $0["type"] as? String == "array" }
@@ -83,7 +84,7 @@ import Testing
         #expect(differences(schema, LabKeys.all) == [])
         // What is not a table of the parser only helps others.
         let helpers: Set = [
-            "needs", "files", "when", "patterns", "duration", "text", "name", "groupName", "interpolated",
+            "needs", "files", "hosts", "when", "patterns", "duration", "text", "name", "groupName", "interpolated",
         ]
         #expect(Set(schema.definitions.keys) == helpers.union(LabKeys.all.map(\.name)))
     }
@@ -130,6 +131,7 @@ import Testing
         "condition": ["tcp": "80"], "http": ["port": "80"],
         "suite": ["where": "g", "discover": "{list: [{name: a, run: b}]}"], "discover": ["files": "tests/*.sh"],
         "test": ["name": "a", "run": "b"], "results": [:], "sink": ["webhook": "'http://h'"],
+        "pool": ["inventory": "hosts.ini"], "host": ["host": "a"], "ssh": ["hosts": "[a]"],
     ]
 
     /// A lab with this mapping where one of its table belongs.
@@ -142,9 +144,16 @@ import Testing
         return switch table {
         case "lab": text
         case "sink": "{lab: a, groups: {g: {}}, notify: [\(text)]}"
+        case "pool": "{lab: a, groups: {g: {}}, pools: {p: \(text)}}"
+        case "host": "{lab: a, groups: {g: {}}, pools: {p: {hosts: [\(text)]}}}"
+        case "ssh": "{lab: a, pools: {p: {hosts: [a]}}, groups: {g: {provision: [ssh: \(text)]}}}"
         case "group": group(text)
         case "need": group("{needs: {h: \(text)}}")
-        case "step": group(mapping["process"] == nil ? "{provision: [process: , \(text)]}" : "{provision: [\(text)]}")
+        case "step":
+            group(
+                mapping["process"] ?? mapping["ssh"] == nil
+                    ? "{provision: [process: , \(text)]}" : "{provision: [\(text)]}"
+            )
         case "process": group("{provision: [process: \(text)]}")
         case "file": group("{provision: [process: , {files: [\(text)]}]}")
         case "retry": group("{retry: \(text)}")
@@ -168,6 +177,8 @@ import Testing
             "lab.modes": ["linux"], "sink.command": ["[a]", "[a, 'b c', 1]"],
             "sink.webhook": ["http://h:80/x", "https://h/x"],
             "group.mode": ["CONTAINER"], "condition.state": ["ISUP"],
+            "pool.inventory": ["hosts.ini"], "pool.group": ["x"], "pool.config": ["ssh.conf"],
+            "pool.options": ["[]", "[ProxyJump=gate]"], "ssh.pool": ["p"],
         ]
         let right: [String]
         var wrong: [String]
@@ -212,6 +223,9 @@ import Testing
         case .files:
             right = ["{x: app.conf}", "[{from: app.conf, to: x}]"]
             wrong = ["x", "1", "{}", "[]", "[x]", "{x: [a]}"]
+        case .hosts:
+            right = ["[a]", "[root@b:2222, {host: c}]"]
+            wrong = ["x", "1", "{}", "[]", "[[]]", "[{host: c, zzzzzz: 1}]", "['']"]
         case .http:
             right = ["80", "':80/x'", "80/x", "{port: 80}"]
             wrong = ["x", "0", "70000", "[]", "{}", "'http://x/'", ""]

@@ -8,9 +8,13 @@ import Testing
 struct MemoryFiles: FileTree {
     var paths: Set<String>
     private var folders: [String: Set<String>] = ["": []]
+    private var texts: [String: String] = [:]
 
-    init(_ paths: [String] = []) {
+    /// - Parameter texts: what is in files that are read.
+    init(_ paths: [String] = [], texts: [String: String] = [:]) {
+        let paths = paths + texts.keys
         self.paths = Set(paths)
+        self.texts = texts
         for path in paths {
             var folder = ""
             for part in path.split(separator: "/") {
@@ -25,13 +29,17 @@ struct MemoryFiles: FileTree {
         return folders[path] == nil ? nil : .folder(isLink: false)
     }
 
+    func contents(of path: String, limit: Int) -> [UInt8]? { texts[path].map { Array($0.utf8) } }
     func names(in folder: String) -> [String]? { folders[folder].map { Array($0) } }
 }
 
-let someFiles = MemoryFiles([
-    "tests/login.sh", "tests/upgrade.sh", "tests/deep/er.py", "tests/.hidden.sh", "tests/notes", "app.conf",
-    "conf/web.conf", "setup.sh",
-])
+let someFiles = MemoryFiles(
+    [
+        "tests/login.sh", "tests/upgrade.sh", "tests/deep/er.py", "tests/.hidden.sh", "tests/notes", "app.conf",
+        "conf/web.conf", "setup.sh",
+    ],
+    texts: ["hosts.ini": "[x]\nh\n"]
+)
 
 func parse(
     _ text: String,

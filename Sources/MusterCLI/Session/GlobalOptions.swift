@@ -85,6 +85,12 @@ enum Environment {
         return passed
     }
 
+    /// Who is logged in, for people.
+    static var user: String { value("USER") ?? value("LOGNAME") ?? "uid-\(getuid())" }
+
+    /// The user's own folder for sockets, with a short path; whoever uses it makes it.
+    static var runtimeFolder: String { value("XDG_RUNTIME_DIR").map { $0 + "/muster" } ?? "/tmp/muster-\(getuid())" }
+
     /// `MUSTER_SECRET_<NAME>`, or the file that `MUSTER_SECRET_<NAME>_FILE` names, which only its owner may read.
     static func secret(_ name: String) -> String? {
         let variable = "MUSTER_SECRET_" + CommandBuilder.variableName(name)

@@ -85,7 +85,16 @@ struct StateSession {
                             openFilesLimit: OpenFiles.usersLimit,
                             events: events,
                             logger: logger
-                        )
+                        ),
+                        SSHDriver(
+                            options: SSHDriver.Options(
+                                state: store.stateName,
+                                holder: "\(Environment.user)@\(ProcessInfo.processInfo.hostName)",
+                                controlFolder: Environment.runtimeFolder
+                            ),
+                            events: events,
+                            logger: logger
+                        ),
                     ]
                 }
             )

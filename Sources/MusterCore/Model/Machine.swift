@@ -21,6 +21,20 @@ package enum Machine: Hashable, Sendable, Codable {
         }
     }
 
+    /// What is known of any node when it is made.
+    package static let fieldsOfAll = ["address", "name"]
+
+    /// What else is known of a node of this kind; nil where only its program says.
+    package var fields: [String]? {
+        switch self {
+        case .netns: []
+        case .podman: ["id", "image"]
+        case .ssh: ["hostname", "user", "port", "directory"]
+        case .qemu: ["user", "port", "directory"]
+        case .plugin: nil
+        }
+    }
+
     /// What tells it from others of its kind, for people.
     package var title: String {
         switch self {

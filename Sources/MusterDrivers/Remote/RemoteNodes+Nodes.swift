@@ -23,6 +23,7 @@ extension RemoteNodes {
         at place: RemotePlace,
         operation: OperationID
     ) async throws(StepError) {
+        if !server.files.isEmpty { try await put(server.files, on: node, at: place) }
         let reply = try await start(server, node, at: place, operation: operation, isServer: true)
         if let sentence = reply.exit?.notStarted { throw StepError(.notStarted, sentence) }
         if reply.word == "lost" { throw StepError(.lost, "\(node.name): \(reply.text)") }

@@ -41,6 +41,7 @@ extension ShellText {
         m_launch() {
             m_answer=$(
                 printf '%s' "$m_prog" | env -i PATH="$PATH" LC_ALL=C MUSTER_SUPERVISOR_DIR="$m_dir" m_session=$$ m_mask="$m_mask" \
+                    ${HOME:+HOME="$HOME"} ${USER:+USER="$USER"} ${LOGNAME:+LOGNAME="$LOGNAME"} \
                     $m_setsid /bin/sh -c 'm_prog=$(cat); m_call=m_keep; eval "$m_prog"' muster-keeper 2>/dev/null
             ) 2>/dev/null
         }

@@ -55,6 +55,7 @@ package final class SSHDriver: Driver {
     }
 
     package let kind = "ssh"
+    package let sharesFiles = false
     private let options: Options
     private let hosts: @Sendable (NodeHandle) -> [SSHHost]
     private let connect: (@Sendable (SSHHost) -> any Connection)?
@@ -103,14 +104,27 @@ package final class SSHDriver: Driver {
             if let present = state.connections[host.name] { return present }
             state.lastConnection += 1
             // Two drivers of one process may share the folder.
+            let folder = Self.owned(options.controlFolder)
             let path =
-                "\(options.controlFolder)/\(getpid())-\(UInt(bitPattern: ObjectIdentifier(self)) % 99_991)-"
+                "\(folder)/\(getpid())-\(UInt(bitPattern: ObjectIdentifier(self)) % 99_991)-"
                 + "\(state.lastConnection)"
             let made: any Connection =
                 connect?(host) ?? SSHConnection(host, controlPath: path, openings: openings)
             state.connections[host.name] = made
             return made
         }
+    }
+
+    /// A folder of this user's alone: the one that is wanted, or one beside it where that is another's.
+    private static func owned(_ folder: String) -> String {
+        mkdir(folder, 0o700)
+        var status = stat()
+        let isOwned =
+            lstat(folder, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR && status.st_uid == geteuid()
+            && status.st_mode & 0o077 == 0
+        if isOwned { return folder }
+        var pattern = Array("/tmp/muster-XXXXXX".utf8CString)
+        return mkdtemp(&pattern).map { String(cString: $0) } ?? folder
     }
 
     private func place(of node: NodeHandle, on host: SSHHost, address: String? = nil) -> RemotePlace {
@@ -303,7 +317,9 @@ package final class SSHDriver: Driver {
     }
 
     package func status(of operation: OperationID, on node: NodeHandle) async throws(StepError) -> OperationStatus {
-        try await nodes.status(of: operation, on: node, at: place(of: node))
+        // Without a note no host was asked for anything yet.
+        guard let host = notedHost(node) else { return .neverStarted }
+        return try await nodes.status(of: operation, on: node, at: place(of: node, on: host))
     }
 
     package func attach(to operation: OperationID, on node: NodeHandle) async throws(StepError) -> ProcessExit {

@@ -21,6 +21,8 @@ package enum LabValue: Hashable, Sendable {
     case variables
     case needs
     case files
+    /// A list of hosts, each a text or a mapping of the table `host`.
+    case hosts
     case http
     case octal
     case globs
@@ -70,6 +72,7 @@ package enum LabKeys {
             LabKey("modes", .text),
             LabKey("notify", .list("sink")),
             LabKey("vars", .variables),
+            LabKey("pools", .named("pool")),
             LabKey("groups", .named("group"), isRequired: true),
             LabKey("tests", .named("suite")),
             LabKey("results", .table("results")),
@@ -98,6 +101,7 @@ package enum LabKeys {
         name: "step",
         keys: [
             LabKey("process", .table("process")),
+            LabKey("ssh", .table("ssh")),
             LabKey("run", .text),
             LabKey("files", .files),
             LabKey("name", .text),
@@ -107,11 +111,49 @@ package enum LabKeys {
             LabKey("when", .equalities),
             LabKey("on-failure", .choice(words(FailurePolicy.self))),
         ],
-        kinds: ["process", "run", "files"],
-        later: ["podman", "pool", "ssh"]
+        kinds: ["process", "ssh", "run", "files"],
+        later: ["podman", "pool"]
     )
 
+    /// The kinds of a step that make a node.
+    package static let creatingKinds = ["process", "ssh"]
+
     package static let process = LabTable(name: "process", keys: [LabKey("run", .text)])
+
+    package static let ssh = LabTable(
+        name: "ssh",
+        keys: [LabKey("pool", .text), LabKey("hosts", .hosts), LabKey("run", .text)],
+        kinds: ["pool", "hosts"]
+    )
+
+    package static let pool = LabTable(
+        name: "pool",
+        keys: [
+            LabKey("hosts", .hosts),
+            LabKey("inventory", .text),
+            LabKey("group", .text),
+            LabKey("config", .text),
+            LabKey("user", .text),
+            LabKey("port", .integer(1...portMax)),
+            LabKey("identity", .text),
+            LabKey("known-hosts", .text),
+            LabKey("options", .texts),
+            LabKey("root", .text),
+            LabKey("connect-timeout", .duration(example: "10s", mayBeZero: false)),
+        ]
+    )
+
+    package static let host = LabTable(
+        name: "host",
+        keys: [
+            LabKey("host", .text, isRequired: true),
+            LabKey("name", .text),
+            LabKey("user", .text),
+            LabKey("port", .integer(1...portMax)),
+            LabKey("identity", .text),
+            LabKey("root", .text),
+        ]
+    )
 
     package static let file = LabTable(
         name: "file",
@@ -202,7 +244,8 @@ package enum LabKeys {
     )
 
     package static let all = [
-        lab, sink, group, need, step, process, file, retry, condition, http, suite, discover, test, results,
+        lab, sink, pool, host, group, need, step, process, ssh, file, retry, condition, http, suite, discover, test,
+        results,
     ]
 
     private static func words<Choice: CaseIterable & RawRepresentable>(_: Choice.Type) -> [String]

@@ -158,6 +158,7 @@ extension LabReader {
         let parallel = fields["parallel"].flatMap { integer($0, 1...LabKeys.parallelMax) }
         let modes = readModes(fields["modes"])
         let notify = fields["notify"].map { readNotify($0) } ?? []
+        if let entry = fields["pools"] { readPools(entry) }
         if let entry = fields["groups"] { readGroups(entry) }
         if let modes { checkModes(modes) }
         if let entry = fields["tests"] { readSuites(entry) }

@@ -79,6 +79,18 @@ extension LabReader {
             sink.add(span, "group '\(node.group)' has no node \(node.index)", hint: hint)
             return
         }
+        let fields = Machine.fieldsOfAll + (group.spec.machine?.fields ?? [])
+        let isOpen = group.spec.machine.map { $0.fields == nil } ?? false
+        if group.stepsAreKnown, !isOpen, !fields.contains(reference.field) {
+            let known = "the fields of a node are \(fields.joined(separator: ", "))"
+            let hint = sink.suggestion(for: reference.field, among: fields, otherwise: known)
+            sink.add(
+                span,
+                "'${\(node.group).\(node.index).\(reference.field)}': a node has no field '\(reference.field)'",
+                hint: hint
+            )
+            return
+        }
         let need = Need(group: node.group)
         switch reference.user {
         case .group(index, isProvision: true):

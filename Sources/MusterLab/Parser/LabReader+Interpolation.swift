@@ -21,7 +21,7 @@ extension LabReader {
         }
     }
 
-    static let nodeFields = ["address", "name"]
+    static let nodeFields = Machine.fieldsOfAll
     static let scopes = ["vars", "env", "secret"]
 
     /// A shell command.
@@ -189,14 +189,8 @@ extension LabReader {
             sink.add(span(), "'\(shown)': '\(words[1])' is no index of a node", hint: "nodes count from 0")
             return nil
         }
-        guard Self.nodeFields.contains(words[2]) else {
-            let known = "the fields of a node are \(Self.nodeFields.joined(separator: ", "))"
-            let hint = sink.suggestion(for: words[2], among: Self.nodeFields, otherwise: known)
-            sink.add(span(), "'\(shown)': a node has no field '\(words[2])'", hint: hint)
-            return nil
-        }
         let node = NodeName(group: words[0], index: index)
-        references.append(Reference(node: node, span: span(), user: user))
+        references.append(Reference(node: node, field: words[2], span: span(), user: user))
         return .node(node, field: words[2])
     }
 

@@ -35,7 +35,7 @@ extension LabReader {
             }
             guard isUsed else { continue }
             let span = fields[kind]?.keySpan ?? node.span
-            if kind == "process" {
+            if LabKeys.creatingKinds.contains(kind) {
                 if let creator {
                     sink.add(span, "\(owner) creates the node a second time", notes: [("it is created here", creator)])
                 } else if let early {
@@ -82,6 +82,7 @@ extension LabReader {
     private mutating func readKind(_ entry: YamlNode.Entry, _ user: User) -> ProvisionStep.Kind? {
         switch entry.key {
         case "process": return readProcess(entry, user)
+        case "ssh": return readSSH(entry, user)
         case "run": return command(entry, user).map { .run($0) }
         default: return readFiles(entry, user).map { .files($0) }
         }

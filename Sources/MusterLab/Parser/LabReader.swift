@@ -17,6 +17,10 @@ struct LabReader {
     var varNames: [String] = []
     /// Those whose own value is wrong, which is reported where it stands.
     var brokenVars: Set<String> = []
+    var pools: [String: HostPool] = [:]
+    /// In the order of the file.
+    var poolNames: [String] = []
+    var brokenPools: Set<String> = []
     var groups: [GroupDraft] = []
     var groupIndex: [String: Int] = [:]
     var suites: [SuiteDraft] = []
@@ -57,6 +61,7 @@ struct LabReader {
     /// `${group.index.field}` somewhere, to be checked when all groups are known.
     struct Reference {
         var node: NodeName
+        var field: String
         var span: Span
         var user: User
     }

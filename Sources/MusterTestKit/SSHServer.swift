@@ -1,31 +1,23 @@
 import Foundation
-import MusterCore
-import MusterDrivers
+package import MusterCore
 import Synchronization
 
-/// How machines are reached in tests.
-enum RemoteWay: Sendable, CaseIterable {
-    /// By the `sh` of this host.
-    case local
-    case ssh
-}
-
 /// A real `sshd` on loopback addresses, with keys of its own, for the tests of this program; it ends with it.
-final class SSHServer: Sendable {
-    static let addresses = (1...24).map { "127.0.1.\($0)" }
+package final class SSHServer: Sendable {
+    package static let addresses = (1...24).map { "127.0.1.\($0)" }
 
-    let folder: String
-    let port: Int
+    package let folder: String
+    package let port: Int
     /// What keeps its processes alive.
     private let leashes: [Int32]
 
     /// One for all tests; a sentence where there can be none.
-    static let shared: Result<SSHServer, StepError> = {
+    package static let shared: Result<SSHServer, StepError> = {
         do throws(StepError) { return .success(try SSHServer()) } catch { return .failure(error) }
     }()
 
     /// Why there is no server here; nil when there is one.
-    static var absence: String? {
+    package static var absence: String? {
         switch shared {
         case .success: nil
         case .failure(let error): error.message
@@ -36,8 +28,8 @@ final class SSHServer: Sendable {
         FileManager.default.isExecutableFile(atPath: $0)
     }
 
-    var knownHosts: String { "\(folder)/known_hosts" }
-    var identity: String { "\(folder)/id" }
+    package var knownHosts: String { "\(folder)/known_hosts" }
+    package var identity: String { "\(folder)/id" }
 
     private init() throws(StepError) {
         guard let program = Self.program else { throw StepError(.file, "no sshd is installed here: openssh-server") }
@@ -91,7 +83,7 @@ final class SSHServer: Sendable {
         }
     }
 
-    func host(_ index: Int, root: String, knownHosts: String? = nil) -> SSHHost {
+    package func host(_ index: Int, root: String, knownHosts: String? = nil) -> SSHHost {
         SSHHost(
             name: "host-\(index)",
             destination: Self.addresses[index % Self.addresses.count],
