@@ -74,6 +74,7 @@ struct MusterCommand: AsyncParsableCommand {
                     Runs.self, Pause.self, Resume.self, Retry.self, Skip.self, Cancel.self, Halt.self, GC.self,
                 ]
             ),
+            CommandGroup(name: "Serve:", subcommands: [Doctor.self]),
         ]
     )
 }

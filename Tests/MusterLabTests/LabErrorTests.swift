@@ -153,7 +153,10 @@ import Testing
             labWithStep("{ run: a, files: { x: app.conf } }"),
             "lab.yaml:11:19: step 2 of group 'app' has 'run' and 'files'; it takes exactly one of them"
         ),
-        Case(labWithStep("{ timeout: 3s }"), "step 2 of group 'app' wants one of 'process', 'ssh', 'run' or 'files'"),
+        Case(
+            labWithStep("{ timeout: 3s }"),
+            "step 2 of group 'app' wants one of 'process', 'ssh', 'plugin', 'run' or 'files'"
+        ),
         Case(labWithStep("{ process: {} }"), "step 2 of group 'app' creates the node a second time"),
         Case(
             "lab: a\ngroups: {g: {provision: [{run: a}, {process: {}}]}}",

@@ -74,6 +74,10 @@ import Testing
         case .files: return refers("files", property)
         case .hosts: return refers("hosts", property)
         case .http: return alternatives.contains { refers("http", $0) }
+        case .program:
+            return alternatives.contains { refers("text", $0) }
+                && alternatives.contains { refers("text", $0["items"] as? [String: Any]) }
+        case .anything: return property["type"] as? String == "object" && property["properties"] == nil
         case .octal: return alternatives.contains { $0["pattern"] != nil }
         case .globs: return refers("patterns", property) || alternatives.contains { $0["type"] as? String == "array" }
         case .equalities: return refers("when", property)
@@ -127,7 +131,8 @@ import Testing
     /// A mapping of each table that is right and has only what it must have.
     private static let smallest: [String: [String: String]] = [
         "lab": ["lab": "a", "groups": "{g: {provision: [process: ]}}"], "group": ["provision": "[process: ]"],
-        "need": [:], "step": ["run": "x"], "process": [:], "file": ["text": "x", "to": "x"], "retry": ["times": "1"],
+        "need": [:], "step": ["run": "x"], "process": [:],
+        "plugin": ["command": "muster-driver"], "file": ["text": "x", "to": "x"], "retry": ["times": "1"],
         "condition": ["tcp": "80"], "http": ["port": "80"],
         "suite": ["where": "g", "discover": "{list: [{name: a, run: b}]}"], "discover": ["files": "tests/*.sh"],
         "test": ["name": "a", "run": "b"], "results": [:], "sink": ["webhook": "'http://h'"],
@@ -151,9 +156,10 @@ import Testing
         case "need": group("{needs: {h: \(text)}}")
         case "step":
             group(
-                mapping["process"] ?? mapping["ssh"] == nil
+                LabKeys.creators.allSatisfy { mapping[$0] == nil }
                     ? "{provision: [process: , \(text)]}" : "{provision: [\(text)]}"
             )
+        case "plugin": group("{provision: [plugin: \(text)]}")
         case "process": group("{provision: [process: \(text)]}")
         case "file": group("{provision: [process: , {files: [\(text)]}]}")
         case "retry": group("{retry: \(text)}")
@@ -226,6 +232,12 @@ import Testing
         case .hosts:
             right = ["[a]", "[root@b:2222, {host: c}]"]
             wrong = ["x", "1", "{}", "[]", "[[]]", "[{host: c, zzzzzz: 1}]", "['']"]
+        case .program:
+            right = ["x", "x y", "[x, 'a b']", "./app.conf", "/bin/x"]
+            wrong = ["[]", "{}", "", "''", "[[]]", "['']"]
+        case .anything:
+            right = ["{}", "{a: 1, b: [x, {c: true}], d: }"]
+            wrong = ["x", "[]", "1"]
         case .http:
             right = ["80", "':80/x'", "80/x", "{port: 80}"]
             wrong = ["x", "0", "70000", "[]", "{}", "'http://x/'", ""]

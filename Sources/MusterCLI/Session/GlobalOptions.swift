@@ -91,6 +91,17 @@ enum Environment {
     /// The user's own folder for sockets, with a short path; whoever uses it makes it.
     static var runtimeFolder: String { value("XDG_RUNTIME_DIR").map { $0 + "/muster" } ?? "/tmp/muster-\(getuid())" }
 
+    /// All secrets that are there, to be masked wherever they might be shown.
+    static var secretValues: [String] {
+        let prefix = "MUSTER_SECRET_"
+        return all.compactMap { name, value in
+            guard name.hasPrefix(prefix) else { return nil }
+            let isFile = name.hasSuffix("_FILE")
+            let short = name.dropFirst(prefix.count).dropLast(isFile ? "_FILE".count : 0)
+            return isFile ? secret(String(short)) : value
+        }
+    }
+
     /// `MUSTER_SECRET_<NAME>`, or the file that `MUSTER_SECRET_<NAME>_FILE` names, which only its owner may read.
     static func secret(_ name: String) -> String? {
         let variable = "MUSTER_SECRET_" + CommandBuilder.variableName(name)

@@ -95,6 +95,15 @@ struct StateSession {
                             events: events,
                             logger: logger
                         ),
+                        PluginDriver(
+                            options: PluginDriver.Options(
+                                state: store.stateName,
+                                nodes: state.nodes,
+                                secrets: { Environment.secretValues }
+                            ),
+                            events: events,
+                            logger: logger
+                        ),
                     ]
                 }
             )

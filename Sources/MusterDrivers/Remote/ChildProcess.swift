@@ -215,7 +215,7 @@ private final class Running {
 }
 
 /// What a program is still to be given.
-private struct InputFeed {
+struct InputFeed {
     private var parts: ArraySlice<RemoteInput>
     private var buffer: [UInt8] = []
     private var offset = 0

@@ -71,7 +71,6 @@ extension Lab {
                 spec.resultsDirectory = selection.resultsDirectory ?? own
             }
         }
-        for place in spec.groups.indices { spec.groups[place].resolvePaths(in: directory) }
         // The file's `keep` is about tests: an `up` that took everything down when it succeeded would be of no use.
         spec.keep = selection.keep ?? (verb == .test ? keep : nil) ?? spec.keep
         if verb != .down {
@@ -79,6 +78,7 @@ extension Lab {
             spec.notify = notify
             for place in notify.indices { spec.notify?[place].folder = directory }
         }
+        spec.resolveMachines()
         spec.parallel = selection.parallel ?? parallel ?? RunSpec.parallelDefault
         return spec
     }
@@ -247,28 +247,5 @@ extension RunSpec {
             }
         }
         return paths.sorted()
-    }
-}
-
-extension GroupSpec {
-    /// Paths of the lab's folder become absolute, for programs that are started elsewhere.
-    fileprivate mutating func resolvePaths(in folder: String) {
-        func whole(_ path: String?) -> String? {
-            path.map { $0.hasPrefix("/") || $0.hasPrefix("~") ? $0 : folder + "/" + $0 }
-        }
-        for place in steps.indices {
-            guard case .machine(var machine, let run) = steps[place].kind else { continue }
-            switch machine {
-            case .ssh(var pool):
-                for host in pool.hosts.indices {
-                    pool.hosts[host].identityFile = whole(pool.hosts[host].identityFile)
-                    pool.hosts[host].configFile = whole(pool.hosts[host].configFile)
-                    pool.hosts[host].knownHostsFile = whole(pool.hosts[host].knownHostsFile)
-                }
-                machine = .ssh(pool)
-            case .netns, .podman, .qemu, .plugin: break
-            }
-            steps[place].kind = .machine(machine, run: run)
-        }
     }
 }

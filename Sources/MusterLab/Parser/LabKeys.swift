@@ -23,6 +23,10 @@ package enum LabValue: Hashable, Sendable {
     case files
     /// A list of hosts, each a text or a mapping of the table `host`.
     case hosts
+    /// A program and its arguments: a list, or a text.
+    case program
+    /// A mapping with any keys and values.
+    case anything
     case http
     case octal
     case globs
@@ -102,6 +106,7 @@ package enum LabKeys {
         keys: [
             LabKey("process", .table("process")),
             LabKey("ssh", .table("ssh")),
+            LabKey("plugin", .table("plugin")),
             LabKey("run", .text),
             LabKey("files", .files),
             LabKey("name", .text),
@@ -111,12 +116,12 @@ package enum LabKeys {
             LabKey("when", .equalities),
             LabKey("on-failure", .choice(words(FailurePolicy.self))),
         ],
-        kinds: ["process", "ssh", "run", "files"],
+        kinds: creators + ["run", "files"],
         later: ["podman", "pool"]
     )
 
-    /// The kinds of a step that make a node.
-    package static let creatingKinds = ["process", "ssh"]
+    /// The kinds of a step that creates the node.
+    package static let creators = ["process", "ssh", "plugin"]
 
     package static let process = LabTable(name: "process", keys: [LabKey("run", .text)])
 
@@ -152,6 +157,16 @@ package enum LabKeys {
             LabKey("port", .integer(1...portMax)),
             LabKey("identity", .text),
             LabKey("root", .text),
+        ]
+    )
+
+    package static let plugin = LabTable(
+        name: "plugin",
+        keys: [
+            LabKey("command", .program, isRequired: true),
+            LabKey("options", .anything),
+            LabKey("timeout", .duration(example: "5m", mayBeZero: false)),
+            LabKey("run", .text),
         ]
     )
 
@@ -244,8 +259,8 @@ package enum LabKeys {
     )
 
     package static let all = [
-        lab, sink, pool, host, group, need, step, process, ssh, file, retry, condition, http, suite, discover, test,
-        results,
+        lab, sink, pool, host, group, need, step, process, ssh, plugin, file, retry, condition, http, suite, discover,
+        test, results,
     ]
 
     private static func words<Choice: CaseIterable & RawRepresentable>(_: Choice.Type) -> [String]

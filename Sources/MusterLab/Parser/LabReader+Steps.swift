@@ -35,7 +35,7 @@ extension LabReader {
             }
             guard isUsed else { continue }
             let span = fields[kind]?.keySpan ?? node.span
-            if LabKeys.creatingKinds.contains(kind) {
+            if LabKeys.creators.contains(kind) {
                 if let creator {
                     sink.add(span, "\(owner) creates the node a second time", notes: [("it is created here", creator)])
                 } else if let early {
@@ -83,6 +83,7 @@ extension LabReader {
         switch entry.key {
         case "process": return readProcess(entry, user)
         case "ssh": return readSSH(entry, user)
+        case "plugin": return readPlugin(entry, user)
         case "run": return command(entry, user).map { .run($0) }
         default: return readFiles(entry, user).map { .files($0) }
         }
@@ -215,7 +216,7 @@ extension LabReader {
     }
 
     /// A file of the lab that must be there.
-    private mutating func source(_ text: String, _ span: Span) -> String? {
+    mutating func source(_ text: String, _ span: Span) -> String? {
         guard let path = path(text, "a file of the lab", span, mayLeave: true) else { return nil }
         switch files.kind(of: path) {
         case .file: return path

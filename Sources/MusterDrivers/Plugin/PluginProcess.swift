@@ -1,0 +1,313 @@
+import Foundation
+import MusterCore
+import MusterSupervision
+import NIOCore
+
+/// A program of a plug-in that is run to its end: a request, or the way to a machine.
+///
+/// Unlike `ChildProcess` it is spoken with: what it is given may wait for what it says first, its standard error comes
+/// as it is written, and its descendants can be ended with it. It is over when the program itself has ended, whoever
+/// else still holds its output open.
+enum PluginProcess {
+    struct Request: Sendable {
+        var arguments: [String]
+        /// Added to this process' own environment, of which what `keepsVariable` refuses is left out.
+        var environment: [String: String] = [:]
+        var keepsVariable: @Sendable (Substring) -> Bool = { _ in true }
+        var folder: String?
+        /// What it reads first.
+        var greeting: [UInt8] = []
+        /// A line of its output for which the rest of its input waits; what comes before the line is no output.
+        var awaitedLine: String?
+        var input: [RemoteInput] = []
+        var holdsInput = false
+        var within: Duration?
+        /// Whether whoever descends from it is ended with it when it is stopped.
+        var endsDescendants = false
+        /// The value of the variable `PLUGIN_CALL` by which its descendants are found.
+        var mark: String?
+        /// Is told of it before it is given anything. False ends it.
+        var onStart: (@Sendable (ProcessIdentity) -> Bool)?
+        /// Takes its output as it comes. False stops it.
+        var onOutput: @Sendable ([UInt8]) -> Bool
+        var onError: @Sendable ([UInt8]) -> Void = { _ in }
+    }
+
+    /// How it ended.
+    struct End: Sendable {
+        enum Stop: Sendable { case cancelled, deadline, output, notNoted }
+        /// nil when a signal ended it.
+        var status: Int?
+        var signal: Int?
+        /// Why it was stopped; nil when it ended by itself.
+        var stop: Stop?
+        /// Whether the line that was awaited came.
+        var answered: Bool
+        /// What it said instead of that line, at most 4 KiB.
+        var before: [UInt8]
+    }
+
+    static let mark = "PLUGIN_CALL"
+
+    /// Runs it. When the task is cancelled it gets TERM, and KILL when it does not heed it.
+    static func run(_ request: Request) async throws(ConnectionFailure) -> End {
+        let stop = try ChildProcess.Pipe()
+        let result: Result<End, ConnectionFailure> = await withTaskCancellationHandler {
+            await withCheckedContinuation { done in
+                // It is awaited by this continuation.
+                Thread.detachNewThread {
+                    do throws(ConnectionFailure) {
+                        let child = try AttendedChild(request, stop: stop)
+                        done.resume(returning: .success(child.follow()))
+                    } catch {
+                        done.resume(returning: .failure(error))
+                    }
+                }
+            }
+        } onCancel: {
+            stop.write()
+        }
+        return try result.get()
+    }
+
+    /// Ends a process with all that descends from it, also what has left it: by its session and by its mark.
+    static func endTree(_ identity: ProcessIdentity, mark: String?) {
+        for _ in 0..<20 {
+            var found = Set<ProcessIdentity>()
+            if ProcessTable.isAlive(identity) {
+                found.formUnion(ProcessTable.trees(under: [identity.pid]).map(\.identity))
+            }
+            for entry in ProcessTable.all() where !entry.isDead && entry.pid != getpid() {
+                let isOfSession = entry.session == identity.pid && entry.identity.startTime >= identity.startTime
+                if isOfSession
+                    || mark.map({ ProcessTable.variables([Self.mark], of: entry.pid)[Self.mark] == $0 }) == true
+                {
+                    found.insert(entry.identity)
+                }
+            }
+            if found.isEmpty { return }
+            let handles = found
+            for identity in handles {
+                guard let handle = ProcessHandle(identity) else { continue }
+                handle.send(SIGKILL)
+                // Its own parent may be this process, which asks for its end later.
+                if identity.pid != 0 { _ = handle.waitForEnd(milliseconds: 1000) }
+            }
+        }
+    }
+}
+
+/// A child of this process, and what is still to be done for it.
+private final class AttendedChild {
+    /// POSIX_SPAWN_SETSID, which Swift's import of the C library lacks.
+    private static let setSession: Int32 = 0x80
+    private static let termGrace: TimeAmount = .seconds(2)
+    /// After its end so much of what it wrote is still read: others may write into its output for ever.
+    private static let restLimit = 4 << 20
+    private static let beforeLimit = 4 << 10
+
+    private let request: PluginProcess.Request
+    private let pid: pid_t
+    private let identity: ProcessIdentity?
+    /// Becomes readable when the program has ended; -1 where that cannot be told.
+    private let ending: Int32
+    private let input: ChildProcess.Pipe
+    private let output: ChildProcess.Pipe
+    private let error: ChildProcess.Pipe
+    private let stop: ChildProcess.Pipe
+    private var feed: InputFeed
+    private var isAwaiting: Bool
+    private var end = PluginProcess.End(answered: false, before: [])
+    private let deadline: NIODeadline?
+    private var killAt: NIODeadline?
+    private var read = 0
+
+    init(_ request: PluginProcess.Request, stop: ChildProcess.Pipe) throws(ConnectionFailure) {
+        self.request = request
+        self.stop = stop
+        input = try ChildProcess.Pipe()
+        output = try ChildProcess.Pipe()
+        error = try ChildProcess.Pipe()
+        isAwaiting = request.awaitedLine != nil
+        let greeting: [RemoteInput] = request.greeting.isEmpty ? [] : [.bytes(request.greeting)]
+        feed = InputFeed(isAwaiting ? greeting : greeting + request.input)
+        deadline = request.within.map { NIODeadline.now() + .microseconds($0.microseconds) }
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_adddup2(&actions, input.reading, STDIN_FILENO)
+        posix_spawn_file_actions_adddup2(&actions, output.writingEnd, STDOUT_FILENO)
+        posix_spawn_file_actions_adddup2(&actions, error.writingEnd, STDERR_FILENO)
+        if let folder = request.folder { try Self.setFolder(folder, &actions) }
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        posix_spawnattr_setsigmask(&attributes, &signals)
+        sigfillset(&signals)
+        posix_spawnattr_setsigdefault(&attributes, &signals)
+        // A session of its own: what is typed at the terminal is for Muster.
+        let flags = Int32(POSIX_SPAWN_SETSIGMASK) | Int32(POSIX_SPAWN_SETSIGDEF) | Self.setSession
+        posix_spawnattr_setflags(&attributes, Int16(flags))
+        let strings: [UnsafeMutablePointer<CChar>?] = request.arguments.map { strdup($0) } + [nil]
+        let variables: [UnsafeMutablePointer<CChar>?] = Self.environment(request).map { strdup($0) } + [nil]
+        defer { for string in strings + variables { free(string) } }
+        var pid: pid_t = 0
+        var code = posix_spawnp(&pid, request.arguments[0], &actions, &attributes, strings, variables)
+        for _ in 0..<100 where code == ETXTBSY {
+            // It was just written, and a child that another thread begins just now has it open for a moment.
+            // Nobody tells when that is over.
+            poll(nil, 0, 10)
+            code = posix_spawnp(&pid, request.arguments[0], &actions, &attributes, strings, variables)
+        }
+        guard code == 0 else { throw Self.failure(code, request) }
+        self.pid = pid
+        identity = ProcessTable.entry(pid)?.identity
+        if let identity, let handle = ProcessHandle(identity) {
+            ending = fcntl(handle.descriptor, F_DUPFD_CLOEXEC, 0)
+        } else {
+            ending = -1
+        }
+        output.closeWriting()
+        error.closeWriting()
+        for end in [input.writingEnd, output.reading, error.reading] {
+            _ = fcntl(end, F_SETFL, fcntl(end, F_GETFL) | O_NONBLOCK)
+        }
+    }
+
+    deinit { if ending >= 0 { close(ending) } }
+
+    /// By a function that Swift's import of the C library lacks.
+    private static func setFolder(
+        _ folder: String,
+        _ actions: inout posix_spawn_file_actions_t
+    ) throws(ConnectionFailure) {
+        typealias SetFolder =
+            @convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, UnsafePointer<CChar>) -> Int32
+        guard let address = dlsym(nil, "posix_spawn_file_actions_addchdir_np") else {
+            throw .refused("the C library of this host cannot start a program in a folder")
+        }
+        // Its type is that of <spawn.h>.
+        let code = unsafeBitCast(address, to: SetFolder.self)(&actions, folder)
+        guard code == 0 else { throw ChildProcess.failure(code, "a process in \(folder)") }
+    }
+
+    private static func environment(_ request: PluginProcess.Request) -> [String] {
+        var list: [String] = []
+        var place = environ
+        while let entry = place.pointee {
+            let text = String(cString: entry)
+            let name = text.prefix { $0 != "=" }
+            if request.environment[String(name)] == nil, request.keepsVariable(name) { list.append(text) }
+            place += 1
+        }
+        return list + request.environment.map { "\($0.key)=\($0.value)" }
+    }
+
+    private static func failure(_ code: Int32, _ request: PluginProcess.Request) -> ConnectionFailure {
+        let program = request.arguments[0]
+        let reason = String(cString: strerror(code))
+        switch code {
+        case ENOENT where program.contains("/"):
+            return .refused("'\(program)' cannot be started: it, or the interpreter in its first line, is not there")
+        case ENOENT: return .refused("'\(program)' is not installed on this host")
+        case EACCES: return .refused("'\(program)' cannot be started: it is not executable (chmod +x)")
+        case ENOEXEC: return .refused("'\(program)' cannot be started: its first line names no interpreter (#!/bin/sh)")
+        case ENOTDIR, E2BIG: return .refused("'\(program)' cannot be started: \(reason)")
+        default: return ChildProcess.failure(code, "a process of '\(program)'")
+        }
+    }
+
+    /// Serves it until it has ended.
+    func follow() -> PluginProcess.End {
+        if let onStart = request.onStart, !(identity.map(onStart) ?? false) { stop(because: .notNoted) }
+        var isOver = false
+        var sources = [output.reading, error.reading]
+        while !isOver {
+            if feed.isDone, !isAwaiting, !request.holdsInput { input.closeWriting() }
+            var polls = sources.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+            polls.append(pollfd(fd: end.stop == nil ? stop.reading : -1, events: Int16(POLLIN), revents: 0))
+            polls.append(pollfd(fd: ending, events: Int16(POLLIN), revents: 0))
+            polls.append(
+                pollfd(fd: feed.isDone || end.stop != nil ? -1 : input.writingEnd, events: Int16(POLLOUT), revents: 0)
+            )
+            let count = poll(&polls, nfds_t(polls.count), waitLength)
+            if count < 0, errno != EINTR { break }
+            let base = sources.count
+            if polls[base].revents != 0 { stop(because: .cancelled) }
+            if polls[base + 2].revents != 0 { feed.write(to: input) }
+            isOver = polls[base + 1].revents != 0 || (ending < 0 && sources.isEmpty)
+            if !isOver { sources = sources.filter { take($0, most: 1 << 20) } }
+            if let deadline, end.stop == nil, NIODeadline.now() >= deadline { stop(because: .deadline) }
+            if let killAt, NIODeadline.now() >= killAt { killAll() }
+        }
+        for source in sources { _ = take(source, most: Self.restLimit) }
+        if end.stop != nil { killAll() }
+        var status: Int32 = 0
+        while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+        if status & 0x7F == 0 { end.status = Int(status >> 8 & 0xFF) } else { end.signal = Int(status & 0x7F) }
+        return end
+    }
+
+    /// Milliseconds until something is due; -1 when nothing is.
+    private var waitLength: Int32 {
+        let next = [end.stop == nil ? deadline : nil, killAt].compactMap { $0 }.min()
+        guard let next else { return -1 }
+        return Int32(min(max((next - .now()).nanoseconds / 1_000_000 + 1, 0), 3_600_000))
+    }
+
+    private func stop(because reason: PluginProcess.End.Stop) {
+        guard end.stop == nil else { return }
+        end.stop = reason
+        kill(pid, SIGTERM)
+        killAt = .now() + Self.termGrace
+    }
+
+    /// It has not been waited for, so the pid is still its own.
+    private func killAll() {
+        if request.endsDescendants, let identity {
+            PluginProcess.endTree(identity, mark: request.mark)
+        }
+        kill(pid, SIGKILL)
+        killAt = .now() + Self.termGrace
+    }
+
+    /// Takes what is there. False when nothing more will come.
+    private func take(_ source: Int32, most: Int) -> Bool {
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        var taken = 0
+        while taken < most {
+            let count = Foundation.read(source, &buffer, buffer.count)
+            if count < 0 {
+                if errno == EINTR { continue }
+                return errno == EAGAIN
+            }
+            if count == 0 { return false }
+            taken += count
+            let bytes = Array(buffer[..<count])
+            if source == error.reading { request.onError(bytes) } else { heard(bytes) }
+        }
+        return true
+    }
+
+    private func heard(_ bytes: [UInt8]) {
+        guard end.stop == nil else { return }
+        var bytes = bytes
+        if isAwaiting, let line = request.awaitedLine {
+            end.before += bytes
+            let wanted = Array((line + "\n").utf8)
+            guard let place = end.before.firstRange(of: wanted) else {
+                if end.before.count > 16 * Self.beforeLimit { stop(because: .output) }
+                return
+            }
+            bytes = Array(end.before[place.upperBound...])
+            end.before = Array(end.before[..<place.lowerBound].prefix(Self.beforeLimit))
+            end.answered = true
+            isAwaiting = false
+            feed = InputFeed(request.input)
+            if bytes.isEmpty { return }
+        }
+        if !request.onOutput(bytes) { stop(because: .output) }
+    }
+}
