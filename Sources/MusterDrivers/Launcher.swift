@@ -22,7 +22,7 @@ enum Launcher {
 
     private static let textMax = 65_536
 
-    private static func runBlocking(_ program: String, _ arguments: [String]) throws(LinkFailure) {
+    static func runBlocking(_ program: String, _ arguments: [String]) throws(LinkFailure) {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { throw failure(errno, program) }
         defer { close(ends[0]) }

@@ -18,7 +18,10 @@ enum OperationRecord {
 
     private struct Spec: Decodable { let is_server: Bool? }
 
-    private struct Facts: Decodable { let boot_id: String }
+    private struct Facts: Decodable {
+        let boot_id: String
+        let address: String
+    }
 
     /// How an operation ended; nil when nothing says so.
     static func exit(of operation: OperationID, in directory: String) -> ProcessExit? {
@@ -61,6 +64,11 @@ enum OperationRecord {
     /// The start of the host during which the node's supervisor was launched; nil when none ever was.
     static func bootID(in directory: String) -> String? {
         decode(Facts.self, "\(directory)/\(SupervisorFiles.facts)")?.boot_id
+    }
+
+    /// The address of the node's supervisor, which may be gone; nil when none ever was launched.
+    static func address(in directory: String) -> String? {
+        decode(Facts.self, "\(directory)/\(SupervisorFiles.facts)")?.address
     }
 
     /// These files are small; a longer one is not ours.

@@ -4,28 +4,43 @@ import MusterSupervision
 import NIOCore
 import Synchronization
 
-/// Nodes that are processes of this host, each with an address of its own and a supervisor that outlives Muster.
+/// Nodes that are processes of this host, each with an address of its own and a supervisor that outlives Muster. Where
+/// those are, on the host or in namespaces of their own, its place says.
 ///
 /// `docs/formats/supervisor.md` describes what driver and supervisor say to each other and what stands in a node's
 /// folder.
 package final class ProcessDriver: Driver {
-    package let kind = "process"
-    /// Path of the `muster-supervise` program.
-    private let supervisor: String
+    /// Where its nodes are.
+    package enum Place: String, Sendable {
+        /// Beside all other processes, at addresses of the loopback network.
+        case host = "process"
+        /// Each in namespaces of its own, at an address of its own.
+        case namespaces = "netns"
+    }
+
+    package let kind: String
+    private let place: any NodePlace
+    private let launcher: NodeLauncher
     private let events: @Sendable (DriverEvent) -> Void
     private let logger: Logger
-    private let openFilesLimit: UInt64?
     private let links = Mutex<[String: SupervisorLink]>([:])
 
-    /// - Parameter openFilesLimit: how many files commands on nodes may open; nil for as many as this process.
+    /// - Parameters:
+    ///   - supervisor: path of the `muster-supervise` program.
+    ///   - openFilesLimit: how many files commands on nodes may open; nil for as many as this process.
     package init(
         supervisor: String,
         openFilesLimit: UInt64? = nil,
+        place: Place = .host,
         events: @escaping @Sendable (DriverEvent) -> Void,
         logger: Logger
     ) {
-        self.supervisor = supervisor
-        self.openFilesLimit = openFilesLimit
+        kind = place.rawValue
+        switch place {
+        case .host: self.place = HostPlace()
+        case .namespaces: self.place = NamespacePlace()
+        }
+        launcher = NodeLauncher(supervisor: supervisor, openFilesLimit: openFilesLimit)
         self.events = events
         self.logger = logger
     }
@@ -69,13 +84,8 @@ package final class ProcessDriver: Driver {
         }
         guard await node.tenure.awaitLease() else { throw .cancelled }
         if OperationRecord.bootID(in: node.directory) != nil { await Leftovers.sweep(directory: node.directory) }
-        try await launch(node, operation)
+        try await place.launch(node, operation, launcher)
         return try await link.facts(for: node.tenure)
-    }
-
-    private func launch(_ node: NodeHandle, _ operation: OperationID) async throws(LinkFailure) {
-        let limit = openFilesLimit.map { ["\($0)"] } ?? []
-        try await Launcher.run(supervisor, ["launch", node.directory, operation.description] + limit)
     }
 
     package func destroy(_ node: NodeHandle) async throws(StepError) {
@@ -96,6 +106,7 @@ package final class ProcessDriver: Driver {
             case .cancelled, .refused, .unreachable: throw stepError(error, node)
             }
         }
+        await place.vacate(node.directory)
         links.withLock { _ = $0.removeValue(forKey: node.directory) }
         link.release()
     }
@@ -105,7 +116,9 @@ package final class ProcessDriver: Driver {
         for directory in Set(leftovers.map(\.directory)) {
             links.withLock { $0.removeValue(forKey: directory) }?.release()
         }
-        return await Leftovers.end(leftovers)
+        let left = await Leftovers.end(leftovers)
+        for directory in Set(leftovers.map(\.directory)) { await place.vacate(directory) }
+        return left
     }
 
     // MARK: Running

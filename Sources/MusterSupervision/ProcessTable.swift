@@ -64,6 +64,12 @@ package enum ProcessTable {
         read("/proc/\(pid)/stat", limit: 4096).flatMap(ProcessEntry.init(stat:))
     }
 
+    /// This process, as those see it whose `/proc` is mounted here: by another pid where it is in a namespace of pids
+    /// of its own.
+    package static func own() -> ProcessEntry? {
+        read("/proc/self/stat", limit: 4096).flatMap(ProcessEntry.init(stat:))
+    }
+
     /// Whether this very process still runs.
     package static func isAlive(_ identity: ProcessIdentity) -> Bool {
         guard let entry = entry(identity.pid) else { return false }

@@ -29,6 +29,8 @@ package enum DriverConformance: ConformanceSuite {
         package var place: @Sendable (NodeHandle) -> String = { $0.directory }
         /// How the loss of what keeps a node is said.
         package var lossOfKeeper = "supervisor"
+        /// How the addresses of its nodes begin.
+        package var addressPrefix = "127."
         /// A deadline that a command meets when it only has to say that it is under way to another one.
         package var shortTimeout = Duration.milliseconds(200)
 

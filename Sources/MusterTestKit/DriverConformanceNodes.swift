@@ -8,7 +8,7 @@ extension DriverConformance {
             var node = subject.node("node")
             let server = server("exec sleep \(nap)")
             let facts = try await subject.driver.create(node, operation: operation("create"), server: server)
-            try demand(facts["address"]?.hasPrefix("127.") == true, "there is no address in \(facts)")
+            try demand(facts["address"]?.hasPrefix(subject.addressPrefix) == true, "there is no address in \(facts)")
             let again = try await subject.driver.create(node, operation: operation("create"), server: server)
             try equal(again, facts, "the facts of the second call")
             let third = try await subject.successor().create(node, operation: operation("create"), server: server)

@@ -11,8 +11,15 @@ enum Launch {
     static let readyDescriptor: Int32 = 3
     static let lockDescriptor: Int32 = 4
 
+    /// Where the supervisor is to be, and all that it starts.
+    enum Place {
+        case host
+        /// In namespaces of its own, at the first of these addresses that nobody has.
+        case namespaces(addresses: [String])
+    }
+
     /// Returns the node's address.
-    static func run(directory: String, operation: String) throws(SystemError) -> String {
+    static func run(directory: String, operation: String, place: Place) throws(SystemError) -> String {
         let fileMask = umask(0o077)
         let folder = try NodeFolder(making: directory)
         let lock = openat(
@@ -26,7 +33,7 @@ enum Launch {
             guard errno == EINTR else { throw SystemError("\(SupervisorFiles.lock) in \(directory) cannot be locked") }
         }
         if let address = try presentAddress(folder) { return address }
-        return try start(folder, operation: operation, lock: lock, fileMask: fileMask)
+        return try start(folder, operation: operation, place: place, lock: lock, fileMask: fileMask)
     }
 
     // MARK: The one that is there
@@ -73,9 +80,15 @@ enum Launch {
     private static func start(
         _ folder: NodeFolder,
         operation: String,
+        place: Place,
         lock: Int32,
         fileMask: mode_t
     ) throws(SystemError) -> String {
+        let entered: Namespaces.Entered? =
+            switch place {
+            case .host: nil
+            case .namespaces(let addresses): try Namespaces.enter(directory: folder.path, addresses: addresses)
+            }
         let ready = try makePipe()
         let log = openat(
             folder.descriptor,
@@ -85,7 +98,9 @@ enum Launch {
         )
         guard log >= 0 else { throw SystemError("\(SupervisorFiles.log) in \(folder.path) cannot be opened") }
         // Away from the numbers they are to get, so that none is overwritten before it is duplicated.
-        let sources = [ready.write, lock, log].map { fcntl($0, F_DUPFD_CLOEXEC, 10) }
+        let sources = ([ready.write, lock, log] + (entered.map { [$0.holder] } ?? [])).map {
+            fcntl($0, F_DUPFD_CLOEXEC, 10)
+        }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
@@ -93,6 +108,7 @@ enum Launch {
         posix_spawn_file_actions_adddup2(&actions, sources[2], STDERR_FILENO)
         posix_spawn_file_actions_adddup2(&actions, sources[0], readyDescriptor)
         posix_spawn_file_actions_adddup2(&actions, sources[1], lockDescriptor)
+        if entered != nil { posix_spawn_file_actions_adddup2(&actions, sources[3], Namespaces.addressDescriptor) }
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         var none = sigset_t()
@@ -102,9 +118,10 @@ enum Launch {
         posix_spawnattr_setsigmask(&attributes, &none)
         posix_spawnattr_setsigdefault(&attributes, &all)
         posix_spawnattr_setflags(&attributes, Spawn.flags)
-        let arguments = [
-            "muster-supervise", "serve", folder.path, operation, String(fileMask, radix: 8),
-        ]
+        let arguments =
+            [
+                "muster-supervise", "serve", folder.path, operation, String(fileMask, radix: 8),
+            ] + (entered.map { [$0.address] } ?? [])
         let code = withCStrings(arguments) { arguments in
             withCStrings(environment(of: folder)) { environment in
                 var pid: pid_t = 0

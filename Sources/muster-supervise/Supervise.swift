@@ -3,7 +3,8 @@ import MusterSupervision
 
 /// `muster-supervise launch DIRECTORY OPERATION [FILES]` prints the address of the node in that folder, and starts its
 /// supervisor where there is none. `serve` is that supervisor, which only `launch` starts. FILES is how many files the
-/// node's commands may open.
+/// node's commands may open. `launch-apart DIRECTORY OPERATION FILES ADDRESS...` does the same in namespaces of the
+/// node's own, at the first of these addresses that nobody has; FILES is `-` for as many as this program.
 @main
 struct Supervise {
     static func main() {
@@ -14,15 +15,17 @@ struct Supervise {
             // Muster raises its own limit, and commands are to find the one that their user has set: a program may
             // count on small descriptors (select) or close every one there can be. A limit is inherited, so it is set
             // here, once, before the supervisor is started, and not for each command: the supervisor itself needs few.
-            if arguments.count == 5, let files = UInt64(arguments[4]) { limitOpenFiles(to: files) }
-            do throws(SystemError) {
-                print(try Launch.run(directory: arguments[2], operation: arguments[3]))
-            } catch {
-                writeAll(STDERR_FILENO, error.description + "\n")
-                exit(1)
-            }
-        case "serve" where arguments.count == 5 && SupervisorFiles.isOperation(arguments[3]):
-            serve(directory: arguments[2], operation: arguments[3], fileMask: mode_t(arguments[4], radix: 8) ?? 0o022)
+            launch(arguments, files: arguments.count == 5 ? arguments[4] : "-", .host)
+        case "launch-apart" where arguments.count > 5 && SupervisorFiles.isOperation(arguments[3]):
+            closeDescriptors(from: 3)
+            launch(arguments, files: arguments[4], .namespaces(addresses: Array(arguments[5...])))
+        case "serve" where (5...6).contains(arguments.count) && SupervisorFiles.isOperation(arguments[3]):
+            serve(
+                directory: arguments[2],
+                operation: arguments[3],
+                fileMask: mode_t(arguments[4], radix: 8) ?? 0o022,
+                address: arguments.count == 6 ? arguments[5] : nil
+            )
         default:
             writeAll(
                 STDERR_FILENO,
@@ -32,20 +35,36 @@ struct Supervise {
         }
     }
 
+    private static func launch(_ arguments: [String], files: String, _ place: Launch.Place) {
+        if let files = UInt64(files) { limitOpenFiles(to: files) }
+        do throws(SystemError) {
+            print(try Launch.run(directory: arguments[2], operation: arguments[3], place: place))
+        } catch {
+            writeAll(STDERR_FILENO, error.description + "\n")
+            exit(1)
+        }
+    }
+
     /// Gets ready, says so, and supervises until everything has been ended on request.
-    private static func serve(directory: String, operation: String, fileMask: mode_t) {
+    ///
+    /// - Parameter address: where it is the first process in namespaces of its own, its address, which is held for it.
+    private static func serve(directory: String, operation: String, fileMask: mode_t, address held: String?) {
         let supervisor: Supervisor
         do throws(SystemError) {
-            closeDescriptors(from: Launch.lockDescriptor + 1)
+            closeDescriptors(from: held == nil ? Launch.lockDescriptor + 1 : Namespaces.addressDescriptor + 1)
+            if held != nil { closeOnExec(Namespaces.addressDescriptor) }
             closeOnExec(Launch.readyDescriptor)
             closeOnExec(Launch.lockDescriptor)
             umask(0o077)
             try becomeSubreaper()
             let folder = try NodeFolder(making: directory)
             guard fchdir(folder.descriptor) == 0 else { throw SystemError("\(directory) cannot be entered") }
-            let address = try takeAddress(for: operation)
+            let address: String
+            if let held { address = held } else { address = try takeAddress(for: operation) }
+            // As the host sees it, whose /proc is still there.
+            let identity = ProcessTable.own()?.identity ?? ProcessIdentity(pid: getpid(), startTime: 0)
+            if held != nil { try Namespaces.settle() }
             let listener = try listen(in: folder)
-            let identity = ProcessTable.entry(getpid())?.identity ?? ProcessIdentity(pid: getpid(), startTime: 0)
             let facts = SupervisorFacts(identity: identity, bootID: ProcessTable.bootID(), address: address)
             try folder.replace(SupervisorFiles.facts, facts.json(directory: directory, startedAt: Clock.utc()))
             supervisor = Supervisor(

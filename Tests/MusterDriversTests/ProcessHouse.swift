@@ -13,9 +13,14 @@ final class ProcessHouse: Sendable {
     private let events: AsyncStream<DriverEvent>
     private let lastNode = Mutex<Int64>(0)
 
+    private let place: ProcessDriver.Place
+
     /// Lends a house to `body` and takes it down after it, however that ends.
-    static func with(_ body: (ProcessHouse) async throws -> Void) async throws {
-        let house = try ProcessHouse()
+    static func with(
+        _ place: ProcessDriver.Place = .host,
+        _ body: (ProcessHouse) async throws -> Void
+    ) async throws {
+        let house = try ProcessHouse(place)
         do {
             try await body(house)
         } catch {
@@ -25,7 +30,8 @@ final class ProcessHouse: Sendable {
         await house.takeDown()
     }
 
-    private init() throws {
+    private init(_ place: ProcessDriver.Place) throws {
+        self.place = place
         var template = Array("/tmp/muster-drivers-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw StepError(.file, "no folder can be made in /tmp") }
         folder = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
@@ -33,6 +39,7 @@ final class ProcessHouse: Sendable {
         self.events = events
         driver = ProcessDriver(
             supervisor: try Self.supervisor(),
+            place: place,
             events: { continuation.yield($0) },
             logger: Logger(label: "test")
         )
@@ -82,10 +89,11 @@ final class ProcessHouse: Sendable {
     var subject: DriverConformance.Subject {
         get throws {
             let supervisor = try Self.supervisor()
-            return DriverConformance.Subject(
+            let place = place
+            var subject = DriverConformance.Subject(
                 driver: driver,
                 successor: {
-                    ProcessDriver(supervisor: supervisor, events: { _ in }, logger: Logger(label: "test"))
+                    ProcessDriver(supervisor: supervisor, place: place, events: { _ in }, logger: Logger(label: "test"))
                 },
                 node: { self.node($0) },
                 nextEvent: { await self.nextEvent() },
@@ -100,6 +108,11 @@ final class ProcessHouse: Sendable {
                 belongings: { await Leftovers.find(nodes: self.folder) },
                 serve: serveForTest
             )
+            if place == .namespaces {
+                subject.addressPrefix = "10.213."
+                subject.serve = { try NamespaceInside.serve($0, $1) }
+            }
+            return subject
         }
     }
 
@@ -122,10 +135,14 @@ final class ProcessHouse: Sendable {
 
 /// Answers every connection at an address with the same text, from a thread of its own, until the test program ends.
 @Sendable func serveForTest(address: String, answer: String) throws -> Int {
-    let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    try serveForTest(address, answer, on: socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0))
+}
+
+func serveForTest(_ address: String, _ answer: String, on listener: CInt, port: Int = 0) throws -> Int {
     var place = sockaddr_in()
     place.sin_family = sa_family_t(AF_INET)
     place.sin_addr.s_addr = inet_addr(address)
+    place.sin_port = UInt16(port).bigEndian
     var size = socklen_t(MemoryLayout<sockaddr_in>.size)
     let code = withUnsafeMutablePointer(to: &place) { pointer in
         pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { place in

@@ -35,6 +35,7 @@ missing_packages() {
         case $package in
             python3) command -v python3 >/dev/null 2>&1 || printf 'python3 ' ;;
             openssh-server) [ -x /usr/sbin/sshd ] || command -v sshd >/dev/null 2>&1 || printf 'openssh-server ' ;;
+            iproute2) command -v ip >/dev/null 2>&1 || [ -x /usr/sbin/ip ] || printf 'iproute2 ' ;;
             valgrind) command -v valgrind >/dev/null 2>&1 || printf 'valgrind ' ;;
             python3-venv) python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || printf 'python3-venv ' ;;
         esac

@@ -47,8 +47,12 @@ package enum Machine: Hashable, Sendable, Codable {
     }
 }
 
+/// A node in namespaces of its own on this host.
 package struct NamespaceMachine: Hashable, Sendable, Codable {
-    package init() {}
+    /// The addresses of which the node gets the lowest that nobody on this host has.
+    package var addresses: AddressPool
+
+    package init(addresses: AddressPool = .standard) { self.addresses = addresses }
 }
 
 /// A container, as `podman` makes it.
