@@ -36,6 +36,8 @@ missing_packages() {
             python3) command -v python3 >/dev/null 2>&1 || printf 'python3 ' ;;
             openssh-server) [ -x /usr/sbin/sshd ] || command -v sshd >/dev/null 2>&1 || printf 'openssh-server ' ;;
             iproute2) command -v ip >/dev/null 2>&1 || [ -x /usr/sbin/ip ] || printf 'iproute2 ' ;;
+            qemu-system-x86) command -v qemu-system-x86_64 >/dev/null 2>&1 || printf 'qemu-system-x86 ' ;;
+            qemu-utils) command -v qemu-img >/dev/null 2>&1 || printf 'qemu-utils ' ;;
             valgrind) command -v valgrind >/dev/null 2>&1 || printf 'valgrind ' ;;
             python3-venv) python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || printf 'python3-venv ' ;;
         esac

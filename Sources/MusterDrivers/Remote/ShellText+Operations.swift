@@ -56,6 +56,8 @@ extension ShellText {
         # What keeps an operation, and a server for as long as its node is there.
         m_keep() {
             m_roots
+            # There is no HOME here for a root that begins with `~/`.
+            m_dir=$MUSTER_SUPERVISOR_DIR
             cd -P "$m_dir" || exit 1
             m_o=op-$m_op
             if [ "$m_server" = yes ]; then
