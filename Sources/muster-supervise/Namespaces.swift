@@ -104,6 +104,7 @@ enum Namespaces {
     private static func unshare(_ what: Int32, _ name: String) throws(SystemError) {
         typealias Call = @convention(c) (Int32) -> Int32
         guard let address = dlsym(nil, "unshare") else { throw SystemError("unshare is not there", ENOSYS) }
+        // `int unshare(int)`, as the C library's manual has it.
         guard unsafeBitCast(address, to: Call.self)(what) == 0 else {
             throw SystemError("\(name) of its own cannot be made for the node")
         }
@@ -112,6 +113,7 @@ enum Namespaces {
     private static func change(to network: Int32) throws(SystemError) {
         typealias Call = @convention(c) (Int32, Int32) -> Int32
         guard let address = dlsym(nil, "setns") else { throw SystemError("setns is not there", ENOSYS) }
+        // `int setns(int, int)`, as the C library's manual has it.
         guard unsafeBitCast(address, to: Call.self)(network, Self.network) == 0 else {
             throw SystemError("the network cannot be changed")
         }

@@ -24,6 +24,7 @@ enum NamespaceInside {
     /// A socket belongs to the network that the thread is in which makes it.
     static func serve(_ address: String, _ answer: String, port: Int = 0) throws -> Int {
         typealias Call = @convention(c) (Int32, Int32) -> Int32
+        // `int setns(int, int)`: not among what Swift imports.
         let setns = unsafeBitCast(dlsym(nil, "setns"), to: Call.self)
         let host = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)
         let inside = open("/proc/\(try supervisor(at: address))/ns/net", O_RDONLY | O_CLOEXEC)

@@ -70,6 +70,15 @@ package struct AddressPool: Hashable, Sendable, Codable {
         holes = Self.merged(ranges)
     }
 
+    /// The network `first.second.0.0/16`, nothing reserved.
+    private init(first: UInt8, second: UInt8) {
+        cidr = "\(first).\(second).0.0/16"
+        reserved = []
+        network = UInt32(first) << 24 | UInt32(second) << 16
+        size = 1 << 16
+        holes = []
+    }
+
     private static func range(
         _ text: String,
         _ cidr: String,
@@ -189,11 +198,5 @@ extension AddressPool.Problem {
 
 extension AddressPool {
     /// What nodes have where a lab says nothing.
-    package static let standard: AddressPool = {
-        do throws(Problem) {
-            return try AddressPool(cidr: "10.213.0.0/16")
-        } catch {
-            preconditionFailure(error.message)
-        }
-    }()
+    package static let standard = AddressPool(first: 10, second: 213)
 }

@@ -68,7 +68,7 @@ struct NamespacePlace: NodePlace {
         guard folders.contains(where: { access("\($0)/ip", X_OK) == 0 }) else {
             return """
                 a node of driver 'netns' is connected by the program 'ip', which is not in \
-                \(folders.joined(separator: ":")): install it (Debian, Ubuntu, Fedora: iproute2 or iproute). Nothing was made
+                \(folders.joined(separator: ":")): install it (Debian: iproute2). Nothing was made
                 """
         }
         if let route = routes.first(where: { !$0.isDefault && !$0.isOurs && $0.overlaps(pool) }) {

@@ -1,6 +1,7 @@
 import Foundation
 import MusterCore
 import MusterSupervision
+import NIOCore
 
 /// One conversation with QEMU's monitor (QMP), by a thread that may block.
 ///
@@ -36,7 +37,7 @@ final class MachineMonitor {
         guard code == 0 else {
             throw Failure(message: "the machine's monitor cannot be reached: \(String(cString: strerror(errno)))")
         }
-        let deadline = Self.now() + within
+        let deadline = NIODeadline.now() + .microseconds(within.microseconds)
         guard try message(until: deadline)?["QMP"] != nil else {
             throw Failure(message: "the machine's monitor does not greet within \(within.shortText)")
         }
@@ -58,7 +59,7 @@ final class MachineMonitor {
         let bytes = Array(json.finished.utf8)
         let sent = bytes.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
         guard sent == bytes.count else { throw Failure(message: "the machine's monitor takes no command") }
-        let deadline = Self.now() + within
+        let deadline = NIODeadline.now() + .microseconds(within.microseconds)
         while let message = try message(until: deadline) {
             if let event = message["event"] as? String {
                 events.append(event)
@@ -74,7 +75,7 @@ final class MachineMonitor {
     /// Waits for the first of these events. False when none came in time, or the machine ended.
     func wait(for wanted: Set<String>, within: Duration) throws(Failure) -> Bool {
         if !wanted.isDisjoint(with: events) { return true }
-        let deadline = Self.now() + within
+        let deadline = NIODeadline.now() + .microseconds(within.microseconds)
         while let message = try message(until: deadline) {
             if let event = message["event"] as? String, wanted.contains(event) { return true }
         }
@@ -84,7 +85,7 @@ final class MachineMonitor {
     // MARK: Reading
 
     /// The next whole line; nil when none came in time, or nothing will come.
-    private func message(until deadline: Duration) throws(Failure) -> [String: Any]? {
+    private func message(until deadline: NIODeadline) throws(Failure) -> [String: Any]? {
         while true {
             if let end = buffer.firstIndex(of: UInt8(ascii: "\n")) {
                 let line = Data(buffer[..<end])
@@ -97,10 +98,10 @@ final class MachineMonitor {
             guard buffer.count < Self.answerLimit else {
                 throw Failure(message: "the machine's monitor says more than \(Self.answerLimit >> 20) MiB at once")
             }
-            let rest = deadline - Self.now()
-            guard rest > .zero else { return nil }
+            let rest = (deadline - .now()).nanoseconds / 1_000_000
+            guard rest > 0 else { return nil }
             var wait = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            let count = poll(&wait, 1, Int32(min(rest.microseconds / 1000 + 1, 3_600_000)))
+            let count = poll(&wait, 1, Int32(min(rest, 3_600_000)))
             if count <= 0 { continue }
             var bytes = [UInt8](repeating: 0, count: 1 << 16)
             let got = recv(descriptor, &bytes, bytes.count, 0)
@@ -108,13 +109,6 @@ final class MachineMonitor {
             guard got > 0 else { return nil }
             buffer += bytes[..<got]
         }
-    }
-
-    /// On a clock that only goes forward.
-    private static func now() -> Duration {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
     }
 }
 

@@ -25,7 +25,7 @@ struct MachineParts {
     /// Why this machine cannot be made on this host; nil when it can.
     static func problem(
         _ machine: VirtualMachine,
-        has: (String) -> Bool = isInstalled,
+        has: (String) -> Bool = { isInstalled($0) },
         kvm: () -> Bool = opensKVM
     ) -> String? {
         var tools = [(emulator, "qemu-system-x86"), ("ssh", "openssh-client")]
@@ -60,9 +60,11 @@ struct MachineParts {
         return nil
     }
 
-    static func isInstalled(_ program: String) -> Bool {
-        let folders = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin"
-        return folders.split(separator: ":").contains { access("\($0)/\(program)", X_OK) == 0 }
+    /// Where programs are looked for, unless somebody says otherwise.
+    static let folders = "/usr/local/bin:/usr/bin:/bin"
+
+    static func isInstalled(_ program: String, in folders: String = folders) -> Bool {
+        folders.split(separator: ":").contains { access("\($0)/\(program)", X_OK) == 0 }
     }
 
     static func opensKVM() -> Bool {

@@ -20,8 +20,17 @@ package final class QEMUDriver: Driver {
         /// A folder of the user's alone for the sockets of connections: a short path.
         package var controlFolder: String
 
-        package init(state: String, patience: Duration = .seconds(120), controlFolder: String) {
+        /// `PATH`, in which QEMU is looked for.
+        package var path: String
+
+        package init(
+            state: String,
+            patience: Duration = .seconds(120),
+            controlFolder: String,
+            path: String? = nil
+        ) {
             self.state = state
+            self.path = path ?? MachineParts.folders
             self.patience = patience
             self.controlFolder = controlFolder
         }
@@ -139,7 +148,9 @@ package final class QEMUDriver: Driver {
         let noted = MachineNote.read(in: node.directory)
         let machine: VirtualMachine
         if case .qemu(let wanted) = node.machine { machine = wanted } else { machine = try note(of: node).machine }
-        if noted == nil, let problem = MachineParts.problem(machine) {
+        if noted == nil,
+            let problem = MachineParts.problem(machine, has: { MachineParts.isInstalled($0, in: options.path) })
+        {
             throw StepError(.refused, "\(node.name): \(problem). Nothing was made")
         }
         let note = MachineNote(
@@ -160,7 +171,7 @@ package final class QEMUDriver: Driver {
                 operation: Self.machine(note.operation),
                 server: Command(
                     .arguments(parts.arguments(name: "\(node.name)".replacing("/", with: "-"), address: address)),
-                    environment: ["PATH": ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"],
+                    environment: ["PATH": options.path],
                     timeout: nil,
                     leftovers: .keep
                 )
@@ -200,7 +211,8 @@ package final class QEMUDriver: Driver {
     private static let delayMin = Duration.milliseconds(250)
     private static let delayMax = Duration.seconds(2)
 
-    /// A foreign server tells nobody that it is ready, so it is asked again and again, and the machine whether it lives.
+    /// A foreign server tells nobody that it is ready, so it is asked again and again; and the machine, whether it
+    /// lives.
     private func awaitGuest(_ node: NodeHandle, _ note: MachineNote) async throws(StepError) {
         let end = NIODeadline.now() + .microseconds(note.machine.bootTimeout.microseconds)
         let connection = try place(of: node, note).connection
