@@ -155,7 +155,7 @@ import Testing
         ),
         Case(
             labWithStep("{ timeout: 3s }"),
-            "step 2 of group 'app' wants one of 'process', 'ssh', 'plugin', 'run' or 'files'"
+            "step 2 of group 'app' wants one of 'process', 'netns', 'ssh', 'plugin', 'run' or 'files'"
         ),
         Case(labWithStep("{ process: {} }"), "step 2 of group 'app' creates the node a second time"),
         Case(

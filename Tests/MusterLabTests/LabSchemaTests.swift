@@ -136,6 +136,7 @@ import Testing
         "condition": ["tcp": "80"], "http": ["port": "80"],
         "suite": ["where": "g", "discover": "{list: [{name: a, run: b}]}"], "discover": ["files": "tests/*.sh"],
         "test": ["name": "a", "run": "b"], "results": [:], "sink": ["webhook": "'http://h'"],
+        "addresses": ["cidr": "10.77.0.0/24"], "netns": [:],
         "pool": ["inventory": "hosts.ini"], "host": ["host": "a"], "ssh": ["hosts": "[a]"],
     ]
 
@@ -149,6 +150,8 @@ import Testing
         return switch table {
         case "lab": text
         case "sink": "{lab: a, groups: {g: {}}, notify: [\(text)]}"
+        case "addresses": "{lab: a, groups: {g: {}}, addresses: \(text)}"
+        case "netns": group("{provision: [netns: \(text)]}")
         case "pool": "{lab: a, groups: {g: {}}, pools: {p: \(text)}}"
         case "host": "{lab: a, groups: {g: {}}, pools: {p: {hosts: [\(text)]}}}"
         case "ssh": "{lab: a, pools: {p: {hosts: [a]}}, groups: {g: {provision: [ssh: \(text)]}}}"
@@ -185,6 +188,7 @@ import Testing
             "group.mode": ["CONTAINER"], "condition.state": ["ISUP"],
             "pool.inventory": ["hosts.ini"], "pool.group": ["x"], "pool.config": ["ssh.conf"],
             "pool.options": ["[]", "[ProxyJump=gate]"], "ssh.pool": ["p"],
+            "addresses.cidr": ["10.0.0.0/8"], "addresses.reserved": ["[]", "[10.77.0.9]"],
         ]
         let right: [String]
         var wrong: [String]

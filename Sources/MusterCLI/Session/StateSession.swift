@@ -86,6 +86,24 @@ struct StateSession {
                             events: events,
                             logger: logger
                         ),
+                        ProcessDriver(
+                            supervisor: supervisor,
+                            openFilesLimit: OpenFiles.usersLimit,
+                            place: .namespaces,
+                            events: events,
+                            logger: logger
+                        ),
+                        QEMUDriver(
+                            supervisor: supervisor,
+                            openFilesLimit: OpenFiles.usersLimit,
+                            options: QEMUDriver.Options(
+                                state: store.stateName,
+                                controlFolder: Environment.runtimeFolder,
+                                path: Environment.value("PATH")
+                            ),
+                            events: events,
+                            logger: logger
+                        ),
                         SSHDriver(
                             options: SSHDriver.Options(
                                 state: store.stateName,

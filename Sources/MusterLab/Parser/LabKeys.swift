@@ -77,6 +77,7 @@ package enum LabKeys {
             LabKey("notify", .list("sink")),
             LabKey("vars", .variables),
             LabKey("pools", .named("pool")),
+            LabKey("addresses", .table("addresses")),
             LabKey("groups", .named("group"), isRequired: true),
             LabKey("tests", .named("suite")),
             LabKey("results", .table("results")),
@@ -105,6 +106,7 @@ package enum LabKeys {
         name: "step",
         keys: [
             LabKey("process", .table("process")),
+            LabKey("netns", .table("netns")),
             LabKey("ssh", .table("ssh")),
             LabKey("plugin", .table("plugin")),
             LabKey("run", .text),
@@ -121,9 +123,16 @@ package enum LabKeys {
     )
 
     /// The kinds of a step that creates the node.
-    package static let creators = ["process", "ssh", "plugin"]
+    package static let creators = ["process", "netns", "ssh", "plugin"]
 
     package static let process = LabTable(name: "process", keys: [LabKey("run", .text)])
+
+    package static let netns = LabTable(name: "netns", keys: [LabKey("run", .text)])
+
+    package static let addresses = LabTable(
+        name: "addresses",
+        keys: [LabKey("cidr", .text, isRequired: true), LabKey("reserved", .texts)]
+    )
 
     package static let ssh = LabTable(
         name: "ssh",
@@ -259,7 +268,7 @@ package enum LabKeys {
     )
 
     package static let all = [
-        lab, sink, pool, host, group, need, step, process, ssh, plugin, file, retry, condition, http, suite, discover,
+        lab, sink, pool, host, addresses, group, need, step, process, netns, ssh, plugin, file, retry, condition, http, suite, discover,
         test, results,
     ]
 

@@ -159,6 +159,7 @@ extension LabReader {
         let modes = readModes(fields["modes"])
         let notify = fields["notify"].map { readNotify($0) } ?? []
         if let entry = fields["pools"] { readPools(entry) }
+        if let entry = fields["addresses"] { readAddresses(entry) }
         if let entry = fields["groups"] { readGroups(entry) }
         if let modes { checkModes(modes) }
         if let entry = fields["tests"] { readSuites(entry) }

@@ -17,7 +17,7 @@ extension LabReader {
         for (index, node) in (list(entry) ?? []).enumerated() {
             let owner = "step \(index + 1) of group '\(groups[group].spec.name)'"
             if case .scalar(let word, _) = node.value, LabKeys.step.kinds.contains(word) {
-                let hint = word == "process" ? "write '\(word): {}'" : "write '\(word): …'"
+                let hint = word == "process" || word == "netns" ? "write '\(word): {}'" : "write '\(word): …'"
                 sink.add(node.span, "\(owner) wants a mapping, not a single value", hint: hint)
                 kindsAreKnown = false
                 continue
@@ -82,6 +82,7 @@ extension LabReader {
     private mutating func readKind(_ entry: YamlNode.Entry, _ user: User) -> ProvisionStep.Kind? {
         switch entry.key {
         case "process": return readProcess(entry, user)
+        case "netns": return readNamespaces(entry, user)
         case "ssh": return readSSH(entry, user)
         case "plugin": return readPlugin(entry, user)
         case "run": return command(entry, user).map { .run($0) }

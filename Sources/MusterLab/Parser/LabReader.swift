@@ -17,6 +17,8 @@ struct LabReader {
     var varNames: [String] = []
     /// Those whose own value is wrong, which is reported where it stands.
     var brokenVars: Set<String> = []
+    /// Of which nodes in namespaces get theirs.
+    var addresses = AddressPool.standard
     var pools: [String: HostPool] = [:]
     /// In the order of the file.
     var poolNames: [String] = []
