@@ -98,8 +98,8 @@ import Testing
         Case("muster: 2\nlab: a\n\(g)", "lab.yaml:1:9: this Muster reads version 1 of the lab file, not 2"),
         Case("lab: a\n\(g)\nlifetime: 4h", "lab.yaml:3:1: 'lifetime' is not supported by this version yet"),
         Case(
-            "lab: a\ngroups: {g: {provision: [{podman: {}}]}}",
-            "lab.yaml:2:27: 'podman' is not supported by this version yet"
+            "lab: a\ngroups: {g: {provision: [{pool: {}}]}}",
+            "lab.yaml:2:27: 'pool' is not supported by this version yet"
         ),
         // Types
         Case("lab: [a]\n\(g)", "lab.yaml:1:6: 'lab' wants a name, not a list"),
@@ -155,7 +155,7 @@ import Testing
         ),
         Case(
             labWithStep("{ timeout: 3s }"),
-            "step 2 of group 'app' wants one of 'process', 'netns', 'ssh', 'plugin', 'run' or 'files'"
+            "step 2 of group 'app' wants one of 'process', 'netns', 'podman', 'qemu', 'ssh', 'plugin', 'run' or 'files'"
         ),
         Case(labWithStep("{ process: {} }"), "step 2 of group 'app' creates the node a second time"),
         Case(

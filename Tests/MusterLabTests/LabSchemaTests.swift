@@ -63,6 +63,7 @@ import Testing
             return isWithin(Double(range.lowerBound), Double(range.upperBound), alternatives[0])
         case .number(let range): return isWithin(range.lowerBound, range.upperBound, alternatives[0])
         case .duration: return refers("duration", property)
+        case .size: return refers("size", property)
         case .choice(let expected): return words(property) == expected
         case .choices(let expected): return words(items) == expected
         case .texts: return refers("text", items)
@@ -88,7 +89,8 @@ import Testing
         #expect(differences(schema, LabKeys.all) == [])
         // What is not a table of the parser only helps others.
         let helpers: Set = [
-            "needs", "files", "hosts", "when", "patterns", "duration", "text", "name", "groupName", "interpolated",
+            "needs", "files", "hosts", "when", "patterns", "duration", "size", "text", "name", "groupName",
+            "interpolated",
         ]
         #expect(Set(schema.definitions.keys) == helpers.union(LabKeys.all.map(\.name)))
     }
@@ -136,8 +138,9 @@ import Testing
         "condition": ["tcp": "80"], "http": ["port": "80"],
         "suite": ["where": "g", "discover": "{list: [{name: a, run: b}]}"], "discover": ["files": "tests/*.sh"],
         "test": ["name": "a", "run": "b"], "results": [:], "sink": ["webhook": "'http://h'"],
-        "addresses": ["cidr": "10.77.0.0/24"], "netns": [:],
+        "qemu": ["kernel": "app.conf"], "addresses": ["cidr": "10.77.0.0/24"], "netns": [:],
         "pool": ["inventory": "hosts.ini"], "host": ["host": "a"], "ssh": ["hosts": "[a]"],
+        "podman": ["image": "a"],
     ]
 
     /// A lab with this mapping where one of its table belongs.
@@ -152,9 +155,11 @@ import Testing
         case "sink": "{lab: a, groups: {g: {}}, notify: [\(text)]}"
         case "addresses": "{lab: a, groups: {g: {}}, addresses: \(text)}"
         case "netns": group("{provision: [netns: \(text)]}")
+        case "qemu": group("{provision: [qemu: \(text)]}")
         case "pool": "{lab: a, groups: {g: {}}, pools: {p: \(text)}}"
         case "host": "{lab: a, groups: {g: {}}, pools: {p: {hosts: [\(text)]}}}"
         case "ssh": "{lab: a, pools: {p: {hosts: [a]}}, groups: {g: {provision: [ssh: \(text)]}}}"
+        case "podman": group("{provision: [podman: \(text)]}")
         case "group": group(text)
         case "need": group("{needs: {h: \(text)}}")
         case "step":
@@ -189,6 +194,10 @@ import Testing
             "pool.inventory": ["hosts.ini"], "pool.group": ["x"], "pool.config": ["ssh.conf"],
             "pool.options": ["[]", "[ProxyJump=gate]"], "ssh.pool": ["p"],
             "addresses.cidr": ["10.0.0.0/8"], "addresses.reserved": ["[]", "[10.77.0.9]"],
+            "podman.cpus": ["0.5", "4"], "podman.volumes": ["[]", "[a:/b, '/a:/b:ro']"],
+            "podman.ports": ["[]", "['80:80', '127.0.0.1:80:80/udp']"],
+            "qemu.image": ["app.conf"], "qemu.kernel": ["app.conf"], "qemu.initrd": ["app.conf"],
+            "qemu.cloud-init": ["app.conf"], "qemu.ports": ["[]", "['8080:80']"],
         ]
         let right: [String]
         var wrong: [String]
@@ -206,6 +215,9 @@ import Testing
         case .duration(_, let mayBeZero):
             right = ["5s", "1h30m", "'250ms'"] + (mayBeZero ? ["0s"] : [])
             wrong = ["5", "x", "[]", "{}", "", "5m1h", "1.5h", "5 s"]
+        case .size:
+            right = ["1B", "512MiB", "'2GiB'"]
+            wrong = ["512", "x", "[]", "{}", "", "1.5GiB", "5 MiB", "5MB", "0B"]
         case .choice(let words):
             right = words
             wrong = ["x", "[]", "{}", "", "1", "\(words[0])x"]

@@ -38,6 +38,13 @@ missing_packages() {
             iproute2) command -v ip >/dev/null 2>&1 || [ -x /usr/sbin/ip ] || printf 'iproute2 ' ;;
             qemu-system-x86) command -v qemu-system-x86_64 >/dev/null 2>&1 || printf 'qemu-system-x86 ' ;;
             qemu-utils) command -v qemu-img >/dev/null 2>&1 || printf 'qemu-utils ' ;;
+            # What containers are tested with: runc where control groups are not as crun wants them.
+            podman | runc | iptables) command -v "$package" >/dev/null 2>&1 || printf '%s ' "$package" ;;
+            busybox-static) [ -x /bin/busybox ] || command -v busybox >/dev/null 2>&1 || printf 'busybox-static ' ;;
+            netavark) [ -x /usr/lib/podman/netavark ] || [ -x /usr/libexec/podman/netavark ] || printf 'netavark ' ;;
+            catatonit)
+                [ -x /usr/libexec/podman/catatonit ] || command -v catatonit >/dev/null 2>&1 || printf 'catatonit '
+                ;;
             valgrind) command -v valgrind >/dev/null 2>&1 || printf 'valgrind ' ;;
             python3-venv) python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || printf 'python3-venv ' ;;
         esac

@@ -122,6 +122,11 @@ struct StateSession {
                             events: events,
                             logger: logger
                         ),
+                        PodmanDriver(
+                            options: PodmanDriver.Options(state: store.stateName),
+                            events: events,
+                            logger: logger
+                        ),
                     ]
                 }
             )

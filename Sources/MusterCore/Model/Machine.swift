@@ -28,7 +28,7 @@ package enum Machine: Hashable, Sendable, Codable {
     package var fields: [String]? {
         switch self {
         case .netns: []
-        case .podman: ["id", "image"]
+        case .podman: ["id", "image", "digest", "container", "ports", "hostname", "directory"]
         case .ssh: ["hostname", "user", "port", "directory"]
         case .qemu: ["user", "port", "directory"]
         case .plugin: nil

@@ -11,6 +11,8 @@ import Synchronization
 enum ChildProcess {
     struct Request: Sendable {
         var arguments: [String]
+        /// Variables besides this process' own.
+        var environment: [String: String] = [:]
         var input: [RemoteInput] = []
         var holdsInput = false
         var outputLimit = 1 << 20
@@ -122,8 +124,10 @@ private final class Running {
         posix_spawnattr_setflags(&attributes, Int16(flags))
         let strings: [UnsafeMutablePointer<CChar>?] = request.arguments.map { strdup($0) } + [nil]
         defer { for string in strings { free(string) } }
+        let variables = Self.variables(request.environment)
+        defer { for variable in variables { free(variable) } }
         var pid: pid_t = 0
-        let code = posix_spawnp(&pid, request.arguments[0], &actions, &attributes, strings, environ)
+        let code = posix_spawnp(&pid, request.arguments[0], &actions, &attributes, strings, variables)
         guard code == 0 else { throw Self.failure(code, request.arguments[0]) }
         self.pid = pid
         if let entry = ProcessTable.entry(pid), let handle = ProcessHandle(entry.identity) {
@@ -139,6 +143,11 @@ private final class Running {
     }
 
     deinit { if ending >= 0 { close(ending) } }
+
+    private static func variables(_ more: [String: String]) -> [UnsafeMutablePointer<CChar>?] {
+        let all = ProcessInfo.processInfo.environment.merging(more) { $1 }
+        return all.map { strdup("\($0)=\($1)") } + [nil]
+    }
 
     private static func failure(_ code: Int32, _ program: String) -> ConnectionFailure {
         if code == ENOENT { return .refused("'\(program)' is not installed on this host") }

@@ -31,7 +31,21 @@ extension Machine {
                 plugin.command[0] = "\(folder)/\(program.dropFirst(2))"
             }
             return .plugin(plugin)
-        case .netns, .podman, .qemu: return self
+        case .podman(var container):
+            // The name of a volume has no `./`.
+            container.volumes = container.volumes.map { volume in
+                if volume.hasPrefix("./") { return "\(folder)/\(volume.dropFirst(2))" }
+                return volume.hasPrefix("../") ? "\(folder)/\(volume)" : volume
+            }
+            return .podman(container)
+        case .qemu(var machine):
+            machine.image = whole(machine.image)
+            machine.kernel = whole(machine.kernel)
+            machine.initrd = whole(machine.initrd)
+            machine.cloudInit = whole(machine.cloudInit)
+            machine.identityFile = whole(machine.identityFile)
+            return .qemu(machine)
+        case .netns: return self
         }
     }
 }

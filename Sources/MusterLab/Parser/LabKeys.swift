@@ -8,6 +8,8 @@ package enum LabValue: Hashable, Sendable {
     case number(ClosedRange<Double>)
     /// With units; `example` is what a message shows.
     case duration(example: String, mayBeZero: Bool)
+    /// Bytes, with units.
+    case size(example: String)
     case choice([String])
     case choices([String])
     case texts
@@ -64,6 +66,7 @@ package enum LabKeys {
     package static let retriesMax = 1_000
     package static let parallelMax = 10_000
     package static let portMax = 65_535
+    package static let processorsMax = 1_024
     package static let priorityMax = 1_000_000_000
 
     package static let lab = LabTable(
@@ -107,6 +110,8 @@ package enum LabKeys {
         keys: [
             LabKey("process", .table("process")),
             LabKey("netns", .table("netns")),
+            LabKey("podman", .table("podman")),
+            LabKey("qemu", .table("qemu")),
             LabKey("ssh", .table("ssh")),
             LabKey("plugin", .table("plugin")),
             LabKey("run", .text),
@@ -119,11 +124,11 @@ package enum LabKeys {
             LabKey("on-failure", .choice(words(FailurePolicy.self))),
         ],
         kinds: creators + ["run", "files"],
-        later: ["podman", "pool"]
+        later: ["pool"]
     )
 
     /// The kinds of a step that creates the node.
-    package static let creators = ["process", "netns", "ssh", "plugin"]
+    package static let creators = ["process", "netns", "podman", "qemu", "ssh", "plugin"]
 
     package static let process = LabTable(name: "process", keys: [LabKey("run", .text)])
 
@@ -175,6 +180,50 @@ package enum LabKeys {
             LabKey("command", .program, isRequired: true),
             LabKey("options", .anything),
             LabKey("timeout", .duration(example: "5m", mayBeZero: false)),
+            LabKey("run", .text),
+        ]
+    )
+
+    package static let cpus = 0.01...1024
+    package static let pidsMax = 4_194_304
+    package static let rights = ["usual", "all"]
+    package static let health = ["await", "ignore"]
+
+    package static let podman = LabTable(
+        name: "podman",
+        keys: [
+            LabKey("image", .text, isRequired: true),
+            LabKey("run", .text),
+            LabKey("command", .texts),
+            LabKey("env", .variables),
+            LabKey("volumes", .texts),
+            LabKey("ports", .texts),
+            LabKey("network", .text),
+            LabKey("user", .text),
+            LabKey("memory", .size(example: "512MiB")),
+            LabKey("cpus", .number(cpus)),
+            LabKey("pids", .integer(1...pidsMax)),
+            LabKey("rights", .choice(rights)),
+            LabKey("pull", .choice(words(ContainerMachine.Pull.self))),
+            LabKey("health", .choice(health)),
+        ]
+    )
+
+    package static let qemu = LabTable(
+        name: "qemu",
+        keys: [
+            LabKey("image", .text),
+            LabKey("kernel", .text),
+            LabKey("initrd", .text),
+            LabKey("append", .text),
+            LabKey("memory", .size(example: "512MiB")),
+            LabKey("cpus", .integer(1...processorsMax)),
+            LabKey("accelerator", .choice(words(VirtualMachine.Accelerator.self))),
+            LabKey("cloud-init", .text),
+            LabKey("user", .text),
+            LabKey("identity", .text),
+            LabKey("ports", .texts),
+            LabKey("boot-timeout", .duration(example: "5m", mayBeZero: false)),
             LabKey("run", .text),
         ]
     )
@@ -268,8 +317,8 @@ package enum LabKeys {
     )
 
     package static let all = [
-        lab, sink, pool, host, addresses, group, need, step, process, netns, ssh, plugin, file, retry, condition, http, suite, discover,
-        test, results,
+        lab, sink, pool, host, addresses, group, need, step, process, netns, podman, qemu, ssh, plugin, file, retry,
+        condition, http, suite, discover, test, results,
     ]
 
     private static func words<Choice: CaseIterable & RawRepresentable>(_: Choice.Type) -> [String]

@@ -83,6 +83,8 @@ extension LabReader {
         switch entry.key {
         case "process": return readProcess(entry, user)
         case "netns": return readNamespaces(entry, user)
+        case "podman": return readPodman(entry, user)
+        case "qemu": return readQEMU(entry, user)
         case "ssh": return readSSH(entry, user)
         case "plugin": return readPlugin(entry, user)
         case "run": return command(entry, user).map { .run($0) }
