@@ -170,6 +170,7 @@ final class PodmanStore: Sendable {
                 let file = open("/proc/\(pid)/ns/net", O_RDONLY | O_CLOEXEC)
                 defer { close(file) }
                 typealias Enter = @convention(c) (Int32, Int32) -> Int32
+                // The C library's `setns` has this form; Swift's import of it lacks the function.
                 guard file >= 0, let symbol = dlsym(nil, "setns"),
                     unsafeBitCast(symbol, to: Enter.self)(file, 0) == 0
                 else { throw StepError(.refused, "the network of \(pid) cannot be entered") }

@@ -27,7 +27,7 @@ struct Podman: Sendable {
         await gate.enter()
         defer { gate.leave() }
         var words = program + arguments
-        if let lock, Self.canLock { words = ["flock", "-o", lock] + words }
+        if let lock, let locker = Self.locker { words = [locker, "-o", lock] + words }
         if let directory { words = ["/bin/sh", "-c", "cd \"$0\" && exec \"$@\"", directory] + words }
         do throws(ConnectionFailure) {
             return try await ChildProcess.run(
@@ -67,19 +67,21 @@ struct Podman: Sendable {
 
     /// Waits until nobody holds the lock of a call any more.
     func awaitLock(_ path: String, within: Duration = .seconds(600)) async throws(StepError) {
-        guard Self.canLock, FileManager.default.fileExists(atPath: path) else { return }
+        guard let locker = Self.locker, FileManager.default.fileExists(atPath: path) else { return }
         do throws(ConnectionFailure) {
             _ = try await ChildProcess.run(
-                ChildProcess.Request(arguments: ["flock", path, "true"], within: within)
+                ChildProcess.Request(arguments: [locker, path, "true"], within: within)
             )
         } catch {
             throw Self.error(error, "a podman that makes a container")
         }
     }
 
-    /// Whether there is the program that keeps a lock for another one.
-    private static let canLock = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin")
-        .split(separator: ":").contains { access("\($0)/flock", X_OK) == 0 }
+    /// The program that keeps a lock for another one, where there is one.
+    private static let locker: String? = {
+        let places: [String] = ["/usr/bin/flock", "/bin/flock", "/usr/local/bin/flock"]
+        return places.first { access($0, X_OK) == 0 }
+    }()
 
     // MARK: Asking
 

@@ -69,7 +69,7 @@ extension PodmanDriver {
             throw StepError(
                 .refused,
                 """
-                \(node.name): image '\(image)' is not on this host, and is pulled only where the step says 'pull: missing'. \
+                \(node.name): image '\(image)' is not on this host, and is only pulled with 'pull: missing'. \
                 Build it (podman build -t \(image) .), load it (podman load -i FILE) or pull it (podman pull \(image))
                 """
             )
@@ -227,10 +227,11 @@ extension PodmanDriver {
         if case .podman(let container)? = node.machine, let command = container.command, !command.isEmpty {
             program = "'\(command.joined(separator: " "))'"
         }
+        let last = said.isEmpty ? "" : "; it said: \(said)"
         return StepError(
             .notStarted,
             """
-            \(node.name): \(program) ended at once: \(report.ending(of: node))\(said.isEmpty ? "" : "; it said: \(said)"). \
+            \(node.name): \(program) ended at once: \(report.ending(of: node))\(last). \
             Give it a 'command' that goes on, a 'run', or 'command: []' for a container that only waits
             """
         )

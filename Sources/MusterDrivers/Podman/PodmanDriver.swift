@@ -52,7 +52,11 @@ package final class PodmanDriver: Driver {
     let quirks = Mutex(Quirks())
     private let shortCalls = Gate(16)
 
-    package init(options: Options, events: @escaping @Sendable (DriverEvent) -> Void, logger: Logger) {
+    package init(
+        options: Options,
+        events: @escaping @Sendable (DriverEvent) -> Void,
+        logger: Logger
+    ) {
         self.options = options
         self.logger = logger
         podman = Podman(options.podman)

@@ -10,8 +10,6 @@ final class PodmanWatch: Sendable {
     private struct Entry {
         var node: NodeHandle
         var container: String
-        /// What happened before is known already.
-        var since: Int64
         /// It is only being looked at; that its container ended meanwhile is noted, and not said.
         var isPending = true
         var hasEnded = false
@@ -30,7 +28,12 @@ final class PodmanWatch: Sendable {
     private let logger: Logger
     private let state = Mutex(State())
 
-    init(_ podman: Podman, state: String, events: @escaping @Sendable (DriverEvent) -> Void, logger: Logger) {
+    init(
+        _ podman: Podman,
+        state: String,
+        events: @escaping @Sendable (DriverEvent) -> Void,
+        logger: Logger
+    ) {
         self.podman = podman
         stateName = state
         self.events = events
@@ -52,14 +55,13 @@ final class PodmanWatch: Sendable {
     ///
     /// - Parameter output: where what the container prints is kept; nil where that is nobody's.
     func add(_ node: NodeHandle, container: String, output: String?) {
-        let now = Self.now
         state.withLock { state in
             guard !state.isOver else { return }
             let old = state.entries[node.id]
             old?.output?.cancel()
             // Ended by `forget`, or with its container.
             let task = output.map { path in Task { await PodmanOutput.follow(self.podman, container, to: path) } }
-            state.entries[node.id] = Entry(node: node, container: container, since: now, output: task)
+            state.entries[node.id] = Entry(node: node, container: container, output: task)
             if state.follower == nil {
                 // Ended with the last node, or by `stop`.
                 state.follower = Task { await self.follow() }
@@ -74,7 +76,7 @@ final class PodmanWatch: Sendable {
             state.entries[id]?.isPending = false
             return entry.hasEnded ? entry.container : nil
         }
-        if let ended { await self.ended(ended, at: .max) }
+        if let ended { await self.ended(ended, isSaid: true) }
     }
 
     /// - Returns: whether it was watched: its loss was not yet reported.
@@ -116,36 +118,29 @@ final class PodmanWatch: Sendable {
 
     // MARK: Following
 
-    private struct Event: Decodable {
-        var Name: String?
-        var Time: String?
-        var timeNano: Int64?
-    }
+    private struct Event: Decodable { var Name: String? }
 
     private func follow() async {
-        var since = Self.now - 1_000_000
+        var since = NIODeadline.now()
         var delay = Duration.milliseconds(200)
         while !Task.isCancelled {
-            let began = Self.now
-            let (names, teller) = AsyncStream.makeStream(of: (name: String, time: Int64).self)
+            let began = NIODeadline.now()
+            let (names, teller) = AsyncStream.makeStream(of: String.self)
             let lines = EventLines { line in
-                guard let event = try? JSONDecoder().decode(Event.self, from: Data(line)), let name = event.Name else {
-                    return
-                }
-                let time = event.timeNano.map { $0 / 1000 } ?? event.Time.flatMap(Moment.microseconds) ?? .max
-                teller.yield((name, time))
+                if let name = (try? JSONDecoder().decode(Event.self, from: Data(line)))?.Name { teller.yield(name) }
             }
-            let from = "\(since / 1_000_000)"
+            // What happens while podman starts is heard too; what is heard twice does no harm.
+            let seconds = (began - since).nanoseconds / 1_000_000_000 + 5
             await withTaskGroup { group in
-                group.addTask { for await (name, time) in names { await self.ended(name, at: time) } }
+                group.addTask { for await name in names { await self.ended(name, isSaid: true) } }
                 // What ended while nobody followed.
                 for entry in state.withLock({ Array($0.entries.values) }) {
-                    group.addTask { await self.ended(entry.container, at: .max) }
+                    group.addTask { await self.ended(entry.container, isSaid: false) }
                 }
                 do throws(ConnectionFailure) {
                     let end = try await podman.follow(
                         [
-                            "events", "--format", "json", "--since", from, "--filter", "type=container",
+                            "events", "--format", "json", "--since", "\(seconds)s", "--filter", "type=container",
                             "--filter", "event=died", "--filter", "label=muster.state=\(stateName)",
                         ],
                         onOutput: { lines.take($0) }
@@ -157,35 +152,33 @@ final class PodmanWatch: Sendable {
                 teller.finish()
             }
             if Task.isCancelled { return }
-            if Self.now - began > 60_000_000 { delay = .milliseconds(200) }
-            since = began - 1_000_000
+            if NIODeadline.now() - began > .seconds(60) { delay = .milliseconds(200) }
+            since = began
             await pause(delay)
             delay = min(delay * 2, .seconds(15))
         }
     }
 
-    private func ended(_ container: String, at time: Int64) async {
+    /// Decides by what is, not by what is said: an event may be an old one.
+    ///
+    /// - Parameter isSaid: whether podman has said that it ended, and it is not only looked at.
+    private func ended(_ container: String, isSaid: Bool) async {
         let found: Entry? = state.withLock { state in
             guard let entry = state.entries.values.first(where: { $0.container == container }) else { return nil }
-            guard entry.isPending else { return entry }
-            if time >= entry.since { state.entries[entry.node.id]?.hasEnded = true }
-            return nil
+            if entry.isPending { state.entries[entry.node.id]?.hasEnded = true }
+            return entry.isPending ? nil : entry
         }
-        guard let entry = found, time >= entry.since else { return }
-        let startedAt = time == .max ? PodmanNote.read(entry.node)?.startedAt : nil
+        guard let node = found?.node else { return }
         do throws(StepError) {
-            if let reason = try await ending(entry.node, container: container, startedAt: startedAt) {
-                lost(entry.node.id, reason: reason)
-            } else if time != .max, !PodmanFiles.isOff(entry.node) {
-                lost(entry.node.id, reason: "its container was restarted")
+            let startedAt = PodmanNote.read(node)?.startedAt
+            if let reason = try await ending(node, container: container, startedAt: startedAt) {
+                lost(node.id, reason: reason)
             }
         } catch {
-            lost(entry.node.id, reason: "its container ended, and podman cannot say how: \(error.message)")
+            guard isSaid, error.code != .cancelled else { return }
+            lost(node.id, reason: "its container ended, and podman cannot say how: \(error.message)")
         }
     }
-
-    /// Microseconds since 1970, as podman counts them on this host.
-    private static var now: Int64 { Int64(Date().timeIntervalSince1970 * 1_000_000) }
 }
 
 /// Puts lines together out of what comes.

@@ -144,9 +144,16 @@ private final class Running {
 
     deinit { if ending >= 0 { close(ending) } }
 
+    /// This process' variables but those of these names, and these.
     private static func variables(_ more: [String: String]) -> [UnsafeMutablePointer<CChar>?] {
-        let all = ProcessInfo.processInfo.environment.merging(more) { $1 }
-        return all.map { strdup("\($0)=\($1)") } + [nil]
+        var own: [UnsafeMutablePointer<CChar>?] = []
+        var next = environ
+        while let variable = next.pointee {
+            let name = String(cString: variable).prefix { $0 != "=" }
+            if more[String(name)] == nil { own.append(strdup(variable)) }
+            next += 1
+        }
+        return own + more.map { strdup("\($0)=\($1)") } + [nil]
     }
 
     private static func failure(_ code: Int32, _ program: String) -> ConnectionFailure {

@@ -20,7 +20,9 @@ package enum InventoryReader {
     // MARK: INI
 
     private enum Section {
-        case hosts(String?), children(String), variables(String)
+        case hosts(String?)
+        case children(String)
+        case variables(String)
     }
 
     private static func ini(_ bytes: [UInt8], _ sink: inout DiagnosticSink) -> Inventory {
