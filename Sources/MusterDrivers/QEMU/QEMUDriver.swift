@@ -44,6 +44,7 @@ package final class QEMUDriver: Driver {
     }
 
     package let kind = "qemu"
+    package let sharesFiles = false
     private let options: Options
     let keeper: ProcessDriver
     let nodes: RemoteNodes

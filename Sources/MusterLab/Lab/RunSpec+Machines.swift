@@ -1,4 +1,4 @@
-package import MusterCore
+internal import MusterCore
 
 extension RunSpec {
     /// Machines as they are asked for from anywhere: files of the lab by their absolute paths.
