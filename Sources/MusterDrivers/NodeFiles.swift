@@ -79,6 +79,11 @@ struct NodeFiles: ~Copyable {
     /// The name of a file as its folder has it: bytes, and not always text.
     private typealias RawName = [CChar]
 
+    /// It, as far as it is text.
+    private static func text(_ name: RawName) -> String {
+        String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
     /// Removes everything but what is the supervisor's.
     ///
     /// A folder is emptied by bringing what is in its folders up to the root, so that a tree of any depth costs two
@@ -86,11 +91,11 @@ struct NodeFiles: ~Copyable {
     func removeAll() throws(StepError) {
         var number = 0
         while true {
-            let names = try Self.entries(of: root).filter { !SupervisorFiles.isReserved(String(cString: $0)) }
+            let names = try Self.entries(of: root).filter { !SupervisorFiles.isReserved(Self.text($0)) }
             if names.isEmpty { return }
             for name in names {
                 if unlinkat(root, name, 0) == 0 || errno == ENOENT { continue }
-                let shown = String(cString: name)
+                let shown = Self.text(name)
                 guard errno == EISDIR || errno == EPERM else { throw Self.error("'\(shown)' cannot be removed") }
                 try raise(from: name, shown, &number)
                 guard unlinkat(root, name, AT_REMOVEDIR) == 0 || errno == ENOENT else {
@@ -106,7 +111,7 @@ struct NodeFiles: ~Copyable {
         guard inner >= 0 else { throw Self.error("'\(shown)' cannot be removed") }
         defer { close(inner) }
         for entry in try Self.entries(of: inner) where unlinkat(inner, entry, 0) != 0 && errno != ENOENT {
-            let path = "\(shown)/\(String(cString: entry))"
+            let path = "\(shown)/\(Self.text(entry))"
             guard errno == EISDIR || errno == EPERM else { throw Self.error("'\(path)' cannot be removed") }
             if unlinkat(inner, entry, AT_REMOVEDIR) == 0 { continue }
             repeat {
