@@ -7,7 +7,7 @@ extension DriverConformance {
             let node = try await subject.made()
             let nap = uniqueNap()
             let command = shell(
-                daemons(nap) + "echo up; sleep \(nap)",
+                daemons(nap) + "echo up; exec sleep \(nap)",
                 timeout: .seconds(5),
                 grace: .milliseconds(100)
             )

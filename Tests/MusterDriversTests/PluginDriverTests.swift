@@ -327,7 +327,9 @@ import Testing
             let first = Task { try await house.driver.create(node, operation: OperationID("create"), server: nil) }
             await withCheckedContinuation { continuation in
                 Thread.detachNewThread {
-                    _ = house.read("up")
+                    // Opened only when the request of the first has opened it too.
+                    let pipe = open("\(house.folder)/up", O_RDONLY | O_CLOEXEC)
+                    close(pipe)
                     continuation.resume()
                 }
             }

@@ -33,6 +33,8 @@ extension Director {
                 begin + order.within <= turn.now
             {
                 turn.setTimer(step, at: turn.now + order.within)
+                // The old one is due in this very turn.
+                timers.set(TimerRow(step: step, dueAt: turn.now + order.within))
             }
         }
         // It may have been switched off, and not on again.
