@@ -129,7 +129,7 @@ import Testing
               app:
                 provision:
                   - process:
-                      run: sleep 1; echo ISUP >> "$MUSTER_REPORT"; exec sleep 1000
+                      run: sleep 2; echo ISUP >> "$MUSTER_REPORT"; exec sleep 1000
                 ready:
                   - state: ISUP
             """
