@@ -14,9 +14,7 @@ import Testing
         case .local: try await body(LocalConnection())
         case .ssh:
             guard let server = try? SSHServer.shared.get() else { return }
-            var template = Array("/tmp/muster-way-XXXXXX".utf8CString)
-            try #require(mkdtemp(&template) != nil)
-            let folder = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+            let folder = try temporaryFolder("way")
             let connection = SSHConnection(server.host(0, root: folder), controlPath: "\(folder)/c")
             do {
                 try await body(connection)

@@ -329,6 +329,9 @@ import Testing
                 Thread.detachNewThread {
                     // Opened only when the request of the first has opened it too.
                     let pipe = open("\(house.folder)/up", O_RDONLY | O_CLOEXEC)
+                    // To its end: who writes into it would be ended by nobody reading.
+                    var byte: UInt8 = 0
+                    while Glibc.read(pipe, &byte, 1) > 0 {}
                     close(pipe)
                     continuation.resume()
                 }

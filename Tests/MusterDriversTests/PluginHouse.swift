@@ -90,9 +90,7 @@ final class PluginHouse: Sendable {
         timeout: Duration = .seconds(60),
         command: (String) throws -> [String]
     ) async throws {
-        var template = Array("/tmp/muster-plugin-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw StepError(.file, "no folder can be made in /tmp") }
-        let folder = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+        let folder = try temporaryFolder("plugin")
         let house = PluginHouse(folder, command: try command(folder), timeout: timeout)
         do {
             try await body(house)
@@ -194,14 +192,7 @@ final class PluginHouse: Sendable {
             successor: { self.another() },
             node: { self.node($0) },
             nextEvent: { await self.nextEvent() },
-            kill: { operation, node in
-                for some in await Leftovers.find(nodes: self.folder)
-                where some.kind == .process && some.operation == operation.description
-                    && some.directory == self.place(of: node)
-                {
-                    kill(some.pid, SIGKILL)
-                }
-            },
+            kill: { await killProcesses(of: $0, in: self.place(of: $1), below: self.folder) },
             killKeeper: { try await self.restartMachine(of: $0) },
             processes: ProcessHouse.processes(containing:),
             belongings: { await Leftovers.find(nodes: self.folder) },

@@ -34,9 +34,7 @@ final class PodmanHouse: Sendable {
 
     private init() throws {
         store = try PodmanStore.shared.get()
-        var template = Array("/tmp/muster-pod-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw StepError(.file, "no folder can be made in /tmp") }
-        folder = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+        folder = try temporaryFolder("pod")
         name = folder.split(separator: "-").last.map { $0.lowercased() + "\(getpid())" } ?? "test"
         mkdir("\(folder)/inside", 0o777)
         let (events, continuation) = AsyncStream.makeStream(of: DriverEvent.self)
@@ -132,14 +130,7 @@ final class PodmanHouse: Sendable {
             successor: { self.another() },
             node: { self.node($0) },
             nextEvent: { await self.nextEvent() },
-            kill: { operation, node in
-                for some in await Leftovers.find(nodes: self.folder)
-                where some.kind == .process && some.operation == operation.description
-                    && some.directory == self.place(of: node)
-                {
-                    kill(some.pid, SIGKILL)
-                }
-            },
+            kill: { await killProcesses(of: $0, in: self.place(of: $1), below: self.folder) },
             killKeeper: { _ = try await self.podman("kill", self.driver.name(of: $0)) },
             processes: ProcessHouse.processes(containing:),
             belongings: { await Leftovers.find(nodes: self.folder) },

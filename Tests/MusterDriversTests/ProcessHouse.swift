@@ -32,9 +32,7 @@ final class ProcessHouse: Sendable {
 
     private init(_ place: ProcessDriver.Place) throws {
         self.place = place
-        var template = Array("/tmp/muster-drivers-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw StepError(.file, "no folder can be made in /tmp") }
-        folder = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+        folder = try temporaryFolder("drivers")
         let (events, continuation) = AsyncStream.makeStream(of: DriverEvent.self)
         self.events = events
         driver = ProcessDriver(

@@ -43,9 +43,7 @@ final class QEMUHouse: Sendable {
     }
 
     private init() throws {
-        var template = Array("/tmp/muster-qemu-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw StepError(.file, "no folder can be made in /tmp") }
-        folder = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+        folder = try temporaryFolder("qemu")
         let (events, continuation) = AsyncStream.makeStream(of: DriverEvent.self)
         self.events = events
         driver = try Self.driver(folder) { continuation.yield($0) }

@@ -36,9 +36,7 @@ final class SSHHouse: Sendable {
     }
 
     private init(_ way: RemoteWay, _ count: Int) throws {
-        var template = Array("/tmp/muster-ssh-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw StepError(.file, "no folder can be made in /tmp") }
-        let folder = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+        let folder = try temporaryFolder("ssh")
         self.folder = folder
         let server: SSHServer? = way == .ssh ? try SSHServer.shared.get() : nil
         self.server = server
@@ -132,14 +130,7 @@ final class SSHHouse: Sendable {
             successor: { self.another() },
             node: { self.node($0) },
             nextEvent: { await self.nextEvent() },
-            kill: { operation, node in
-                for some in await Leftovers.find(nodes: self.folder)
-                where some.kind == .process && some.operation == operation.description
-                    && some.directory == self.place(of: node)
-                {
-                    kill(some.pid, SIGKILL)
-                }
-            },
+            kill: { await killProcesses(of: $0, in: self.place(of: $1), below: self.folder) },
             killKeeper: { try await self.restartHost(of: $0) },
             processes: ProcessHouse.processes(containing:),
             belongings: { await Leftovers.find(nodes: self.folder) },

@@ -99,21 +99,13 @@ enum PluginProcess {
 
 /// A child of this process, and what is still to be done for it.
 private final class AttendedChild {
-    /// POSIX_SPAWN_SETSID, which Swift's import of the C library lacks.
-    private static let setSession: Int32 = 0x80
     private static let termGrace: TimeAmount = .seconds(2)
     /// After its end so much of what it wrote is still read: others may write into its output for ever.
     private static let restLimit = 4 << 20
     private static let beforeLimit = 4 << 10
 
     private let request: PluginProcess.Request
-    private let pid: pid_t
-    private let identity: ProcessIdentity?
-    /// Becomes readable when the program has ended; -1 where that cannot be told.
-    private let ending: Int32
-    private let input: ChildProcess.Pipe
-    private let output: ChildProcess.Pipe
-    private let error: ChildProcess.Pipe
+    private let program: StartedProgram
     private let stop: ChildProcess.Pipe
     private var feed: InputFeed
     private var isAwaiting: Bool
@@ -125,84 +117,16 @@ private final class AttendedChild {
     init(_ request: PluginProcess.Request, stop: ChildProcess.Pipe) throws(ConnectionFailure) {
         self.request = request
         self.stop = stop
-        input = try ChildProcess.Pipe()
-        output = try ChildProcess.Pipe()
-        error = try ChildProcess.Pipe()
         isAwaiting = request.awaitedLine != nil
         let greeting: [RemoteInput] = request.greeting.isEmpty ? [] : [.bytes(request.greeting)]
         feed = InputFeed(isAwaiting ? greeting : greeting + request.input)
         deadline = request.within.map { NIODeadline.now() + .microseconds($0.microseconds) }
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_adddup2(&actions, input.reading, STDIN_FILENO)
-        posix_spawn_file_actions_adddup2(&actions, output.writingEnd, STDOUT_FILENO)
-        posix_spawn_file_actions_adddup2(&actions, error.writingEnd, STDERR_FILENO)
-        if let folder = request.folder { try Self.setFolder(folder, &actions) }
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        posix_spawnattr_setsigmask(&attributes, &signals)
-        sigfillset(&signals)
-        posix_spawnattr_setsigdefault(&attributes, &signals)
-        // A session of its own: what is typed at the terminal is for Muster.
-        let flags = Int32(POSIX_SPAWN_SETSIGMASK) | Int32(POSIX_SPAWN_SETSIGDEF) | Self.setSession
-        posix_spawnattr_setflags(&attributes, Int16(flags))
-        let strings: [UnsafeMutablePointer<CChar>?] = request.arguments.map { strdup($0) } + [nil]
-        let variables: [UnsafeMutablePointer<CChar>?] = Self.environment(request).map { strdup($0) } + [nil]
-        defer { for string in strings + variables { free(string) } }
-        var pid: pid_t = 0
-        var code = posix_spawnp(&pid, request.arguments[0], &actions, &attributes, strings, variables)
-        for _ in 0..<100 where code == ETXTBSY {
-            // It was just written, and a child that another thread begins just now has it open for a moment.
-            // Nobody tells when that is over.
-            poll(nil, 0, 10)
-            code = posix_spawnp(&pid, request.arguments[0], &actions, &attributes, strings, variables)
-        }
-        guard code == 0 else { throw Self.failure(code, request) }
-        self.pid = pid
-        identity = ProcessTable.entry(pid)?.identity
-        if let identity, let handle = ProcessHandle(identity) {
-            ending = fcntl(handle.descriptor, F_DUPFD_CLOEXEC, 0)
-        } else {
-            ending = -1
-        }
-        output.closeWriting()
-        error.closeWriting()
-        for end in [input.writingEnd, output.reading, error.reading] {
-            _ = fcntl(end, F_SETFL, fcntl(end, F_GETFL) | O_NONBLOCK)
-        }
-    }
-
-    deinit { if ending >= 0 { close(ending) } }
-
-    /// By a function that Swift's import of the C library lacks.
-    private static func setFolder(
-        _ folder: String,
-        _ actions: inout posix_spawn_file_actions_t
-    ) throws(ConnectionFailure) {
-        typealias SetFolder =
-            @convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, UnsafePointer<CChar>) -> Int32
-        guard let address = dlsym(nil, "posix_spawn_file_actions_addchdir_np") else {
-            throw .refused("the C library of this host cannot start a program in a folder")
-        }
-        // Its type is that of <spawn.h>.
-        let code = unsafeBitCast(address, to: SetFolder.self)(&actions, folder)
-        guard code == 0 else { throw ChildProcess.failure(code, "a process in \(folder)") }
-    }
-
-    private static func environment(_ request: PluginProcess.Request) -> [String] {
-        var list: [String] = []
-        var place = environ
-        while let entry = place.pointee {
-            let text = String(cString: entry)
-            let name = text.prefix { $0 != "=" }
-            if request.environment[String(name)] == nil, request.keepsVariable(name) { list.append(text) }
-            place += 1
-        }
-        return list + request.environment.map { "\($0.key)=\($0.value)" }
+        program = try StartedProgram(
+            request.arguments,
+            environment: request.environment,
+            keeps: request.keepsVariable,
+            folder: request.folder
+        ) { Self.failure($0, request) }
     }
 
     private static func failure(_ code: Int32, _ request: PluginProcess.Request) -> ConnectionFailure {
@@ -221,32 +145,34 @@ private final class AttendedChild {
 
     /// Serves it until it has ended.
     func follow() -> PluginProcess.End {
-        if let onStart = request.onStart, !(identity.map(onStart) ?? false) { stop(because: .notNoted) }
+        if let onStart = request.onStart, !(program.identity.map(onStart) ?? false) { stop(because: .notNoted) }
         var isOver = false
-        var sources = [output.reading, error.reading]
+        var sources = [program.output.reading, program.error.reading]
         while !isOver {
-            if feed.isDone, !isAwaiting, !request.holdsInput { input.closeWriting() }
+            if feed.isDone, !isAwaiting, !request.holdsInput { program.input.closeWriting() }
             var polls = sources.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
             polls.append(pollfd(fd: end.stop == nil ? stop.reading : -1, events: Int16(POLLIN), revents: 0))
-            polls.append(pollfd(fd: ending, events: Int16(POLLIN), revents: 0))
+            polls.append(pollfd(fd: program.ending, events: Int16(POLLIN), revents: 0))
             polls.append(
-                pollfd(fd: feed.isDone || end.stop != nil ? -1 : input.writingEnd, events: Int16(POLLOUT), revents: 0)
+                pollfd(
+                    fd: feed.isDone || end.stop != nil ? -1 : program.input.writingEnd,
+                    events: Int16(POLLOUT),
+                    revents: 0
+                )
             )
             let count = poll(&polls, nfds_t(polls.count), waitLength)
             if count < 0, errno != EINTR { break }
             let base = sources.count
             if polls[base].revents != 0 { stop(because: .cancelled) }
-            if polls[base + 2].revents != 0 { feed.write(to: input) }
-            isOver = polls[base + 1].revents != 0 || (ending < 0 && sources.isEmpty)
+            if polls[base + 2].revents != 0 { feed.write(to: program.input) }
+            isOver = polls[base + 1].revents != 0 || (program.ending < 0 && sources.isEmpty)
             if !isOver { sources = sources.filter { take($0, most: 1 << 20) } }
             if let deadline, end.stop == nil, NIODeadline.now() >= deadline { stop(because: .deadline) }
             if let killAt, NIODeadline.now() >= killAt { killAll() }
         }
         for source in sources { _ = take(source, most: Self.restLimit) }
         if end.stop != nil { killAll() }
-        var status: Int32 = 0
-        while waitpid(pid, &status, 0) < 0, errno == EINTR {}
-        if status & 0x7F == 0 { end.status = Int(status >> 8 & 0xFF) } else { end.signal = Int(status & 0x7F) }
+        (end.status, end.signal) = program.wait()
         return end
     }
 
@@ -260,16 +186,16 @@ private final class AttendedChild {
     private func stop(because reason: PluginProcess.End.Stop) {
         guard end.stop == nil else { return }
         end.stop = reason
-        kill(pid, SIGTERM)
+        kill(program.pid, SIGTERM)
         killAt = .now() + Self.termGrace
     }
 
     /// It has not been waited for, so the pid is still its own.
     private func killAll() {
-        if request.endsDescendants, let identity {
+        if request.endsDescendants, let identity = program.identity {
             PluginProcess.endTree(identity, mark: request.mark)
         }
-        kill(pid, SIGKILL)
+        kill(program.pid, SIGKILL)
         killAt = .now() + Self.termGrace
     }
 
@@ -286,7 +212,7 @@ private final class AttendedChild {
             if count == 0 { return false }
             taken += count
             let bytes = Array(buffer[..<count])
-            if source == error.reading { request.onError(bytes) } else { heard(bytes) }
+            if source == program.error.reading { request.onError(bytes) } else { heard(bytes) }
         }
         return true
     }

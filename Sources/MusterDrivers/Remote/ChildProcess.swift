@@ -79,16 +79,9 @@ enum ChildProcess {
 /// A child of this process, and what is still to be done for it.
 private final class Running {
     private static let errorLimit = 64 << 10
-    /// POSIX_SPAWN_SETSID, which Swift's import of the C library lacks.
-    private static let setSession: Int32 = 0x80
 
     private let request: ChildProcess.Request
-    private let pid: pid_t
-    /// Becomes readable when the program has ended; -1 where that cannot be told.
-    private let ending: Int32
-    private let input: ChildProcess.Pipe
-    private let output: ChildProcess.Pipe
-    private let error: ChildProcess.Pipe
+    private let program: StartedProgram
     private let stop: ChildProcess.Pipe
     private var feed: InputFeed
     private var end = RemoteEnd(status: nil, output: [], outputDropped: 0, error: "")
@@ -100,60 +93,10 @@ private final class Running {
     init(_ request: ChildProcess.Request, stop: ChildProcess.Pipe) throws(ConnectionFailure) {
         self.request = request
         self.stop = stop
-        input = try ChildProcess.Pipe()
-        output = try ChildProcess.Pipe()
-        error = try ChildProcess.Pipe()
         feed = InputFeed(request.input)
         deadline = request.within.map { NIODeadline.now() + .microseconds($0.microseconds) }
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_adddup2(&actions, input.reading, STDIN_FILENO)
-        posix_spawn_file_actions_adddup2(&actions, output.writingEnd, STDOUT_FILENO)
-        posix_spawn_file_actions_adddup2(&actions, error.writingEnd, STDERR_FILENO)
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        posix_spawnattr_setsigmask(&attributes, &signals)
-        sigfillset(&signals)
-        posix_spawnattr_setsigdefault(&attributes, &signals)
-        // A session of its own: what is typed at the terminal is for Muster.
-        let flags = Int32(POSIX_SPAWN_SETSIGMASK) | Int32(POSIX_SPAWN_SETSIGDEF) | Self.setSession
-        posix_spawnattr_setflags(&attributes, Int16(flags))
-        let strings: [UnsafeMutablePointer<CChar>?] = request.arguments.map { strdup($0) } + [nil]
-        defer { for string in strings { free(string) } }
-        let variables = Self.variables(request.environment)
-        defer { for variable in variables { free(variable) } }
-        var pid: pid_t = 0
-        let code = posix_spawnp(&pid, request.arguments[0], &actions, &attributes, strings, variables)
-        guard code == 0 else { throw Self.failure(code, request.arguments[0]) }
-        self.pid = pid
-        if let entry = ProcessTable.entry(pid), let handle = ProcessHandle(entry.identity) {
-            ending = fcntl(handle.descriptor, F_DUPFD_CLOEXEC, 0)
-        } else {
-            ending = -1
-        }
-        output.closeWriting()
-        error.closeWriting()
-        for end in [input.writingEnd, output.reading, error.reading] {
-            _ = fcntl(end, F_SETFL, fcntl(end, F_GETFL) | O_NONBLOCK)
-        }
-    }
-
-    deinit { if ending >= 0 { close(ending) } }
-
-    /// This process' variables but those of these names, and these.
-    private static func variables(_ more: [String: String]) -> [UnsafeMutablePointer<CChar>?] {
-        var own: [UnsafeMutablePointer<CChar>?] = []
-        var next = environ
-        while let variable = next.pointee {
-            let name = String(cString: variable).prefix { $0 != "=" }
-            if more[String(name)] == nil { own.append(strdup(variable)) }
-            next += 1
-        }
-        return own + more.map { strdup("\($0)=\($1)") } + [nil]
+        let name = request.arguments[0]
+        program = try StartedProgram(request.arguments, environment: request.environment) { Self.failure($0, name) }
     }
 
     private static func failure(_ code: Int32, _ program: String) -> ConnectionFailure {
@@ -164,30 +107,29 @@ private final class Running {
     /// Serves it until it has ended.
     func follow() throws(ConnectionFailure) -> RemoteEnd {
         var isOver = false
-        var sources = [output.reading, error.reading]
+        var sources = [program.output.reading, program.error.reading]
         while !isOver {
-            if feed.isDone, !request.holdsInput { input.closeWriting() }
+            if feed.isDone, !request.holdsInput { program.input.closeWriting() }
             var polls = sources.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
             polls.append(pollfd(fd: failure == nil ? stop.reading : -1, events: Int16(POLLIN), revents: 0))
-            polls.append(pollfd(fd: ending, events: Int16(POLLIN), revents: 0))
-            polls.append(pollfd(fd: feed.isDone ? -1 : input.writingEnd, events: Int16(POLLOUT), revents: 0))
+            polls.append(pollfd(fd: program.ending, events: Int16(POLLIN), revents: 0))
+            polls.append(pollfd(fd: feed.isDone ? -1 : program.input.writingEnd, events: Int16(POLLOUT), revents: 0))
             let count = poll(&polls, nfds_t(polls.count), waitLength)
             if count < 0, errno != EINTR { break }
             let base = sources.count
             if polls[base].revents != 0 { stop(because: .cancelled) }
-            if polls[base + 2].revents != 0 { feed.write(to: input) }
-            isOver = polls[base + 1].revents != 0 || (ending < 0 && sources.isEmpty)
+            if polls[base + 2].revents != 0 { feed.write(to: program.input) }
+            isOver = polls[base + 1].revents != 0 || (program.ending < 0 && sources.isEmpty)
             sources = sources.filter { take($0) }
             if let deadline, failure == nil, NIODeadline.now() >= deadline {
                 stop(because: .silent("no answer came within \(request.within!.shortText)"))
             }
-            if let killAt, NIODeadline.now() >= killAt { kill(pid, SIGKILL) }
+            if let killAt, NIODeadline.now() >= killAt { kill(program.pid, SIGKILL) }
         }
         for source in sources { _ = take(source) }
-        var status: Int32 = 0
-        while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+        let status = program.wait().status
         if let failure { throw failure }
-        if status & 0x7F == 0 { end.status = Int(status >> 8 & 0xFF) }
+        end.status = status
         end.error = String(decoding: errorBytes, as: UTF8.self)
         return end
     }
@@ -202,7 +144,7 @@ private final class Running {
     private func stop(because reason: ConnectionFailure) {
         guard failure == nil else { return }
         failure = reason
-        kill(pid, SIGTERM)
+        kill(program.pid, SIGTERM)
         killAt = .now() + .seconds(2)
     }
 
@@ -217,7 +159,7 @@ private final class Running {
             }
             if count == 0 { return false }
             let bytes = buffer[..<count]
-            if source == error.reading {
+            if source == program.error.reading {
                 errorBytes += bytes.prefix(Self.errorLimit - errorBytes.count)
             } else if let onOutput = request.onOutput {
                 if failure == nil, !onOutput(Array(bytes)) { stop(because: .cancelled) }
