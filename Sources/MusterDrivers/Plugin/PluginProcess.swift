@@ -87,6 +87,8 @@ enum PluginProcess {
             }
             if found.isEmpty { return }
             let handles = found
+            // Stopped first: a shell whose child is killed before it would go on to its next line.
+            for identity in handles { ProcessHandle(identity)?.send(SIGSTOP) }
             for identity in handles {
                 guard let handle = ProcessHandle(identity) else { continue }
                 handle.send(SIGKILL)
