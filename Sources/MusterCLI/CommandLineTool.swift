@@ -71,7 +71,8 @@ struct MusterCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "Recover:",
                 subcommands: [
-                    Runs.self, Pause.self, Resume.self, Retry.self, Skip.self, Cancel.self, Halt.self, GC.self,
+                    Runs.self, Pause.self, Resume.self, Retry.self, Skip.self, Cancel.self, Halt.self, Reconcile.self,
+                    GC.self, Reap.self,
                 ]
             ),
             CommandGroup(name: "Serve:", subcommands: [Doctor.self]),

@@ -8,7 +8,8 @@ enum RootHelp {
         let configuration = MusterCommand.configuration
         var lines = [configuration.abstract, "", configuration.discussion, ""]
         for group in configuration.groupedSubcommands {
-            for (place, verb) in group.subcommands.enumerated() {
+            let shown = group.subcommands.filter { $0.configuration.shouldDisplay }
+            for (place, verb) in shown.enumerated() {
                 let title = place == 0 ? group.name.filter { $0 != ":" } : ""
                 lines.append("\(padded(title, 10))\(padded(name(of: verb), 10))\(verb.configuration.abstract)")
             }

@@ -77,9 +77,12 @@ package protocol Driver: Sendable {
     /// Ends what it keeps for itself, such as connections. What runs on nodes goes on.
     func close() async
 
-    /// What exists outside of this program, by its labels, that was made for the state: whatever its store may say.
-    /// Destroying the node with that number removes it.
-    func belongings() async throws(StepError) -> [Belonging]
+    /// What exists outside of this host's processes, by its labels, that was made for the state: whatever its store
+    /// may say.
+    func belongings() async -> Belongings
+
+    /// Removes what it has found and nobody owns: the node is gone, or was never on record.
+    func remove(_ belonging: Belonging, of node: NodeHandle) async throws(StepError)
 
     /// Where the output of an operation is on this host, whether it runs or has ended.
     func outputPath(of operation: OperationID, on node: NodeHandle) -> String
@@ -197,40 +200,6 @@ package struct FileContent: Hashable, Sendable {
     }
 }
 
-/// Something that a driver has made for a state, found from outside by what it carries.
-package struct Belonging: Hashable, Sendable, Codable {
-    /// The kind of the driver.
-    package var driver: String
-    /// What it is called where it is: the name of a container.
-    package var name: String
-    package var lab: String
-    package var node: NodeID
-    /// For people: the node's name as it was when the thing was made.
-    package var nodeName: String
-    /// What made it.
-    package var operation: OperationID?
-    /// What it does now, in a word of its own kind: `running`.
-    package var status: String
-
-    package init(
-        driver: String,
-        name: String,
-        lab: String,
-        node: NodeID,
-        nodeName: String,
-        operation: OperationID?,
-        status: String
-    ) {
-        self.driver = driver
-        self.name = name
-        self.lab = lab
-        self.node = node
-        self.nodeName = nodeName
-        self.operation = operation
-        self.status = status
-    }
-}
-
 /// What a driver reports by itself.
 package enum DriverEvent: Hashable, Sendable {
     /// The node's server ended, or the node, its supervisor or the connection is gone.
@@ -253,7 +222,9 @@ extension Driver {
 
     package var capabilities: Set<Capability> { [] }
 
-    package func belongings() async throws(StepError) -> [Belonging] { [] }
+    package func belongings() async -> Belongings { Belongings() }
+
+    package func remove(_ belonging: Belonging, of node: NodeHandle) async throws(StepError) { try await destroy(node) }
 
     package func perform(
         _ capability: Capability,

@@ -19,6 +19,14 @@ package struct Drivers: Sendable {
         }
     }
 
+    /// What those of some kinds have made for the state, found from outside.
+    package func belongings(of kinds: Set<String>) async -> Belongings {
+        await withTaskGroup(of: Belongings.self) { group in
+            for (kind, driver) in byKind where kinds.contains(kind) { group.addTask { await driver.belongings() } }
+            return await group.reduce(Belongings(), +)
+        }
+    }
+
     /// Whether nodes of a kind have this host's files.
     package func sharesFiles(_ kind: String) -> Bool { byKind[kind]?.sharesFiles ?? true }
 

@@ -1,5 +1,6 @@
 import Foundation
 package import MusterCore
+package import MusterDrivers
 
 /// Where a state keeps its things: `.muster` beside the lab, or where the user says.
 package struct StateDirectory: Hashable, Sendable {
@@ -9,6 +10,10 @@ package struct StateDirectory: Hashable, Sendable {
 
     package var database: String { path + "/muster.db" }
     package var lock: String { path + "/conductor.lock" }
+    /// Held by who waits for the ends of its labs' lifetimes; touched when there may be others.
+    package var reaperLock: String { path + "/" + Self.reaperLockName }
+    package static let reaperLockName = "reaper.lock"
+    package var reaperLog: String { path + "/reaper.log" }
     package var files: String { path + "/files" }
     /// What scripts of triggers have printed.
     package var scriptLog: String { path + "/scripts.log" }
@@ -21,6 +26,14 @@ package struct StateDirectory: Hashable, Sendable {
 
     /// A node's own folder. The number keeps a replacement apart from the node it replaces.
     package func node(_ node: NodeRow) -> String { self.node(node.id, node.name) }
+    /// The folder of the node that a thing was made for.
+    package func node(_ belonging: Belonging) -> String {
+        let own = (try? FileManager.default.contentsOfDirectory(atPath: nodes))?
+            .first { $0.hasPrefix("\(belonging.node.rawValue)-") }
+        if let own { return "\(nodes)/\(own)" }
+        return node(belonging.node, NodeName(belonging.nodeName) ?? NodeName(group: "node", index: 0))
+    }
+
     func node(_ id: NodeID, _ name: NodeName) -> String { "\(nodes)/\(id.rawValue)-\(name.group)-\(name.index)" }
 
     /// Makes the folder, readable by its owner only.

@@ -1,9 +1,15 @@
 import Foundation
 import Synchronization
 
-/// The right to conduct a state: `flock` on its `conductor.lock`. The kernel frees it with the process, however that
-/// ends.
+/// A right of one process at a time over a state, by `flock` on a file of it: to conduct it, unless said otherwise. The
+/// kernel frees it with the process, however that ends.
 package final class StateLock: Sendable {
+    package enum Right: Sendable {
+        case conduct
+        /// To wait for the ends of its labs' lifetimes.
+        case reap
+    }
+
     private let descriptor: Int32
 
     fileprivate init(holding descriptor: Int32) { self.descriptor = descriptor }
@@ -11,8 +17,11 @@ package final class StateLock: Sendable {
     /// Takes the lock; nil when another process holds it.
     ///
     /// - Throws: when the file cannot be opened.
-    package static func take(_ state: StateDirectory) throws(StateError) -> StateLock? {
-        let descriptor = try open(state)
+    package static func take(
+        _ state: StateDirectory,
+        to right: Right = .conduct
+    ) throws(StateError) -> StateLock? {
+        let descriptor = try open(state, right)
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             close(descriptor)
             return nil
@@ -22,12 +31,17 @@ package final class StateLock: Sendable {
         return lock
     }
 
-    fileprivate static func open(_ state: StateDirectory) throws(StateError) -> Int32 {
+    fileprivate static func open(_ state: StateDirectory, _ right: Right = .conduct) throws(StateError) -> Int32 {
+        let path =
+            switch right {
+            case .conduct: state.lock
+            case .reap: state.reaperLock
+            }
         // Not inherited: a supervisor that outlives its conductor must not keep the lock.
-        let descriptor = Foundation.open(state.lock, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        let descriptor = Foundation.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
             throw StateError(
-                "\(state.lock) cannot be opened: \(String(cString: strerror(errno))); name another folder with --state DIR"
+                "\(path) cannot be opened: \(String(cString: strerror(errno))); name another folder with --state DIR"
             )
         }
         return descriptor

@@ -75,15 +75,16 @@ extension DriverConformance {
         },
         Check("power off ends the server and is no loss; power on starts it again") { subject in
             let nap = uniqueNap()
-            let node = try await subject.made(server: server("exec sleep \(nap)"))
+            let node = try await subject.made(server: server(telling + "exec sleep \(nap)"))
             try await subject.driver.watch(node)
             try await subject.driver.powerOff(node)
             try equal(subject.processes(nap), [], "processes of a server that is off")
             try await subject.driver.powerOff(node)
             try await subject.driver.watch(node)
-            try await subject.sh("true", "while-off", on: node)
+            try await subject.sh("mkfifo up", "while-off", on: node)
             try await subject.driver.powerOn(node, operation: operation("on"))
             try await subject.driver.powerOn(node, operation: operation("on"))
+            try await subject.sh("cat up", "see", on: node)
             try equal(try await mains(subject), 1, "servers after power on")
             // The first event ever is the loss of the new server.
             try await subject.kill(operation("on"), node)
@@ -96,13 +97,15 @@ extension DriverConformance {
         },
         Check("each rung leaves one server running, or none") { subject in
             let nap = uniqueNap()
-            let node = try await subject.made(server: server("exec sleep \(nap)"))
+            let node = try await subject.made(server: server(telling + "exec sleep \(nap)"))
+            try await subject.sh("mkfifo up", "prepare", on: node)
             for rung in Rung.allCases where subject.driver.rungs.contains(rung) {
                 if rung != .powerOn {
                     try await subject.driver.powerOff(node, grace: rung == .soft ? .seconds(5) : .zero)
                 }
                 try equal(subject.processes(nap).count, rung == .powerOn ? 1 : 0, "servers before \(rung.rawValue)")
                 try await subject.driver.powerOn(node, operation: operation("on-\(rung.rawValue)"))
+                if rung != .powerOn { try await subject.sh("cat up", "see-\(rung.rawValue)", on: node) }
                 try equal(try await mains(subject), 1, "servers after \(rung.rawValue)")
             }
             try await subject.driver.destroy(node)
@@ -162,6 +165,10 @@ extension DriverConformance {
             try await subject.driver.destroy(node)
         },
     ]
+
+    /// The first words of a server that says when it is under way, where somebody has made a pipe to hear it: a driver
+    /// may answer before the program has taken the place of what starts it.
+    private static let telling = "[ ! -p up ] || echo up > up; "
 
     /// How many servers run: processes that were started as such, not their children.
     private static func mains(_ subject: Subject) async throws -> Int {

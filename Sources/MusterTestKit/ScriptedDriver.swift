@@ -258,6 +258,23 @@ package final class ScriptedDriver: Driver {
         changed.ring(0)
     }
 
+    package func belongings() async -> Belongings {
+        let nodes = state.withLock { $0.nodes }
+        return Belongings(
+            found: nodes.sorted { $0.key < $1.key }.map { id, name in
+                Belonging(
+                    driver: kind,
+                    name: "machine-\(id.rawValue)",
+                    lab: "",
+                    node: id,
+                    nodeName: name,
+                    operation: nil,
+                    status: "running"
+                )
+            }
+        )
+    }
+
     package func watch(_ node: NodeHandle) async throws(StepError) {
         state.withLock { state in _ = state.watched.insert(node.id) }
     }

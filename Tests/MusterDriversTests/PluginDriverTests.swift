@@ -379,13 +379,31 @@ import Testing
             let node = try await house.made()
             let gone = try await house.made()
             try await house.driver.destroy(gone)
-            let (found, problems) = await house.another().belongings()
-            #expect(problems == [])
-            #expect(found.map(\.machine) == ["test-n1"])
-            #expect(found.first?.labels["muster.node"] == "node/1")
-            #expect(found.first?.labels["muster.operation"] == "create")
+            let outside = await house.another().belongings()
+            #expect(outside.problems == [])
+            let found = outside.found
+            #expect(found.map(\.name) == ["test-n1"])
+            #expect(found.map(\.node) == [node.id])
+            #expect(found.first?.nodeName == "node/1")
+            #expect(found.first?.operation == OperationID("create"))
             try await house.driver.destroy(node)
             #expect(await house.another().belongings().found == [])
+        }
+    }
+
+    /// Nothing is noted of it any more: another node's note says which plug-in can be asked.
+    @Test(arguments: ExamplePlugin.present)
+    func whatNobodyOwnsIsRemoved(_ plugin: ExamplePlugin) async throws {
+        try await PluginHouse.with(plugin) { house in
+            let node = try await house.made()
+            let other = try await house.made()
+            try FileManager.default.removeItem(atPath: node.directory)
+            let driver = house.another()
+            let found = await driver.belongings().found
+            let orphan = try #require(found.first { $0.node == node.id })
+            try await driver.remove(orphan, of: node)
+            #expect(await driver.belongings().found.map(\.node) == [other.id])
+            try await house.driver.destroy(other)
         }
     }
 }

@@ -71,7 +71,7 @@ final class PodmanHouse: Sendable {
     private func takeDown() async throws -> [Belonging] {
         await driver.close()
         for driver in drivers.withLock({ $0 }) { await driver.close() }
-        let left = try await driver.belongings()
+        let left = await driver.belongings().found
         try await driver.podman.remove(left.map(\.name), grace: .zero)
         try? FileManager.default.removeItem(atPath: folder)
         return left

@@ -57,6 +57,59 @@ struct SSHDriverTests {
         }
     }
 
+    @Test(arguments: RemoteWay.allCases)
+    func whatAStateHasOnHostsIsFoundAndRemoved(_ way: RemoteWay) async throws {
+        try await SSHHouse.with(way, hosts: 3) { house in
+            let node = try await house.made()
+            let host = house.hosts[1]
+            let driver = house.another()
+            let found = await driver.belongings()
+            #expect(found.problems == [] && found.staleLeases == [])
+            #expect(found.found.map(\.node) == [node.id])
+            #expect(found.found.map(\.name) == [host.name])
+            #expect(found.found.map(\.status) == ["folder and lease"])
+            // Nothing is noted of it here any more: only who is told of the host finds it.
+            try FileManager.default.removeItem(atPath: node.directory)
+            #expect(await house.another().belongings() == Belongings())
+            let told = house.another(known: house.hosts)
+            let orphan = try #require(await told.belongings().found.first)
+            // Another state's driver leaves it alone.
+            #expect(await house.another(state: "other", known: house.hosts).belongings() == Belongings())
+            try await told.remove(orphan, of: node)
+            #expect(await told.belongings() == Belongings())
+            let left = try FileManager.default.contentsOfDirectory(atPath: host.root)
+            #expect(left.allSatisfy { $0.hasPrefix("lease.") }, "\(left)")
+            let lease = try #require(left.first)
+            #expect(try String(contentsOfFile: "\(host.root)/\(lease)", encoding: .utf8) == "free\n")
+        }
+    }
+
+    @Test(arguments: RemoteWay.allCases)
+    func leasesThatOthersLeftAreSaidWhenTheirTimeIsOver(_ way: RemoteWay) async throws {
+        try await SSHHouse.with(way, hosts: 2) { house in
+            let host = house.hosts[0]
+            try FileManager.default.createDirectory(atPath: host.root, withIntermediateDirectories: true)
+            try Data("held elsewhere/n7 1000000000 ana@build-1, node db/0\n".utf8)
+                .write(to: URL(fileURLWithPath: "\(host.root)/lease.3"))
+            let found = await house.another(known: house.hosts).belongings()
+            #expect(found.found == [] && found.problems == [])
+            #expect(found.staleLeases.map(\.host) == [host.name])
+            #expect(found.staleLeases.first?.holder.contains("ana@build-1, node db/0") == true)
+            #expect(found.staleLeases.first?.holder.contains("2001-09-09") == true)
+        }
+    }
+
+    @Test func aHostThatCannotBeAskedIsSaid() async throws {
+        try await SSHHouse.with(.ssh, hosts: 2) { house in
+            var away = house.hosts[0]
+            away.port = 1
+            away.name = "away"
+            let found = await house.another(known: [away, house.hosts[1]]).belongings()
+            #expect(found.problems.count == 1)
+            #expect(found.problems.first?.message.hasPrefix("away: ") == true, "\(found.problems)")
+        }
+    }
+
     @Test func aWatchOutlivesTheConnection() async throws {
         try await SSHHouse.with(.ssh) { house in
             let nap = DriverConformance.uniqueNap()

@@ -63,6 +63,7 @@ final class SSHHouse: Sendable {
         _ hosts: [SSHHost],
         isLocal: Bool,
         state: String = "test",
+        known: [SSHHost] = [],
         events: @escaping @Sendable (DriverEvent) -> Void = { _ in }
     ) -> SSHDriver {
         let local: @Sendable (SSHHost) -> any Connection = { _ in LocalConnection() }
@@ -72,6 +73,8 @@ final class SSHHouse: Sendable {
                 holder: "state \(state)",
                 lease: .seconds(600),
                 patience: .seconds(20),
+                nodes: "\(folder)/nodes",
+                hosts: known,
                 controlFolder: folder
             ),
             hosts: { _ in hosts },
@@ -82,8 +85,8 @@ final class SSHHouse: Sendable {
     }
 
     /// Another driver on the same hosts: of the next conductor, or of another state.
-    func another(state: String = "test", hosts: [SSHHost]? = nil) -> SSHDriver {
-        let made = Self.driver(folder, hosts ?? self.hosts, isLocal: server == nil, state: state)
+    func another(state: String = "test", hosts: [SSHHost]? = nil, known: [SSHHost] = []) -> SSHDriver {
+        let made = Self.driver(folder, hosts ?? self.hosts, isLocal: server == nil, state: state, known: known)
         drivers.withLock { $0.append(made) }
         return made
     }

@@ -96,7 +96,7 @@ import Testing
         Case("# nothing\n", "lab.yaml: the file is empty"),
         Case("lab: a\n\(g)\n---\nlab: b", "lab.yaml:3:1: a second document begins here"),
         Case("muster: 2\nlab: a\n\(g)", "lab.yaml:1:9: this Muster reads version 1 of the lab file, not 2"),
-        Case("lab: a\n\(g)\nlifetime: 4h", "lab.yaml:3:1: 'lifetime' is not supported by this version yet"),
+        Case("lab: a\n\(g)\nlifetime: 0s", "lab.yaml:3:11: 'lifetime' must be longer than nothing"),
         Case(
             "lab: a\ngroups: {g: {provision: [{pool: {}}]}}",
             "lab.yaml:2:27: 'pool' is not supported by this version yet"

@@ -31,10 +31,12 @@ struct Status: AsyncParsableCommand {
         }
         let runs = try lookup.read { () throws(StoreError) in try session.store.plans(lab: nil, limit: 50) }
             .filter { !$0.state.isFinal }
+        let lifetimes = try lookup.read { () throws(StoreError) in try Lifetimes(session.store) }
         if options.json {
             Output.json(
                 StatusShape(
                     conducted: isConducted,
+                    lifetimes: lifetimes.ends.mapValues(\.rfc3339),
                     runs: runs.map { JSONShape.Run($0, isConducted: isConducted) },
                     groups: groups(nodes)
                 )
@@ -59,6 +61,15 @@ struct Status: AsyncParsableCommand {
             Output.line(
                 "run \(name) (\(run.verb.rawValue)) is \(run.stateText(isConducted: isConducted))\(next)"
                     + (run.reason.map { ": " + printable($0) } ?? "")
+            )
+        }
+        for (lab, end) in lifetimes.ends.sorted(by: { $0.key < $1.key }) {
+            let left = end - HostTime().now()
+            let when = String(end.rfc3339.prefix(19)) + "Z"
+            Output.line(
+                left > .zero
+                    ? "lab \(lab) is gone at \(when), in \(SpanText.elapsed(left))"
+                    : "the lifetime of lab \(lab) has ended at \(when)"
             )
         }
         if !isConducted, !nodes.isEmpty {
@@ -106,6 +117,8 @@ struct Status: AsyncParsableCommand {
     private struct StatusShape: Encodable {
         var format = 1
         var conducted: Bool
+        /// When each lab that has a lifetime is to be gone.
+        var lifetimes: [String: String]
         var runs: [JSONShape.Run]
         var groups: [JSONShape.Group]
     }

@@ -11,8 +11,8 @@ struct GC: AsyncParsableCommand {
         commandName: "gc",
         abstract: "List, or remove, what nobody owns any more.",
         discussion: """
-              muster gc             list processes and supervisors of nodes that are gone
-              muster gc --remove    end them, and remove the folders of nodes that are gone
+              muster gc             list processes, containers, machines and leases of nodes that are gone
+              muster gc --remove    end and remove them, and the folders of nodes that are gone
               muster gc --older-than 30d --backup old.jsonl
                                     delete runs that ended longer ago, once each is in the backup
             """
@@ -31,7 +31,8 @@ struct GC: AsyncParsableCommand {
 
     func run() async throws {
         if let age = olderThan.flatMap({ (try? DurationText.parse($0)) }) { return try clean(age) }
-        let session = try StateSession.open(options, to: .read)
+        let session = try StateSession.open(options, to: remove ? .write : .read)
+        let outside = try await Outside(session, options: options)
         // What is there is looked up before what is on record. A node is on record before it is made, so what is not on
         // record then, or is gone, belongs to nobody.
         let found = await Leftovers.find(nodes: session.state.nodes)
@@ -43,21 +44,48 @@ struct GC: AsyncParsableCommand {
         let leftovers = found.filter { !owned.contains($0.directory) }
         let folders = present.filter { !owned.contains($0) }
         if options.json {
-            Output.json(Shape(leftovers: leftovers.map(Shape.Leftover.init), folders: folders))
+            Output.json(
+                Shape(
+                    leftovers: leftovers.map(Shape.Leftover.init),
+                    folders: folders,
+                    outside: outside.orphans,
+                    stale_leases: outside.staleLeases,
+                    not_asked: outside.problems
+                )
+            )
         } else {
-            show(leftovers, folders)
+            show(leftovers, folders, outside)
         }
-        guard remove else { return }
+        guard remove else { return await outside.close() }
+        let kept = try await outside.removeOrphans()
+        await outside.close()
         let remaining = await Leftovers.end(leftovers)
-        for folder in folders where !remaining.contains(where: { $0.directory == folder }) {
+        // What is noted there says where a machine is: it stays while one may be left.
+        let needed = Set(kept.map { session.state.node($0.orphan.belonging) })
+        for folder in folders
+        where outside.problems.isEmpty && !needed.contains(folder)
+            && !remaining.contains(where: { $0.directory == folder })
+        {
             try? FileManager.default.removeItem(atPath: folder)
         }
         guard remaining.isEmpty else {
             let pids = remaining.map { String($0.pid) }.joined(separator: ", ")
             throw CLIError("these processes could not be ended: \(pids)", exitCode: ExitCodes.infrastructure)
         }
+        guard kept.isEmpty else {
+            let list = kept.map { "\($0.orphan.belonging.name): \($0.problem)" }.joined(separator: "\n")
+            throw CLIError("these could not be removed:\n\(printable(list))", exitCode: ExitCodes.infrastructure)
+        }
+        guard outside.problems.isEmpty else {
+            throw CLIError(
+                "folders stay, as not everybody could be asked (see above): try again, or remove them by hand",
+                exitCode: ExitCodes.infrastructure
+            )
+        }
         if !options.json {
-            Output.line("removed \(counted(leftovers.count, "process")) and \(counted(folders.count, "folder"))")
+            var parts = [counted(leftovers.count, "process"), counted(folders.count, "folder")]
+            if !outside.orphans.isEmpty { parts.insert(counted(outside.orphans.count, "machine"), at: 1) }
+            Output.line("removed \(parts.dropLast().joined(separator: ", ")) and \(parts[parts.count - 1])")
         }
     }
 
@@ -104,7 +132,8 @@ struct GC: AsyncParsableCommand {
         }
     }
 
-    private func show(_ leftovers: [Leftover], _ folders: [String]) {
+    private func show(_ leftovers: [Leftover], _ folders: [String], _ outside: Outside) {
+        outside.show()
         if leftovers.isEmpty { Output.line("no process is left behind") }
         if !leftovers.isEmpty {
             var table = TextTable(header: ["PID", "WHAT", "NODE", "COMMAND"])
@@ -119,7 +148,9 @@ struct GC: AsyncParsableCommand {
         if !folders.isEmpty {
             Output.line("\(counted(folders.count, "folder")) of nodes that are gone, with their logs")
         }
-        if !remove, !(leftovers.isEmpty && folders.isEmpty) { Output.line("remove it: muster gc --remove") }
+        if !remove, !(leftovers.isEmpty && folders.isEmpty && outside.orphans.isEmpty) {
+            Output.line("remove it: muster gc --remove")
+        }
     }
 
     private struct Shape: Encodable {
@@ -139,5 +170,8 @@ struct GC: AsyncParsableCommand {
         var format = 1
         var leftovers: [Leftover]
         var folders: [String]
+        var outside: [Outside.OrphanShape]
+        var stale_leases: [Outside.LeaseShape]
+        var not_asked: [String]
     }
 }

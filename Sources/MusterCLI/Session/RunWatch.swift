@@ -134,6 +134,7 @@ final class RunWatch: Sendable {
             guard var spec = try read({ () throws(StoreError) in try store.spec(of: id) }) else { return nil }
             if let results { spec.resultsDirectory = results }
             state.spec = spec
+            keepLifetime(spec)
             state.view = RunViews.make(spec: spec, options: options)
         }
         guard let spec = state.spec,
@@ -153,6 +154,12 @@ final class RunWatch: Sendable {
         try showOutputs(rows, spec, &state)
         state.view?.update(rows, now: state.time.now())
         return row
+    }
+
+    /// Whatever becomes of this command, its lab is gone in time.
+    private func keepLifetime(_ spec: RunSpec) {
+        guard spec.expiresAt != nil, let problem = Reaper.start(for: session) else { return }
+        Output.note("the lifetime of lab \(spec.lab) is kept by the next command only: \(problem)")
     }
 
     private func newEvents(of id: PlanID, _ state: inout State) throws -> [EventRow] {
@@ -249,6 +256,7 @@ final class RunWatch: Sendable {
             return
         }
         view?.close()
+        Reaper.wake(session.state)
         guard let report = try read({ () throws(StoreError) in try ReportBuilder(store: session.store).report(on: id) })
         else { return }
         var exitCode = RunSummary(report, interrupted: interrupted).exitCode

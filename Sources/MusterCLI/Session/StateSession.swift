@@ -56,8 +56,68 @@ struct StateSession {
         return ((own as NSString).deletingLastPathComponent as NSString).appendingPathComponent("muster-supervise")
     }
 
+    /// The drivers of this program, for this state.
+    ///
+    /// - Parameter hosts: those on which the state may have something, besides those that its nodes were given.
+    func makeDrivers(
+        hosts: [SSHHost] = [],
+        _ events: @escaping @Sendable (DriverEvent) -> Void = { _ in }
+    ) -> [any Driver] {
+        let supervisor = Self.supervisor
+        return [
+            ProcessDriver(
+                supervisor: supervisor,
+                openFilesLimit: OpenFiles.usersLimit,
+                events: events,
+                logger: logger
+            ),
+            ProcessDriver(
+                supervisor: supervisor,
+                openFilesLimit: OpenFiles.usersLimit,
+                place: .namespaces,
+                events: events,
+                logger: logger
+            ),
+            QEMUDriver(
+                supervisor: supervisor,
+                openFilesLimit: OpenFiles.usersLimit,
+                options: QEMUDriver.Options(
+                    state: store.stateName,
+                    controlFolder: Environment.runtimeFolder,
+                    path: Environment.value("PATH")
+                ),
+                events: events,
+                logger: logger
+            ),
+            SSHDriver(
+                options: SSHDriver.Options(
+                    state: store.stateName,
+                    holder: "\(Environment.user)@\(ProcessInfo.processInfo.hostName)",
+                    nodes: state.nodes,
+                    hosts: hosts,
+                    controlFolder: Environment.runtimeFolder
+                ),
+                events: events,
+                logger: logger
+            ),
+            PluginDriver(
+                options: PluginDriver.Options(
+                    state: store.stateName,
+                    nodes: state.nodes,
+                    secrets: { Environment.secretValues }
+                ),
+                events: events,
+                logger: logger
+            ),
+            PodmanDriver(
+                options: PodmanDriver.Options(state: store.stateName),
+                events: events,
+                logger: logger
+            ),
+        ]
+    }
+
     func makeConductor(bell: Bell) throws -> Conductor {
-        let logger = logger
         let supervisor = Self.supervisor
         guard FileManager.default.isExecutableFile(atPath: supervisor) else {
             throw CLIError("\(supervisor) is missing: build it beside muster (swift build --product muster-supervise)")
@@ -78,57 +138,7 @@ struct StateSession {
                 ),
                 time: HostTime(),
                 logger: logger,
-                makeDrivers: { events in
-                    [
-                        ProcessDriver(
-                            supervisor: supervisor,
-                            openFilesLimit: OpenFiles.usersLimit,
-                            events: events,
-                            logger: logger
-                        ),
-                        ProcessDriver(
-                            supervisor: supervisor,
-                            openFilesLimit: OpenFiles.usersLimit,
-                            place: .namespaces,
-                            events: events,
-                            logger: logger
-                        ),
-                        QEMUDriver(
-                            supervisor: supervisor,
-                            openFilesLimit: OpenFiles.usersLimit,
-                            options: QEMUDriver.Options(
-                                state: store.stateName,
-                                controlFolder: Environment.runtimeFolder,
-                                path: Environment.value("PATH")
-                            ),
-                            events: events,
-                            logger: logger
-                        ),
-                        SSHDriver(
-                            options: SSHDriver.Options(
-                                state: store.stateName,
-                                holder: "\(Environment.user)@\(ProcessInfo.processInfo.hostName)",
-                                controlFolder: Environment.runtimeFolder
-                            ),
-                            events: events,
-                            logger: logger
-                        ),
-                        PluginDriver(
-                            options: PluginDriver.Options(
-                                state: store.stateName,
-                                nodes: state.nodes,
-                                secrets: { Environment.secretValues }
-                            ),
-                            events: events,
-                            logger: logger
-                        ),
-                        PodmanDriver(
-                            options: PodmanDriver.Options(state: store.stateName),
-                            events: events,
-                            logger: logger
-                        ),
-                    ]
-                }
+                makeDrivers: { makeDrivers($0) }
             )
         } catch {
             throw CLIError(error.message, exitCode: error.code.exitCode)

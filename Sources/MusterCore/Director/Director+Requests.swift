@@ -80,7 +80,7 @@ extension Director {
         touched.insert(id)
         if run.isHeld {
             // What a waiting `down` cancelled was interrupted with it.
-            if run.plan.row.state == .pending { cancelRivals(of: id, run.spec, into: &turn) }
+            if run.plan.row.state == .pending, run.spec.verb == .down { cancelRivals(of: id, run.spec, into: &turn) }
         }
         runs[id]?.resume(in: &context, into: &turn)
     }
@@ -103,15 +103,20 @@ extension Director {
 
     mutating func submit(
         _ token: String,
-        _ spec: RunSpec,
+        _ asked: RunSpec,
         steps: [PlanSubmission.Step] = [],
+        reason: String? = nil,
         into turn: inout Turn
     ) {
+        var spec = asked
+        if let lifetime = spec.lifetime { spec.expiresAt = turn.now + lifetime }
         if let program = spec.program {
             begin(token, spec, program, steps: steps, into: &turn)
             return
         }
-        if let refusal = refusal(of: spec) {
+        let isBuilder = spec.verb == .up || spec.verb == .test
+        let waits = isBuilder && awaitsEnd(of: spec.lab, into: &turn)
+        if !waits, let refusal = refusal(of: spec) {
             turn.emit(.requestRefused, detail: Refusal(token: token, reason: refusal).text)
             return
         }
@@ -128,14 +133,17 @@ extension Director {
         runs[id] = RunMachine(row: row, spec: spec)
         runs[id]?.plan.rowIsDirty = true
         context.specs[id] = spec
+        expiries.note(id, spec)
         touched.insert(id)
         turn.newSpecs[id] = spec
         if let modes = spec.modes { use(modes, for: spec.lab, into: &turn) }
         if let notify = spec.notify { errands.use(notify, for: spec.lab, into: &turn) }
-        turn.emit(.planCreated, plan: id)
+        turn.emit(.planCreated, plan: id, detail: reason)
         runs[id]?.append(steps)
         if spec.verb == .down {
             cancelRivals(of: id, spec, into: &turn)
+            queue.append(id)
+        } else if waits {
             queue.append(id)
         } else {
             start(id, into: &turn)
@@ -178,7 +186,9 @@ extension Director {
             for rival in rivals {
                 guard let row = runs[rival]?.plan.row else { continue }
                 touched.insert(rival)
-                if row.state == .paused { runs[rival]?.halt("taken down", nodes: &context.nodes, into: &turn) }
+                if row.state == .paused, spec.verb == .down {
+                    runs[rival]?.halt("taken down", nodes: &context.nodes, into: &turn)
+                }
             }
             guard self.rivals(of: id, spec).isEmpty else { continue }
             queue.removeAll { $0 == id }
@@ -197,9 +207,8 @@ extension Director {
             else {
                 return false
             }
-            // Of two that take down, the one that came later waits.
-            let bothTakeDown = spec.verb == .down && run.spec.verb == .down
-            if bothTakeDown, let id, run.plan.row.state == .pending, comesBefore(id, run.id) { return false }
+            // Of two that wait, the one that came later waits for the other.
+            if let id, run.plan.row.state == .pending, comesBefore(id, run.id) { return false }
             if spec.verb == .down && spec.downGroups.isEmpty { return true }
             return run.spec.groups.contains { groups.contains($0.name) }
                 || run.spec.verb == .down

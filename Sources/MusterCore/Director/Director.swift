@@ -59,6 +59,7 @@ package struct Director: Sendable {
     /// Whether calls of programs' actions are left to the next conductor: this one ends.
     package var beginsNoCalls = false
     var timers = TimerQueue()
+    var expiries = Expiries()
     /// Runs that wait for others to let go of their machines, in the order they came.
     var queue: [PlanID] = []
     var touched: Set<PlanID> = []
@@ -116,6 +117,7 @@ package struct Director: Sendable {
         errands.adopt(snapshot.noticeSinks, snapshot.errands)
         context.states.reportPositions.merge(snapshot.reportPositions) { $1 }
         context.specs.merge(snapshot.specs) { $1 }
+        for (plan, spec) in snapshot.specs { expiries.note(plan, spec) }
         broken.merge(snapshot.broken) { $1 }
         rowsAside.merge(snapshot.brokenRows) { $1 }
         for stored in snapshot.plans.sorted(by: { $0.row.id < $1.row.id }) {
@@ -131,6 +133,7 @@ package struct Director: Sendable {
             if adoptProgram(stored) { continue }
             runs[stored.row.id] = RunMachine(restoring: stored, nodes: context.nodes)
             context.specs[stored.row.id] = stored.spec
+            expiries.note(stored.row.id, stored.spec)
             if let run = runs[stored.row.id] { adoptOrders(of: run) }
             for timer in stored.timers.sorted(by: { $0.dueAt < $1.dueAt }) { timers.set(timer) }
             if stored.row.state == .pending { queue.append(stored.row.id) }
@@ -152,7 +155,7 @@ package struct Director: Sendable {
     package func spec(_ plan: PlanID) -> RunSpec? { context.specs[plan] }
     /// When something is due by itself; nil when nothing is.
     package mutating func nextDue() -> Timestamp? {
-        [timers.nextDue(), context.states.nextDue(), errands.nextDue].compactMap(\.self).min()
+        [timers.nextDue(), context.states.nextDue(), errands.nextDue, expiries.nextDue].compactMap(\.self).min()
     }
 
     /// Whether a plan's rows are not its own to decide.
@@ -196,6 +199,7 @@ package struct Director: Sendable {
         case .woke: break
         }
         fireTimers(into: &turn)
+        endLifetimes(into: &turn)
         context.states.advance(into: &turn)
         followOrders(into: &turn)
     }
@@ -215,7 +219,7 @@ package struct Director: Sendable {
     /// A request or another submission makes at most one plan and its nodes; any event may replace the node in each
     /// place of each run.
     package func numbersWanted(for requests: [RequestRow], events: Int) -> (plans: Int64, nodes: Int64)? {
-        var plans = Int64(events)
+        var plans = Int64(events) + Int64(expiries.labCount)
         var nodes = Int64(events)
         for case .submit(_, let spec) in requests.map(\.request) {
             plans += 1
@@ -279,6 +283,7 @@ package struct Director: Sendable {
         if hasStoppedRuns {
             let creators = Set(context.nodes.all.map(\.createdBy))
             context.specs = context.specs.filter { runs[$0.key] != nil || creators.contains($0.key) }
+            expiries.keep { context.specs[$0] != nil }
         }
         turn.settleTimers()
         for timer in turn.timersSet { timers.set(timer) }

@@ -32,6 +32,10 @@ package struct RunSpec: Hashable, Sendable, Codable {
     package var modes: ModeSet?
     /// Where notifications of its nodes go; nil leaves it as it is.
     package var notify: [NoticeSink]?
+    /// How long after it was asked for its lab is to be gone, whatever happens; nil when it may stay.
+    package var lifetime: Duration?
+    /// When that is: set when the run begins.
+    package var expiresAt: Timestamp?
     /// What a plan of a program's actions is decided with; nil for everything else.
     package var program: ProgramSpec?
 

@@ -88,7 +88,7 @@ package struct PlanMachine: Sendable {
 
     /// The result, by the precedence cancelled > error > warning > success > pending.
     package var result: PlanResult {
-        if count(of: .cancelled) > 0 { return .cancelled }
+        if count(of: .cancelled) > 0 || count == 0 && row.isCancelling { return .cancelled }
         if count(of: .error) > 0 { return .error }
         if count(of: .skipped) + count(of: .skipping) > 0 { return .warning }
         return count(of: .success) == count ? .success : .pending

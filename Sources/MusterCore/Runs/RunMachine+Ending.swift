@@ -164,6 +164,8 @@ extension RunMachine {
         plan.gateIsOpen = false
         turn.emit(.planHalted, plan: id, detail: reason)
         plan.row.reason = reason ?? "halted"
+        // One that waited for others has no steps of which one could be cancelled.
+        if plan.count == 0 { plan.row.isCancelling = true }
         finish(.stopped, nodes: &nodes, into: &turn)
     }
 

@@ -357,19 +357,26 @@ extension PodmanDriver {
 
     // MARK: What exists
 
-    package func belongings() async throws(StepError) -> [Belonging] {
-        try await podman.containers(labels: ["muster.state": options.state]).compactMap { found in
-            guard let number = found.labels?["muster.number"].flatMap({ Int64($0) }) else { return nil }
-            return Belonging(
-                driver: kind,
-                name: found.names?.first ?? found.id,
-                lab: found.labels?["muster.lab"] ?? "",
-                node: NodeID(number),
-                nodeName: found.labels?["muster.node"] ?? "",
-                operation: found.labels?["muster.operation"].map { OperationID($0) },
-                status: found.state ?? ""
-            )
-        }.sorted { $0.name < $1.name }
+    package func belongings() async -> Belongings {
+        do throws(StepError) {
+            let found = try await podman.containers(labels: ["muster.state": options.state])
+            return Belongings(found: found.compactMap(belonging).sorted { $0.name < $1.name })
+        } catch {
+            return Belongings(problems: [error])
+        }
+    }
+
+    private func belonging(_ found: ListedContainer) -> Belonging? {
+        guard let number = found.labels?["muster.number"].flatMap({ Int64($0) }) else { return nil }
+        return Belonging(
+            driver: kind,
+            name: found.names?.first ?? found.id,
+            lab: found.labels?["muster.lab"] ?? "",
+            node: NodeID(number),
+            nodeName: found.labels?["muster.node"] ?? "",
+            operation: found.labels?["muster.operation"].map { OperationID($0) },
+            status: found.state ?? ""
+        )
     }
 }
 

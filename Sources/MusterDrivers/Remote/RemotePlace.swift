@@ -54,6 +54,7 @@ struct ShellCall: Sendable {
         case clean = "m_clean"
         case probe = "m_probe"
         case fetch = "m_fetch"
+        case survey = "m_survey"
         /// Each of `words` is a call of its own.
         case put = "m_putting"
     }
@@ -79,7 +80,7 @@ struct ShellCall: Sendable {
     var acts: Bool {
         switch function {
         case .start, .end, .create, .destroy, .powerOff, .powerOn, .clean, .put: true
-        case .status, .attach, .running, .watch, .facts, .probe, .fetch: false
+        case .status, .attach, .running, .watch, .facts, .probe, .fetch, .survey: false
         }
     }
 

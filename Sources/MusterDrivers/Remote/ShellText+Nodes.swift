@@ -66,6 +66,18 @@ extension ShellText {
             m_renew || m_reply "taken $m_expiry $m_text"
         }
 
+        # What stands here of a state: its lease or another's, and its nodes.
+        m_survey() { # state
+            m_roots
+            [ -d "$m_root" ] || m_reply "done"
+            m_lease_top
+            [ "$m_state" = held ] && printf 'lease %s %s %s %s\n' "$(($(date +%s)))" "$m_who" "$m_expiry" "$m_text"
+            for m_l in "$m_root/$1"-n*; do
+                [ -d "$m_l" ] && printf 'node %s\n' "${m_l##*/}"
+            done
+            m_reply "done"
+        }
+
         m_give_back() {
             [ -n "$m_token" ] || return 0
             m_lease_top

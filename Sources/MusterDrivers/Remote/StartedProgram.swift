@@ -36,17 +36,10 @@ final class StartedProgram {
         posix_spawn_file_actions_adddup2(&actions, input.reading, STDIN_FILENO)
         posix_spawn_file_actions_adddup2(&actions, output.writingEnd, STDOUT_FILENO)
         posix_spawn_file_actions_adddup2(&actions, error.writingEnd, STDERR_FILENO)
+        Self.closeOthers(&actions)
         if let folder { try Self.setFolder(folder, &actions) }
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
+        var attributes = Self.newSession()
         defer { posix_spawnattr_destroy(&attributes) }
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        posix_spawnattr_setsigmask(&attributes, &signals)
-        sigfillset(&signals)
-        posix_spawnattr_setsigdefault(&attributes, &signals)
-        let flags = Int32(POSIX_SPAWN_SETSIGMASK) | Int32(POSIX_SPAWN_SETSIGDEF) | Self.setSession
-        posix_spawnattr_setflags(&attributes, Int16(flags))
         let strings: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
         let variables = Self.variables(environment, keeps)
         defer { for string in strings + variables { free(string) } }
@@ -82,8 +75,22 @@ final class StartedProgram {
         return status & 0x7F == 0 ? (Int(status >> 8 & 0xFF), nil) : (nil, Int(status & 0x7F))
     }
 
+    /// A session of its own, and signals as a program finds them that a person starts.
+    static func newSession() -> posix_spawnattr_t {
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        posix_spawnattr_setsigmask(&attributes, &signals)
+        sigfillset(&signals)
+        posix_spawnattr_setsigdefault(&attributes, &signals)
+        let flags = Int32(POSIX_SPAWN_SETSIGMASK) | Int32(POSIX_SPAWN_SETSIGDEF) | setSession
+        posix_spawnattr_setflags(&attributes, Int16(flags))
+        return attributes
+    }
+
     /// This process' variables that are kept, but those of the names of `more`, and these.
-    private static func variables(
+    static func variables(
         _ more: [String: String],
         _ keeps: (Substring) -> Bool
     ) -> [UnsafeMutablePointer<CChar>?] {
@@ -95,6 +102,17 @@ final class StartedProgram {
             next += 1
         }
         return own + more.map { strdup("\($0)=\($1)") } + [nil]
+    }
+
+    /// Has it get the three standard streams alone. What else this process has open, such as the conductor's socket, would
+    /// outlive it there, and whoever connects to it would wait in vain.
+    ///
+    /// By a function that Swift's import of the C library lacks, and that an older C library lacks too.
+    static func closeOthers(_ actions: inout posix_spawn_file_actions_t) {
+        typealias CloseFrom = @convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32
+        guard let address = dlsym(nil, "posix_spawn_file_actions_addclosefrom_np") else { return }
+        // Its type is that of <spawn.h>.
+        _ = unsafeBitCast(address, to: CloseFrom.self)(&actions, STDERR_FILENO + 1)
     }
 
     /// By a function that Swift's import of the C library lacks.

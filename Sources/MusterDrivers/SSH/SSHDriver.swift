@@ -21,6 +21,10 @@ package final class SSHDriver: Driver {
         package var lease: Duration
         /// How long a host may be out of reach before its node is lost.
         package var patience: Duration
+        /// The folder of the nodes' folders: what was noted there says on which hosts something may be.
+        package var nodes: String
+        /// Hosts besides those, on which something may be.
+        package var hosts: [SSHHost]
         /// A folder of the user's alone for the sockets of connections: a short path.
         package var controlFolder: String
 
@@ -29,18 +33,22 @@ package final class SSHDriver: Driver {
             holder: String,
             lease: Duration = .seconds(24 * 3600),
             patience: Duration = .seconds(120),
+            nodes: String,
+            hosts: [SSHHost] = [],
             controlFolder: String
         ) {
             self.state = state
             self.holder = holder
             self.lease = lease
             self.patience = patience
+            self.nodes = nodes
+            self.hosts = hosts
             self.controlFolder = controlFolder
         }
     }
 
     /// What is noted in a node's folder here before its host is asked for: where to look after a crash.
-    private struct Note: Codable {
+    struct Note: Codable {
         var format = 1
         var host: SSHHost
         /// Hosts of which it is not known whether they were taken before this one.
@@ -56,10 +64,10 @@ package final class SSHDriver: Driver {
 
     package let kind = "ssh"
     package let sharesFiles = false
-    private let options: Options
+    let options: Options
     private let hosts: @Sendable (NodeHandle) -> [SSHHost]
     private let connect: (@Sendable (SSHHost) -> any Connection)?
-    private let nodes: RemoteNodes
+    let nodes: RemoteNodes
     private let logger: Logger
     private let state = Mutex(State())
     private let openings = Gate(16)
@@ -127,7 +135,7 @@ package final class SSHDriver: Driver {
         return mkdtemp(&pattern).map { String(cString: $0) } ?? folder
     }
 
-    private func place(of node: NodeHandle, on host: SSHHost, address: String? = nil) -> RemotePlace {
+    func place(of node: NodeHandle, on host: SSHHost, address: String? = nil) -> RemotePlace {
         RemotePlace(
             connection: connection(to: host),
             root: host.root,
@@ -141,13 +149,16 @@ package final class SSHDriver: Driver {
         )
     }
 
-    private static func notePath(_ node: NodeHandle) -> String { "\(node.directory)/supervisor.host" }
+    static func notePath(_ node: NodeHandle) -> String { notePath(inFolder: node.directory) }
+    private static func notePath(inFolder folder: String) -> String { "\(folder)/supervisor.host" }
 
     /// The host that the node has, or was about to get; nil when it never was given one.
     private func notedHost(_ node: NodeHandle) -> SSHHost? { Self.note(of: node)?.host }
 
-    private static func note(of node: NodeHandle) -> Note? {
-        FileManager.default.contents(atPath: notePath(node)).flatMap { try? JSONDecoder().decode(Note.self, from: $0) }
+    static func note(of node: NodeHandle) -> Note? { note(inFolder: node.directory) }
+    static func note(inFolder folder: String) -> Note? {
+        let data = FileManager.default.contents(atPath: notePath(inFolder: folder))
+        return data.flatMap { try? JSONDecoder().decode(Note.self, from: $0) }
     }
 
     private func place(of node: NodeHandle) throws(StepError) -> RemotePlace {

@@ -78,6 +78,7 @@ extension Lab {
             spec.notify = notify
             for place in notify.indices { spec.notify?[place].folder = directory }
         }
+        if verb == .up || verb == .test { spec.lifetime = lifetime }
         spec.resolveMachines()
         spec.parallel = selection.parallel ?? parallel ?? RunSpec.parallelDefault
         return spec

@@ -16,6 +16,8 @@ package struct Lab: Sendable {
     package var file: String
     /// When machines stay up after `test`; nil leaves it to the verb.
     package var keep: Keep?
+    /// After so long everything is gone, whatever happens.
+    package var lifetime: Duration?
     package var parallel: Int?
     /// By which its nodes' modes and states are decided.
     package var modes: ModeSet

@@ -75,6 +75,7 @@ package enum LabKeys {
             LabKey("muster", .integer(1...1)),
             LabKey("lab", .text, isRequired: true),
             LabKey("keep", .choice(words(Keep.self))),
+            LabKey("lifetime", .duration(example: "2h", mayBeZero: false)),
             LabKey("parallel", .integer(1...parallelMax)),
             LabKey("modes", .text),
             LabKey("notify", .list("sink")),
@@ -84,8 +85,7 @@ package enum LabKeys {
             LabKey("groups", .named("group"), isRequired: true),
             LabKey("tests", .named("suite")),
             LabKey("results", .table("results")),
-        ],
-        later: ["lifetime"]
+        ]
     )
 
     package static let group = LabTable(

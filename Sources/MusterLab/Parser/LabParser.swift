@@ -155,6 +155,7 @@ extension LabReader {
         let name = fields["lab"].flatMap { text($0, wants: "a name") }
         if let name, let entry = fields["lab"] { checkName(name, "lab", entry.value.span) }
         let keep = fields["keep"].flatMap { choice($0, Keep.self) }
+        let lifetime = fields["lifetime"].flatMap { duration($0, example: "2h") }
         let parallel = fields["parallel"].flatMap { integer($0, 1...LabKeys.parallelMax) }
         let modes = readModes(fields["modes"])
         let notify = fields["notify"].map { readNotify($0) } ?? []
@@ -170,6 +171,7 @@ extension LabReader {
             name: name,
             file: sink.source.file,
             keep: keep,
+            lifetime: lifetime,
             parallel: parallel,
             modes: modes,
             notify: notify,

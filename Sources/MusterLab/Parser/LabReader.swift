@@ -139,11 +139,8 @@ extension LabReader {
         sink.add(entry.keySpan, "unknown key '\(entry.key)' in \(owner)", hint: hint)
     }
 
-    /// A key that is right and comes with a later version: its value is checked where that is known, then refused.
+    /// A key that is right and comes with a later version.
     private mutating func checkLater(_ entry: YamlNode.Entry) {
-        if entry.key == "lifetime" {
-            guard duration(entry, example: "2h") != nil else { return }
-        }
         sink.add(
             entry.keySpan,
             "'\(entry.key)' is not supported by this version yet",
