@@ -58,7 +58,7 @@ struct Reaper {
             guard let next = try next() else { return }
             let left = next - HostTime().now()
             if left > .zero {
-                await sleep(min(left, Self.lookEvery), or: watch)
+                await rest(min(left, Self.lookEvery), or: watch)
                 continue
             }
             do {
@@ -66,7 +66,7 @@ struct Reaper {
             } catch {
                 Output.note("\(HostTime().now().rfc3339) \(error)")
             }
-            if try isOver() { await sleep(Self.pause, or: watch) }
+            if try isOver() { await rest(Self.pause, or: watch) }
         }
     }
 
@@ -105,7 +105,7 @@ struct Reaper {
         }
     }
 
-    private func sleep(_ length: Duration, or watch: FolderWatch) async {
+    private func rest(_ length: Duration, or watch: FolderWatch) async {
         await withTaskGroup { group in
             group.addTask { try? await Task.sleep(for: length) }
             group.addTask { try? await watch.change(of: [StateDirectory.reaperLockName]) }
