@@ -100,7 +100,7 @@ package final class RemoteNodes: Sendable {
                 throw StepError(.refused, "\(node.name): a newer conductor (\(reply.text)) has it in hand")
             }
             throw StepError(.refused, "\(node.name): \(reply.text.replacing("system ", with: "", maxReplacements: 1))")
-        case "gone": throw StepError(.lost, "\(node.name): its folder is not on the machine any more")
+        case "gone": throw Self.gone(node)
         case "restarted": throw StepError(.lost, "\(node.name): its machine was restarted")
         case "taken":
             throw StepError(
@@ -110,6 +110,10 @@ package final class RemoteNodes: Sendable {
         case "file": throw StepError(.file, reply.text)
         default: return reply
         }
+    }
+
+    private static func gone(_ node: NodeHandle) -> StepError {
+        StepError(.lost, "\(node.name): its folder is not on the machine any more")
     }
 
     static func cancelled(_ node: NodeHandle) -> StepError {
@@ -187,7 +191,14 @@ package final class RemoteNodes: Sendable {
         at place: RemotePlace
     ) async throws(StepError) -> OperationStatus {
         if let exit = OperationRecord.exit(of: operation, in: node.directory) { return .ended(exit) }
-        let reply = try await ask(ShellCall(.status, operation: operation), node, at: place)
+        let reply: ShellReply
+        do throws(StepError) {
+            reply = try await ask(ShellCall(.status, operation: operation), node, at: place)
+        } catch {
+            // Whoever was killed before the node's folder was there has begun nothing in it.
+            if node.facts.isEmpty, error == Self.gone(node) { return .neverStarted }
+            throw error
+        }
         switch reply.word {
         case "exit": return .ended(try await keep(reply, of: operation, node, at: place))
         case "running": return .running

@@ -104,8 +104,8 @@ final class StartedProgram {
         return own + more.map { strdup("\($0)=\($1)") } + [nil]
     }
 
-    /// Has it get the three standard streams alone. What else this process has open, such as the conductor's socket, would
-    /// outlive it there, and whoever connects to it would wait in vain.
+    /// Has it get the three standard streams alone. What else this process has open, such as the conductor's socket,
+    /// would outlive it there, and whoever connects to it would wait in vain.
     ///
     /// By a function that Swift's import of the C library lacks, and that an older C library lacks too.
     static func closeOthers(_ actions: inout posix_spawn_file_actions_t) {
