@@ -155,6 +155,33 @@ import Testing
         try await Self.down(lab)
     }
 
+    @Test func aLabIsDraftedFromAComposeFile() async throws {
+        let lab = try LabFolder()
+        let text = """
+            services:
+              web:
+                image: localhost/web
+                depends_on: [db]
+                restart: always
+              db: { image: localhost/db, environment: { DB_PASSWORD: hunter2 } }
+            """
+        try lab.write("compose.yaml", text)
+        let draft = try await Program.muster(["init", "--from", "compose.yaml"], in: lab.path)
+        #expect(
+            draft.status == 0 && draft.errors.contains("left out: compose.yaml:5: services.web.restart"),
+            "\(draft.errors)"
+        )
+        #expect(lab.read("lab.yaml")?.contains("hunter2") == false)
+        let check = try await Program.muster(["check"], in: lab.path)
+        #expect(check.status == 0, "\(check.output)\(check.errors)")
+        let again = try await Program.muster(["init", "--from", "compose.yaml"], in: lab.path)
+        #expect(again.status == 2 && again.errors.contains("is there already"))
+        try lab.write("hosts.ini", "[web]\nweb[1:3]\n")
+        let rack = try await Program.muster(["init", "--from", "hosts.ini", "-f", "rack.yaml", "--json"], in: lab.path)
+        #expect((try Self.object(rack)["left_out"] as? [Any])?.isEmpty == true, "\(rack.errors)")
+        #expect(try await Program.muster(["check", "-f", "rack.yaml"], in: lab.path).status == 0)
+    }
+
     @Test(.enabled(if: SSHServer.absence == nil, Comment(rawValue: SSHServer.absence ?? "")))
     func hostsAreReachedByOpenSSH() async throws {
         let server = try SSHServer.shared.get()
