@@ -66,7 +66,9 @@ struct MusterCommand: AsyncParsableCommand {
             ),
             CommandGroup(
                 name: "Machines:",
-                subcommands: [Nodes.self, Reboot.self, Power.self, Provision.self, Modes.self, Event.self]
+                subcommands: [
+                    Nodes.self, SSH.self, Copy.self, Reboot.self, Power.self, Provision.self, Modes.self, Event.self,
+                ]
             ),
             CommandGroup(
                 name: "Recover:",
@@ -75,7 +77,7 @@ struct MusterCommand: AsyncParsableCommand {
                     GC.self, Reap.self,
                 ]
             ),
-            CommandGroup(name: "Serve:", subcommands: [Doctor.self]),
+            CommandGroup(name: "Serve:", subcommands: [InventoryVerb.self, Doctor.self]),
         ]
     )
 }

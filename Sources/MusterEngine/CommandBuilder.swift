@@ -1,5 +1,5 @@
 import Foundation
-import MusterCore
+package import MusterCore
 import MusterDrivers
 
 /// Turns steps of a run into commands with their environment, when they are about to be performed.
@@ -27,6 +27,30 @@ package struct CommandBuilder {
     let surroundings: Surroundings
     /// A node of the same lab by its name.
     let find: (NodeName) -> NodeRow?
+
+    /// What commands on a node find in their environment, besides what its machine adds.
+    ///
+    /// - Parameter others: nodes of the same lab.
+    package static func environment(
+        of node: NodeRow,
+        spec: RunSpec,
+        state: StateDirectory,
+        isRemote: Bool,
+        surroundings: [String: String],
+        others: [NodeRow]
+    ) throws(StepError) -> [String: String] {
+        let builder = CommandBuilder(
+            run: RunName(node.createdBy),
+            spec: spec,
+            node: node,
+            directory: state.node(node),
+            isRemote: isRemote,
+            archive: FileArchive(state),
+            surroundings: Surroundings(environment: surroundings, secret: { _ in nil }),
+            find: { name in others.first { $0.lab == node.lab && $0.name == name } }
+        )
+        return try builder.environment()
+    }
 
     // MARK: Commands
 

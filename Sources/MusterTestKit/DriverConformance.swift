@@ -73,7 +73,9 @@ package enum DriverConformance: ConformanceSuite {
         package func run(on subject: Subject) async throws { try await body(subject) }
     }
 
-    package static let checks: [Check] = nodeChecks + runChecks + outputChecks + endChecks + lossChecks + fileChecks
+    package static let checks: [Check] =
+        nodeChecks + runChecks + outputChecks + endChecks + lossChecks + fileChecks
+        + copyChecks
 
     // MARK: Demands
 

@@ -25,9 +25,11 @@ struct Exec: AsyncParsableCommand {
     @Option(name: .customLong("command-word"), parsing: .unconditionalSingleValue, help: .hidden)
     var command: [String] = []
 
-    /// The arguments of an `exec` with what stands after `--` as options that the parser can tell from nodes.
+    /// The arguments of an `exec` or a `ssh` with what stands after `--` as options that the parser can tell from
+    /// nodes.
     static func separate(_ arguments: [String]) -> [String] {
-        guard arguments.first == configuration.commandName, let split = arguments.firstIndex(of: "--") else {
+        let verbs = [configuration.commandName, SSH.configuration.commandName]
+        guard let verb = arguments.first, verbs.contains(verb), let split = arguments.firstIndex(of: "--") else {
             return arguments
         }
         return arguments[..<split] + arguments[(split + 1)...].flatMap { ["--command-word", $0] }

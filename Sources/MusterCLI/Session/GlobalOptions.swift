@@ -88,6 +88,12 @@ enum Environment {
     /// Who is logged in, for people.
     static var user: String { value("USER") ?? value("LOGNAME") ?? "uid-\(getuid())" }
 
+    /// The user's own shell.
+    static var shell: String {
+        guard let shell = value("SHELL"), shell.hasPrefix("/"), access(shell, X_OK) == 0 else { return "/bin/sh" }
+        return shell
+    }
+
     /// The user's own folder for sockets, with a short path; whoever uses it makes it.
     static var runtimeFolder: String { value("XDG_RUNTIME_DIR").map { $0 + "/muster" } ?? "/tmp/muster-\(getuid())" }
 

@@ -14,4 +14,12 @@ enum OpenFiles {
         setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         return UInt64(before)
     }()
+
+    /// Has the limit as the user has it, for a program that comes in the place of this one.
+    static func lower() {
+        var limit = rlimit()
+        guard let usersLimit, getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+        limit.rlim_cur = min(limit.rlim_max, rlim_t(usersLimit))
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    }
 }

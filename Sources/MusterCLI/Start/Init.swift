@@ -7,13 +7,19 @@ struct Init: AsyncParsableCommand {
         discussion: """
               muster init && muster test      a lab that works at once
               muster init -f labs/shop.yaml   somewhere else
+              muster init --from compose.yaml   a draft: services become groups of containers
+              muster init --from hosts.ini      from an Ansible inventory, INI or YAML
+              muster init --from ~/.ssh/config  from a configuration of OpenSSH
 
-            Nothing that is there already is overwritten.
+            Nothing that is there already is overwritten. What a draft leaves out is named with its
+            line on standard error; values that look like secrets are never copied.
             """
     )
     @OptionGroup var options: GlobalOptions
+    @Option(help: ArgumentHelp("Draft the lab from another program's file.", valueName: "file")) var from: String?
 
     func run() async throws {
+        if let from { return try InitDraft(options: options, source: from).write() }
         let lab = options.labPath
         let folder = options.labDirectory
         let test = folder + "/tests/hello.sh"

@@ -99,27 +99,30 @@ package final class QEMUDriver: Driver {
         return note
     }
 
-    func place(of node: NodeHandle, _ note: MachineNote) throws(StepError) -> RemotePlace {
+    func host(of node: NodeHandle, _ note: MachineNote) throws(StepError) -> SSHHost {
         guard let address = OperationRecord.address(in: node.directory) else {
             throw StepError(.lost, "\(node.name) has no address")
         }
-        let parts = MachineParts(machine: note.machine, directory: node.directory)
-        let host = SSHHost(
+        return SSHHost(
             name: node.directory,
             destination: address,
             user: note.machine.user,
             port: MachineParts.port,
-            identityFile: parts.identityFile,
+            identityFile: MachineParts(machine: note.machine, directory: node.directory).identityFile,
             configFile: "/dev/null",
             knownHostsFile: "\(node.directory)/\(MachineParts.knownHosts)",
             options: ["StrictHostKeyChecking=accept-new", "HashKnownHosts=no"],
             connectTimeout: .seconds(10)
         )
+    }
+
+    func place(of node: NodeHandle, _ note: MachineNote) throws(StepError) -> RemotePlace {
+        let host = try host(of: node, note)
         let connection = state.withLock { state in
             if let present = state.connections[node.directory], present.host == host { return present }
             state.lastConnection += 1
             let path =
-                "\(options.controlFolder)/q\(getpid())-\(UInt(bitPattern: ObjectIdentifier(self)) % 99_991)-"
+                "\(SSHDriver.owned(options.controlFolder))/q\(getpid())-\(UInt(bitPattern: ObjectIdentifier(self)) % 99_991)-"
                 + "\(state.lastConnection)"
             let made = SSHConnection(host, controlPath: path, openings: openings)
             state.connections[node.directory] = made
@@ -129,7 +132,7 @@ package final class QEMUDriver: Driver {
             connection: connection,
             root: "~/.muster",
             folder: "\(options.state)-n\(node.id.rawValue)",
-            address: address,
+            address: host.destination,
             lease: nil
         )
     }

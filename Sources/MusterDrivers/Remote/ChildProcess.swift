@@ -179,6 +179,7 @@ struct InputFeed {
     private var offset = 0
     /// The file that is being given, and how much of it is still missing.
     private var file: (descriptor: Int32, rest: Int)?
+    private var source: RemoteSource?
     private(set) var isDone = false
     private static let chunk = 1 << 18
 
@@ -220,8 +221,17 @@ struct InputFeed {
                 file = (descriptor, rest - count)
                 return
             }
+            if let source {
+                guard let bytes = source.next() else {
+                    self.source = nil
+                    continue
+                }
+                buffer = bytes
+                continue
+            }
             switch parts.popFirst() {
             case .bytes(let bytes): buffer = bytes
+            case .source(let next): source = next
             case .file(let path, let size):
                 let descriptor = open(path, O_RDONLY | O_CLOEXEC)
                 if descriptor < 0 { return finish() }
@@ -234,6 +244,7 @@ struct InputFeed {
     private mutating func finish() {
         if let file { close(file.descriptor) }
         file = nil
+        source = nil
         parts = []
         isDone = true
     }

@@ -52,6 +52,19 @@ package enum RemoteInput: Hashable, Sendable {
     case bytes([UInt8])
     /// So many bytes of a file on this host.
     case file(path: String, size: Int)
+    /// Whatever that gives, until it gives nothing more.
+    case source(RemoteSource)
+}
+
+/// What is made while it is read, by one reader.
+package final class RemoteSource: Hashable, Sendable {
+    /// The next bytes; nil when there are no more. It may block.
+    let next: @Sendable () -> [UInt8]?
+
+    package init(_ next: @escaping @Sendable () -> [UInt8]?) { self.next = next }
+
+    package static func == (a: RemoteSource, b: RemoteSource) -> Bool { a === b }
+    package func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
 }
 
 /// How a program on a machine ended.

@@ -77,24 +77,7 @@ package final class SSHConnection: Connection {
 
     /// What stands before the destination in every call.
     private var options: [String] {
-        var list: [String] = []
-        if let file = host.configFile { list += ["-F", file] }
-        if let user = host.user { list += ["-l", user] }
-        if let port = host.port { list += ["-p", "\(port)"] }
-        if let file = host.identityFile { list += ["-i", file, "-o", "IdentitiesOnly=yes"] }
-        if let file = host.knownHostsFile {
-            list += ["-o", "UserKnownHostsFile=\"\(file)\"", "-o", "GlobalKnownHostsFile=/dev/null"]
-        }
-        let seconds = max(1, host.connectTimeout.microseconds / 1_000_000)
-        for option in [
-            "BatchMode=yes", "ControlPath=\(controlPath)", "ConnectTimeout=\(seconds)", "ServerAliveInterval=15",
-            "ServerAliveCountMax=3", "ForwardX11=no", "ForwardAgent=no", "ClearAllForwardings=yes",
-            "RemoteCommand=none",
-            "PermitLocalCommand=no", "RequestTTY=no", "LogLevel=ERROR",
-        ] + host.options {
-            list += ["-o", option]
-        }
-        return list
+        host.arguments(["BatchMode=yes", "ControlPath=\(controlPath)", "RequestTTY=no"])
     }
 
     // MARK: The master
@@ -135,7 +118,7 @@ package final class SSHConnection: Connection {
     }
 
     /// Whether somebody listens at a socket: a master that was killed leaves its socket behind.
-    private static func accepts(_ path: String) -> Bool {
+    static func accepts(_ path: String) -> Bool {
         var place = sockaddr_un()
         place.sun_family = sa_family_t(AF_UNIX)
         let bytes = Array(path.utf8)

@@ -124,7 +124,7 @@ package final class SSHDriver: Driver {
     }
 
     /// A folder of this user's alone: the one that is wanted, or one beside it where that is another's.
-    private static func owned(_ folder: String) -> String {
+    static func owned(_ folder: String) -> String {
         mkdir(folder, 0o700)
         var status = stat()
         let isOwned =
@@ -153,7 +153,7 @@ package final class SSHDriver: Driver {
     private static func notePath(inFolder folder: String) -> String { "\(folder)/supervisor.host" }
 
     /// The host that the node has, or was about to get; nil when it never was given one.
-    private func notedHost(_ node: NodeHandle) -> SSHHost? { Self.note(of: node)?.host }
+    func notedHost(_ node: NodeHandle) -> SSHHost? { Self.note(of: node)?.host }
 
     static func note(of node: NodeHandle) -> Note? { note(inFolder: node.directory) }
     static func note(inFolder folder: String) -> Note? {
@@ -161,7 +161,7 @@ package final class SSHDriver: Driver {
         return data.flatMap { try? JSONDecoder().decode(Note.self, from: $0) }
     }
 
-    private func place(of node: NodeHandle) throws(StepError) -> RemotePlace {
+    func place(of node: NodeHandle) throws(StepError) -> RemotePlace {
         guard let host = notedHost(node) else { throw StepError(.lost, "\(node.name) has no host") }
         return place(of: node, on: host)
     }
@@ -278,23 +278,15 @@ package final class SSHDriver: Driver {
 
     /// Where ssh goes when it is told the destination: the user's configuration may name another address.
     private static func resolved(_ host: SSHHost) async -> (address: String, user: String, port: String) {
-        var arguments = ["ssh", "-G"]
-        if let file = host.configFile { arguments += ["-F", file] }
-        if let user = host.user { arguments += ["-l", user] }
-        if let port = host.port { arguments += ["-p", "\(port)"] }
-        for option in host.options { arguments += ["-o", option] }
-        let request = ChildProcess.Request(arguments: arguments + ["--", host.destination], within: .seconds(5))
-        let output = (try? await ChildProcess.run(request))?.output ?? []
-        var values: [Substring: Substring] = [:]
-        for line in String(decoding: output, as: UTF8.self).split(separator: "\n") {
-            let words = line.split(separator: " ", maxSplits: 1)
-            if words.count == 2, values[words[0]] == nil { values[words[0]] = words[1] }
+        var values: [String: String] = [:]
+        for setting in await host.settings() where values[setting.keyword] == nil {
+            values[setting.keyword] = setting.value
         }
-        let name = values["hostname"].map(String.init) ?? host.destination
+        let name = values["hostname"] ?? host.destination
         // Probes want an address. Behind a jump host the name may mean nothing here.
         let address = await offLoop { (try? SocketAddress.makeAddressResolvingHost(name, port: 22))?.ipAddress }
-        let port = values["port"].map(String.init) ?? host.port.map(String.init) ?? "22"
-        return (address ?? name, values["user"].map(String.init) ?? host.user ?? "", port)
+        let port = values["port"] ?? host.port.map(String.init) ?? "22"
+        return (address ?? name, values["user"] ?? host.user ?? "", port)
     }
 
     package func destroy(_ node: NodeHandle) async throws(StepError) {
