@@ -176,18 +176,24 @@ extension ShellText {
 
         # After so many seconds runs the rest; ends with its sleep when it is told to end.
         m_after() {
-            trap 'kill $m_nap 2>/dev/null; exit 0' TERM
+            m_nap= m_over=
+            # TERM may come when its sleep has begun and its number is not noted yet.
+            trap 'm_over=yes; [ -z "$m_nap" ] || m_rise' TERM
             sleep "$1" 2>/dev/null &
             m_nap=$!
+            [ -z "$m_over" ] || m_rise
             if ! wait $m_nap; then
+                m_nap=
                 sleep $((${1%%.*} + 1)) &
                 m_nap=$!
+                [ -z "$m_over" ] || m_rise
                 wait $m_nap
             fi
             trap '' TERM
             shift
             "$@"
         }
+        m_rise() { kill $m_nap 2>/dev/null; exit 0; }
 
         # Waits until none of `m_o` is left, or so many seconds have passed, and kills what is left then. For processes that
         # nobody waits for, so it asks again and again, ever more rarely.
