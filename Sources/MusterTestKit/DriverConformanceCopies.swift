@@ -132,9 +132,7 @@ private final class CopyGround: Sendable {
         _ body: (CopyGround) async throws -> Void
     ) async throws {
         guard let driver = subject.driver as? any ReachableDriver else { return }
-        var template = Array("/tmp/muster-copy-XXXXXX".utf8CString)
-        try DriverConformance.demand(mkdtemp(&template) != nil, "no folder can be made in /tmp")
-        let folder = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+        let folder = try TestFolder.make("copy")
         defer {
             chmod("\(folder)/tree/shut", 0o755)
             chmod("\(folder)/back/shut", 0o755)

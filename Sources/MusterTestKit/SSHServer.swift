@@ -33,9 +33,7 @@ package final class SSHServer: Sendable {
 
     private init() throws(StepError) {
         guard let program = Self.program else { throw StepError(.file, "no sshd is installed here: openssh-server") }
-        var template = Array("/tmp/muster-sshd-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw StepError(.file, "no folder can be made in /tmp") }
-        let folder = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+        let folder = try TestFolder.make("sshd")
         let port = try Self.freePort()
         self.folder = folder
         self.port = port

@@ -4,11 +4,7 @@ import MusterDrivers
 import MusterTestKit
 
 /// A new folder in `/tmp` with a short path, as sockets want one. Whoever makes it removes it.
-func temporaryFolder(_ name: String) throws(StepError) -> String {
-    var template = Array("/tmp/muster-\(name)-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw StepError(.file, "no folder can be made in /tmp") }
-    return template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
-}
+func temporaryFolder(_ name: String) throws(StepError) -> String { try TestFolder.make(name) }
 
 /// Kills what an operation runs on a node, of all that is found below a folder; the node's own folder there is `place`.
 func killProcesses(of operation: OperationID, in place: String, below folder: String) async {

@@ -105,6 +105,7 @@ struct Reaper {
         }
     }
 
+    /// Until so much time has passed, or a command says that something may have changed.
     private func rest(_ length: Duration, or watch: FolderWatch) async {
         await withTaskGroup { group in
             group.addTask { try? await Task.sleep(for: length) }
