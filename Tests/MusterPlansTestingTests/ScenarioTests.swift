@@ -316,6 +316,11 @@ import Testing
         }
         try await engine.settle()
         #expect(engine.story == ["run Job", "event Job", "event Job"])
+        // Also before the steps are there: whoever sends waits until they are.
+        let early = try await engine.plans.start(Job.self, .init())
+        try await early.send(.progressed(8), to: Job.self, step: 0)
+        try await engine.settle()
+        #expect(engine.story.suffix(2) == ["run Job", "event Job"])
         #expect(throws: PlanError.self) { try engine.plans.plan("r-zzzz", of: Job.self) }
         #expect(throws: PlanError.self) { try engine.plans.plan(name, of: Step.self) }
     }

@@ -236,13 +236,13 @@ public struct PlanHandle<Root: PlanAction>: StartedPlan {
 
     /// Where the one step of an action stands that is in such a state.
     private func place(of action: String, _ step: Int?, _ fits: (StepState) -> Bool) async throws -> StepID {
-        if let step { return try await stepID(step) }
         let number = try await planID()
-        // Its steps are there in a moment, where who performs it makes them.
+        // Its steps are there in a moment, where who performs it makes them; before that nothing can be sent to one.
         _ = try await plans.until {
             let state = try row(number).state
             return state == .pending || state == .planning ? nil : true
         }
+        if let step { return try await stepID(step) }
         let program = try store.spec(of: number)?.program
         let rows = try store.steps(of: number).filter { row in
             guard row.spec.action == .call, let actions = program?.actions, actions.indices.contains(Int(row.spec.a))
