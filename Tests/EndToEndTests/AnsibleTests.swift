@@ -43,6 +43,7 @@ import Testing
             """
             - hosts: app
               gather_facts: false
+              vars: { ansible_python_interpreter: "{{ ansible_playbook_python }}" }
               tasks:
             \(wait)
                 - ansible.builtin.copy:
