@@ -104,8 +104,8 @@ let package = Package(
         .executableTarget(
             name: "muster-bench",
             dependencies: [
-                "MusterCore", "MusterStore", "MusterDrivers", "MusterEngine", "MusterPlans", "MusterTestKit",
-                argumentParser, grdb, logging,
+                "MusterCore", "MusterStore", "MusterLab", "MusterDrivers", "MusterEngine", "MusterPlans",
+                "MusterTestKit", argumentParser, grdb, logging,
             ],
             path: "Benchmarks/muster-bench",
             swiftSettings: strict

@@ -33,13 +33,15 @@ struct MusterBench: AsyncParsableCommand {
               muster-bench actions --shape subplans --count 10000
               muster-bench tests --count 1000 --remotes 10
               muster-bench events --nodes 100000 --waiters 10000
+              muster-bench up --groups 5 --nodes 50 --driver process
+              muster-bench plan --nodes 100000 --groups 5000
               muster-bench simulate --seeds 100000
 
             Figures count when the flush probe reads under 150 µs before and after: waiting for a CPU imitates a slow disk.
             """,
         subcommands: [
             Steps.self, Limit.self, Plans.self, Graph.self, Recovery.self, Opening.self, Clients.self, Tests.self,
-            Turns.self, Simulate.self, Actions.self, Events.self,
+            Turns.self, Simulate.self, Actions.self, Events.self, BringUp.self, Planning.self,
             EventsLoad.self, RecoveryRun.self, OpenLook.self, Follow.self,
         ]
     )

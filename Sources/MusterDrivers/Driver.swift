@@ -84,6 +84,11 @@ package protocol Driver: Sendable {
     /// Removes what it has found and nobody owns: the node is gone, or was never on record.
     func remove(_ belonging: Belonging, of node: NodeHandle) async throws(StepError)
 
+    /// How ansible reaches the node from this host: variables of its inventory.
+    ///
+    /// - Throws: `.refused` where it does not.
+    func inventoryVariables(of node: NodeHandle) async throws(StepError) -> [String: String]
+
     /// Where the output of an operation is on this host, whether it runs or has ended.
     func outputPath(of operation: OperationID, on node: NodeHandle) -> String
 }
@@ -225,6 +230,10 @@ extension Driver {
     package func belongings() async -> Belongings { Belongings() }
 
     package func remove(_ belonging: Belonging, of node: NodeHandle) async throws(StepError) { try await destroy(node) }
+
+    package func inventoryVariables(of node: NodeHandle) async throws(StepError) -> [String: String] {
+        throw StepError(.refused, "ansible reaches no nodes of driver '\(kind)': use 'run' or 'script'")
+    }
 
     package func perform(
         _ capability: Capability,

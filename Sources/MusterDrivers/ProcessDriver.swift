@@ -232,6 +232,11 @@ package final class ProcessDriver: Driver {
         }
     }
 
+    /// Its commands run where ansible does.
+    package func inventoryVariables(of node: NodeHandle) async throws(StepError) -> [String: String] {
+        ["ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"]
+    }
+
     package func outputPath(of operation: OperationID, on node: NodeHandle) -> String {
         "\(node.directory)/\(SupervisorFiles.folder(of: operation.description))/\(SupervisorFiles.output)"
     }

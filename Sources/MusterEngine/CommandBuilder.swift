@@ -10,9 +10,16 @@ package struct CommandBuilder {
     /// What the conductor's process gives to every command: `PATH`, `HOME` and the like, and where secrets are found.
     package struct Surroundings: Sendable {
         package var environment: [String: String]
+        /// Besides, for what runs on this host to configure nodes: where ansible is set up, the agent of ssh.
+        package var ofHost: [String: String]
         package var secret: @Sendable (String) -> String?
-        package init(environment: [String: String], secret: @escaping @Sendable (String) -> String?) {
+        package init(
+            environment: [String: String],
+            ofHost: [String: String] = [:],
+            secret: @escaping @Sendable (String) -> String?
+        ) {
             self.environment = environment
+            self.ofHost = ofHost
             self.secret = secret
         }
     }
@@ -117,7 +124,10 @@ package struct CommandBuilder {
 
     // MARK: Values
 
-    private func resolve(_ template: Template, quoted: Bool) throws(StepError) -> (String, [String: String]) {
+    func resolve(
+        _ template: Template,
+        quoted: Bool
+    ) throws(StepError) -> (text: String, secrets: [String: String]) {
         var secrets: [String: String] = [:]
         var text = ""
         for segment in template.segments {
@@ -156,14 +166,14 @@ package struct CommandBuilder {
     // MARK: Files of the lab
 
     /// The folder of the lab's files on a node that has none of this host.
-    private static let labFolder = "lab"
+    static let labFolder = "lab"
 
     /// Where a file of the lab is for commands on the node.
     private func path(of file: String) -> String {
         isRemote ? remoteFolder + "/" + Self.inside(file) : archive.path(of: file, in: spec)
     }
 
-    private var remoteFolder: String {
+    var remoteFolder: String {
         (node.facts["directory"].map { $0 + "/" } ?? "./") + Self.labFolder
     }
 
@@ -182,7 +192,7 @@ package struct CommandBuilder {
     }
 
     /// A path that leads out of the lab's folder leads to a name of its own inside the node's.
-    private static func inside(_ path: String) -> String {
+    static func inside(_ path: String) -> String {
         path.split(separator: "/").filter { $0 != "." }.map { $0 == ".." ? "_up" : $0 }.joined(separator: "/")
     }
 
@@ -195,11 +205,15 @@ package struct CommandBuilder {
 
     // MARK: Environment
 
-    private func environment(suite: SuiteSpec? = nil) throws(StepError) -> [String: String] {
-        var environment = isRemote ? [:] : surroundings.environment
+    /// - Parameter ofHost: of a command that runs on this host, wherever the node is.
+    func environment(suite: SuiteSpec? = nil, ofHost: Bool = false) throws(StepError) -> [String: String] {
+        var environment = isRemote && !ofHost ? [:] : surroundings.environment
+        if ofHost { environment.merge(surroundings.ofHost) { $1 } }
         environment["MUSTER_NODE"] = node.name.description
         environment["MUSTER_GROUP"] = node.name.group
-        if isRemote {
+        if isRemote, ofHost {
+            environment["MUSTER_LAB_DIR"] = spec.labDirectory
+        } else if isRemote {
             environment["MUSTER_LAB_DIR"] = remoteFolder
         } else {
             environment["MUSTER_NODE_DIR"] = directory

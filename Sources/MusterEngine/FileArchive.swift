@@ -42,6 +42,12 @@ package struct FileArchive: Sendable {
 
     private func copy(of file: LabFile) -> String { state.files + "/" + file.hash }
 
+    /// The copy of a file as it was when the run was planned; the lab's own where none was kept.
+    func keptPath(of path: String, in spec: RunSpec) -> String {
+        guard let file = spec.files.first(where: { $0.path == path }) else { return spec.labDirectory + "/" + path }
+        return copy(of: file)
+    }
+
     /// Where to take a file of a run from: the lab's own while it is unchanged (scripts find what lies beside them),
     /// else the kept copy.
     package func path(of path: String, in spec: RunSpec) -> String {

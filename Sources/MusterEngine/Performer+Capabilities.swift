@@ -16,6 +16,15 @@ extension Performer {
             switch part {
             case .start: facts = try await driver.perform(capability, on: job.node, operation: job.operation)
             case .put(let files): try await driver.put(files, on: job.node)
+            case .fill(let filling): try await driver.put([try filling.content()], on: job.node)
+            case .play(let play):
+                let operation = OperationID("\(job.operation)-\(index)")
+                do throws(StepError) {
+                    if let error = try await run(play, on: job.node, operation: operation).error { throw error }
+                } catch {
+                    if isInterrupted(job) { end(operation, on: presentSeat(beside: job.node) ?? job.node) }
+                    throw error
+                }
             case .run(let command):
                 let operation = OperationID("\(job.operation)-\(index)")
                 do throws(StepError) {

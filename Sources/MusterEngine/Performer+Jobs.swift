@@ -11,6 +11,8 @@ extension Performer {
             /// It was begun by another conductor: only its end is waited for.
             case attach
             case put([FileContent])
+            case fill(TemplateFilling)
+            case play(Play)
             case ready([ReadyCondition], commands: [Int: Command])
             /// What is done to the node as a whole, and how it is known that it is up after it.
             case perform(Capability, [Part], NodeCommander.Readying)
@@ -19,6 +21,8 @@ extension Performer {
         /// A part of what puts a node's system on it.
         enum Part: Sendable {
             case put([FileContent])
+            case fill(TemplateFilling)
+            case play(Play)
             case start
             case run(Command)
         }
@@ -45,7 +49,7 @@ extension Performer {
         handle.machine = creator.groups.first { $0.name == node.name.group }?.machine
         return Job(
             work: act.isInDoubt ? .attach : try work(for: act, builder),
-            node: handle,
+            node: act.isInDoubt ? place(of: act, handle, creator) : handle,
             operation: operation(of: act),
             key: Key(step: act.step, number: act.number)
         )
@@ -91,6 +95,9 @@ extension Performer {
             case .files(let files): parts.append(.put(try builder.files(files)))
             case .run(let template):
                 parts.append(.run(try builder.shell(template, timeout: step.timeout, leftovers: .keep)))
+            case .template(let template): parts.append(.fill(try builder.filling(template)))
+            case .script(let script): parts.append(.run(try builder.script(script, timeout: step.timeout)))
+            case .ansible(let play): parts.append(.play(try builder.play(play, timeout: step.timeout)))
             }
         }
         return parts
@@ -138,6 +145,9 @@ extension Performer {
             case .run(let template):
                 return .run(try builder.shell(template, timeout: step.timeout, leftovers: .keep))
             case .files(let files): return .put(try builder.files(files))
+            case .template(let template): return .fill(try builder.filling(template))
+            case .script(let script): return .run(try builder.script(script, timeout: step.timeout))
+            case .ansible(let play): return .play(try builder.play(play, timeout: step.timeout))
             }
         case .ready:
             let conditions = spec.groups[a].ready

@@ -36,7 +36,7 @@ package final class Performer: Sendable {
     private let inbox: Inbox
     let time: any TimeSource
     let settings: Settings
-    private let logger: Logger
+    let logger: Logger
     private let underWay = Mutex<[Key: UnderWay]>([:])
     /// The ending of operations: bounded by their grace, and not given up when the conductor ends.
     private let endings = Mutex<[Task<Void, Never>]>([])
@@ -114,7 +114,10 @@ package final class Performer: Sendable {
         // The conductor's core asks the store.
         case .lookUp: break
         case .survey(let node):
-            if let row = director.node(node) { survey(handle(for: row, tenure)) }
+            guard let row = director.node(node) else { break }
+            let handle = handle(for: row, tenure)
+            survey(handle)
+            if let seat = presentSeat(beside: handle) { survey(seat) }
         case .node(.readReports(let node, let position)): reports.read(node, after: position)
         case .errand(let errand): errands.begin(errand, tenure)
         case .node(let directive):
@@ -212,12 +215,13 @@ package final class Performer: Sendable {
         guard let node = act.node.flatMap({ director.node($0) }) else {
             return report(.actFound(act, .ended(.failed(Self.nodeIsGone))), of: key, tenure)
         }
-        let handle = handle(for: node, tenure)
+        let handle = place(of: act, handle(for: node, tenure), director.spec(node.createdBy))
         let inquiry = Inquiry(driver: drivers.of(handle), node: handle, operation: operation(of: act))
         let creates = act.spec.action == .provision && director.spec(node.createdBy)?.creates(act.spec) == true
         // As above.
         let task = Task { [self] in
             guard let status = await creates ? inquiry.creation() : inquiry.command() else { return }
+            if case .ended = status { await vacate(handle) }
             report(.actFound(act, status), of: key, tenure)
         }
         underWay.withLock { $0[key]?.task = task }
@@ -245,7 +249,8 @@ package final class Performer: Sendable {
             task?.cancel()
             return
         }
-        end(operation(of: act), on: handle(for: node, tenure))
+        let place = place(of: act, handle(for: node, tenure), director.spec(node.createdBy))
+        end(operation(of: act), on: place)
     }
 
     /// Ends what an operation runs on a node, as was asked for.
@@ -370,7 +375,20 @@ package final class Performer: Sendable {
                     try await survey.endFormerTries(of: job.key.step, before: job.key.number)
                 }
                 return .exited(try await driver.runWithFiles(command, on: job.node, operation: job.operation))
-            case .attach: return .exited(try await driver.attach(to: job.operation, on: job.node))
+            case .attach:
+                let exit = try await driver.attach(to: job.operation, on: job.node)
+                await vacate(job.node)
+                return .exited(exit)
+            case .play(let play):
+                if job.key.number > 1 {
+                    let place = presentSeat(beside: job.node) ?? job.node
+                    let survey = Survey(driver: drivers.of(place), node: place, stateName: settings.stateName)
+                    try await survey.endFormerTries(of: job.key.step, before: job.key.number)
+                }
+                return .exited(try await run(play, on: job.node, operation: job.operation))
+            case .fill(let filling):
+                try await driver.put([try filling.content()], on: job.node)
+                return .succeeded(facts: [:])
             case .put(let files):
                 try await driver.put(files, on: job.node)
                 return .succeeded(facts: [:])
@@ -385,6 +403,7 @@ package final class Performer: Sendable {
             case .perform(let capability, let parts, let readying):
                 return .succeeded(facts: try await perform(capability, parts, readying, job))
             case .destroy:
+                await vacate(presentSeat(beside: job.node))
                 try await driver.destroy(job.node)
                 reports.forget(job.node.id)
                 return .succeeded(facts: [:])

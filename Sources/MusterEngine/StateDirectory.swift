@@ -36,6 +36,14 @@ package struct StateDirectory: Hashable, Sendable {
 
     func node(_ id: NodeID, _ name: NodeName) -> String { "\(nodes)/\(id.rawValue)-\(name.group)-\(name.index)" }
 
+    /// Where the output of an operation is, whether it ran on its node or beside it.
+    package func outputPath(of operation: OperationID, on node: NodeRow) -> String {
+        let own = "\(self.node(node))/op-\(operation)/output"
+        guard !FileManager.default.fileExists(atPath: own) else { return own }
+        let beside = "\(Performer.seatFolder(of: self.node(node)))/op-\(operation)/output"
+        return FileManager.default.fileExists(atPath: beside) ? beside : own
+    }
+
     /// Makes the folder, readable by its owner only.
     package func create() throws(StateError) {
         do {

@@ -67,6 +67,10 @@ extension DriverConformance {
                 guard let data = FileManager.default.contents(atPath: file) else { continue }
                 try demand(data.range(of: needle) == nil, "the secret stands in \(file)")
             }
+            // A command that prints it does so for its machine alone.
+            command.program = .shell("echo \"it is $TOKEN\"")
+            _ = try await subject.driver.run(command, on: node, operation: operation("shown"))
+            try equal(try output("shown", on: node, subject), "it is ***\n", "what is kept of the secret")
             try await subject.driver.destroy(node)
         },
     ]

@@ -25,7 +25,12 @@ struct Spawn {
             throw Failure(sentence: "the folder '\(directory)' cannot be entered: \(errorText(errno))")
         }
         let mask = umask(fileMask)
-        let (code, pid) = spawn()
+        var (code, pid) = spawn()
+        // A file that was just written may be open for a moment yet in a child that is about to become another program.
+        for _ in 0..<500 where code == ETXTBSY {
+            sched_yield()
+            (code, pid) = spawn()
+        }
         umask(mask)
         if !directory.isEmpty { _ = fchdir(folder) }
         guard code == 0 else { throw Failure(sentence: Self.sentence(path, code)) }

@@ -21,10 +21,13 @@ struct Spool {
     /// Of what is in neither file: no space, or overwritten.
     private(set) var dropped: Int64 = 0
     private var failed: Int32 = 0
+    private var mask: SecretMask
 
     var kept: Int64 { total - dropped }
 
-    init(pipe: Int32, folder: Int32, limit: Int64) {
+    /// - Parameter secrets: what is not kept, whoever prints it.
+    init(pipe: Int32, folder: Int32, limit: Int64, secrets: [String] = []) {
+        mask = SecretMask(secrets)
         self.pipe = pipe
         self.folder = folder
         self.limit = limit
@@ -46,7 +49,8 @@ struct Spool {
             let count = read(pipe, Self.buffer.baseAddress, Self.buffer.count)
             if count > 0 {
                 rest -= count
-                take(UnsafeRawBufferPointer(rebasing: Self.buffer[..<count]))
+                let bytes = UnsafeRawBufferPointer(rebasing: Self.buffer[..<count])
+                if mask.isIdle { take(bytes) } else { mask.take(bytes).withUnsafeBytes { take($0) } }
             } else if count < 0, errno == EINTR {
                 continue
             } else {
@@ -57,7 +61,10 @@ struct Spool {
     }
 
     mutating func closePipe() {
-        if pipe >= 0 { close(pipe) }
+        if pipe >= 0 {
+            close(pipe)
+            mask.end().withUnsafeBytes { take($0) }
+        }
         pipe = -1
     }
 

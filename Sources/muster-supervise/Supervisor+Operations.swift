@@ -62,7 +62,12 @@ extension Supervisor {
             folder: operationFolder,
             main: main,
             startedAt: now,
-            spool: Spool(pipe: pipe.read, folder: operationFolder.descriptor, limit: spec.outputLimit)
+            spool: Spool(
+                pipe: pipe.read,
+                folder: operationFolder.descriptor,
+                limit: spec.outputLimit,
+                secrets: spec.secrets.map(\.value)
+            )
         )
         if spec.isServer {
             server = spec

@@ -155,7 +155,8 @@ import Testing
         ),
         Case(
             labWithStep("{ timeout: 3s }"),
-            "step 2 of group 'app' wants one of 'process', 'netns', 'podman', 'qemu', 'ssh', 'plugin', 'run' or 'files'"
+            "step 2 of group 'app' wants one of 'process', 'netns', 'podman', 'qemu', 'ssh', 'plugin', 'run', 'files', "
+                + "'template', 'script' or 'ansible'"
         ),
         Case(labWithStep("{ process: {} }"), "step 2 of group 'app' creates the node a second time"),
         Case(

@@ -140,7 +140,8 @@ import Testing
         "test": ["name": "a", "run": "b"], "results": [:], "sink": ["webhook": "'http://h'"],
         "qemu": ["kernel": "app.conf"], "addresses": ["cidr": "10.77.0.0/24"], "netns": [:],
         "pool": ["inventory": "hosts.ini"], "host": ["host": "a"], "ssh": ["hosts": "[a]"],
-        "podman": ["image": "a"],
+        "podman": ["image": "a"], "template": ["from": "app.conf", "to": "x"], "script": ["file": "setup.sh"],
+        "ansible": ["playbook": "app.conf"],
     ]
 
     /// A lab with this mapping where one of its table belongs.
@@ -170,6 +171,7 @@ import Testing
         case "plugin": group("{provision: [plugin: \(text)]}")
         case "process": group("{provision: [process: \(text)]}")
         case "file": group("{provision: [process: , {files: [\(text)]}]}")
+        case "template", "script", "ansible": group("{provision: [process: , {\(table): \(text)}]}")
         case "retry": group("{retry: \(text)}")
         case "condition": group("{provision: [process: ], ready: [\(text)]}")
         case "http": group("{provision: [process: ], ready: [{http: \(text)}]}")
@@ -185,6 +187,7 @@ import Testing
     private func samples(_ table: String, _ key: LabKey) -> (right: [String], wrong: [String]) {
         let special: [String: [String]] = [
             "suite.where": ["g"], "group.provision": ["[]", "[{process: {}}, {run: x}]"], "file.from": ["app.conf"],
+            "template.from": ["app.conf"], "script.file": ["setup.sh"], "ansible.playbook": ["app.conf"],
             "http.path": ["/x"],
             "discover.files": ["tests/*.sh", "[tests/*]"],
             "suite.destructive": ["a", "[a, '?']", "[]"], "lab.muster": ["1"], "need.ready": ["1"],

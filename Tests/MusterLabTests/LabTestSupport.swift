@@ -38,7 +38,7 @@ let someFiles = MemoryFiles(
         "tests/login.sh", "tests/upgrade.sh", "tests/deep/er.py", "tests/.hidden.sh", "tests/notes", "app.conf",
         "conf/web.conf", "setup.sh",
     ],
-    texts: ["hosts.ini": "[x]\nh\n"]
+    texts: ["hosts.ini": "[x]\nh\n", "app.conf": "port = 80\n"]
 )
 
 func parse(

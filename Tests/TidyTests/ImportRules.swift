@@ -38,7 +38,7 @@ enum ImportRules {
         ]),
         "muster": ["MusterCLI"],
         "muster-bench": system.union(nio).union([
-            "MusterCore", "MusterStore", "MusterDrivers", "MusterEngine", "MusterPlans", "MusterTestKit",
+            "MusterCore", "MusterStore", "MusterLab", "MusterDrivers", "MusterEngine", "MusterPlans", "MusterTestKit",
             "ArgumentParser", "GRDB", "GRDBSQLite", "Logging",
         ]),
     ]

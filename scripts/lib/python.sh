@@ -1,6 +1,6 @@
-# A Python of the tests' own, with packages that read what Muster writes. POSIX sh; sourced after setup.sh.
+# A Python of the tests' own, with packages that read what Muster writes, and with ansible. POSIX sh; sourced after setup.sh.
 
-python_packages="junitparser tap.py PyYAML more-itertools"
+python_packages="junitparser tap.py PyYAML more-itertools ansible-core"
 python_log=$root/.build/test-python.log
 
 # Puts it first in PATH; makes it once, in .build. Fails when there is no Python or its packages cannot be had.

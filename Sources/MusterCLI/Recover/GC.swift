@@ -41,7 +41,7 @@ struct GC: AsyncParsableCommand {
             try session.store.nodes(lab: nil, includingGone: true)
         }
         let owned = Set(nodes.filter { $0.state != .gone }.map { session.state.node($0) })
-        let leftovers = found.filter { !owned.contains($0.directory) }
+        let leftovers = found.filter { !owned.contains(Performer.nodeFolder($0.directory)) }
         let folders = present.filter { !owned.contains($0) }
         if options.json {
             Output.json(

@@ -46,6 +46,6 @@ struct ResultsPlacer {
         let found = try RunLookup(store: store).read { () throws(StoreError) in try store.node(id) }
         guard let node = found else { return nil }
         let operation = OperationID(state: store.stateName, step: step, attempt: number)
-        return session.state.node(node) + "/op-\(operation)/output"
+        return session.state.outputPath(of: operation, on: node)
     }
 }

@@ -44,6 +44,7 @@ struct Test: AsyncParsableCommand {
         if let results = follow.results { spec.resultsDirectory = Paths.absolute(results) }
         follow.apply(to: &spec)
         try spec.checkNodeLimit(lab.maxNodes)
+        try await AnsibleCheck(spec: spec).run()
         spec.files = try LabFiles(session: session).keep(spec)
         try await RunStarter(session: session, options: options, follow: follow, startsNew: lab.new).start(spec)
     }

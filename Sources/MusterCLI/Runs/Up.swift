@@ -26,6 +26,7 @@ struct Up: AsyncParsableCommand {
         var spec = try loader.spec(.up, of: loader.load(), selection)
         follow.apply(to: &spec)
         try spec.checkNodeLimit(lab.maxNodes)
+        try await AnsibleCheck(spec: spec).run()
         let session = try StateSession.open(options, to: .make)
         spec.files = try LabFiles(session: session).keep(spec)
         try await RunStarter(session: session, options: options, follow: follow, startsNew: lab.new).start(spec)

@@ -85,6 +85,11 @@ enum Environment {
         return passed
     }
 
+    /// What programs get besides that configure nodes from this host.
+    static var ofHost: [String: String] {
+        all.filter { $0.key.hasPrefix("ANSIBLE_") || $0.key == "SSH_AUTH_SOCK" }
+    }
+
     /// Who is logged in, for people.
     static var user: String { value("USER") ?? value("LOGNAME") ?? "uid-\(getuid())" }
 

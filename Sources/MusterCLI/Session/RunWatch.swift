@@ -181,7 +181,9 @@ final class RunWatch: Sendable {
     }
 
     func tell() {
-        state.withLock { state in state.view?.tell() }
+        state.withLock { state in
+            if let view = state.view { view.tell() } else { Output.note("no run is under way for this command yet") }
+        }
     }
 
     func say(_ text: String) {

@@ -84,7 +84,8 @@ struct StateSession {
                 options: QEMUDriver.Options(
                     state: store.stateName,
                     controlFolder: Environment.runtimeFolder,
-                    path: Environment.value("PATH")
+                    path: Environment.value("PATH"),
+                    secrets: { Environment.secretValues }
                 ),
                 events: events,
                 logger: logger
@@ -95,7 +96,8 @@ struct StateSession {
                     holder: "\(Environment.user)@\(ProcessInfo.processInfo.hostName)",
                     nodes: state.nodes,
                     hosts: hosts,
-                    controlFolder: Environment.runtimeFolder
+                    controlFolder: Environment.runtimeFolder,
+                    secrets: { Environment.secretValues }
                 ),
                 events: events,
                 logger: logger
@@ -110,7 +112,10 @@ struct StateSession {
                 logger: logger
             ),
             PodmanDriver(
-                options: PodmanDriver.Options(state: store.stateName),
+                options: PodmanDriver.Options(
+                    state: store.stateName,
+                    secrets: { Environment.secretValues }
+                ),
                 events: events,
                 logger: logger
             ),
@@ -134,6 +139,7 @@ struct StateSession {
                 bell: bell,
                 surroundings: CommandBuilder.Surroundings(
                     environment: Environment.forCommands,
+                    ofHost: Environment.ofHost,
                     secret: { Environment.secret($0) }
                 ),
                 time: HostTime(),

@@ -124,11 +124,17 @@ package struct ProvisionStep: Hashable, Sendable, Codable {
         case run(Template)
         /// Files of the lab, or given text, copied into the node's folder.
         case files([FileSpec])
+        /// A file of the lab in which values are filled in.
+        case template(TemplateFile)
+        /// A file of the lab, run on the node without a shell.
+        case script(ScriptCall)
+        /// A playbook of the lab, played on the node.
+        case ansible(AnsiblePlay)
 
         package var creates: Bool {
             switch self {
             case .process, .machine: true
-            case .run, .files: false
+            case .run, .files, .template, .script, .ansible: false
             }
         }
         package var word: String {
@@ -137,6 +143,9 @@ package struct ProvisionStep: Hashable, Sendable, Codable {
             case .machine(let machine, _): machine.driver
             case .run: "run"
             case .files: "files"
+            case .template: "template"
+            case .script: "script"
+            case .ansible: "ansible"
             }
         }
     }
@@ -170,6 +179,9 @@ package struct ProvisionStep: Hashable, Sendable, Codable {
             let short = line.count > 60 ? line.prefix(59) + "…" : line[...]
             return "\(kind.word): \(short)"
         case .files(let files): return "files: \(files.map(\.to).joined(separator: ", "))"
+        case .template(let template): return "template: \(template.to)"
+        case .script(let script): return "script: \(script.file)"
+        case .ansible(let play): return "ansible: \(play.playbook)"
         }
     }
 }

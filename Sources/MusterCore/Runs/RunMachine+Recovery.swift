@@ -59,7 +59,7 @@ extension RunMachine {
     private func forgetStart(of step: StepIndex, in context: inout RunContext) {
         let spec = plan.spec(of: step)
         // Of files that were put there nothing tells: that step is begun again, under the same try, as if it never was.
-        guard spec.action == .provision, case .run? = provisionKind(step), plan.tries(of: step) == 1,
+        guard spec.action == .provision, isCommand(provisionKind(step)), plan.tries(of: step) == 1,
             let node = plan.node(of: step), context.nodes[node]?.stepsStarted == spec.b + 1
         else { return }
         context.nodes.change(node) { $0.stepsStarted = spec.b }
@@ -82,8 +82,8 @@ extension RunMachine {
         switch plan.spec(of: step).action {
         case .provision:
             switch provisionKind(step) {
-            case .process, .machine, .run: true
-            case .files, nil: false
+            case .process, .machine, .run, .script, .ansible: true
+            case .files, .template, nil: false
             }
         case .undo, .before, .after, .attempt, .exec: true
         case .barrier, .noop, .ready, .destroy, .call, .finalize, .revert, .command, .pause, .capability: false
@@ -96,13 +96,20 @@ extension RunMachine {
         case .provision:
             switch provisionKind(step) {
             case .process, .machine: .reconcile
-            case .files, nil: .idempotent
-            case .run: .never
+            case .files, .template, nil: .idempotent
+            case .run, .script, .ansible: .never
             }
         case .destroy, .capability: .reconcile
         case .barrier, .noop, .ready, .call, .finalize, .revert, .command, .pause: .idempotent
         case .undo, .before, .after, .exec: .never
         case .attempt: .infra
+        }
+    }
+
+    private func isCommand(_ kind: ProvisionStep.Kind?) -> Bool {
+        switch kind {
+        case .run, .script, .ansible: true
+        case .process, .machine, .files, .template, nil: false
         }
     }
 

@@ -58,7 +58,12 @@ package final class PluginDriver: Driver {
             if state.tellsLoss(of: id) { events(event) }
         }
         self.events = told
-        nodes = RemoteNodes(patience: options.patience, events: told, logger: logger)
+        nodes = RemoteNodes(
+            patience: options.patience,
+            secrets: options.secrets,
+            events: told,
+            logger: logger
+        )
         farewells = RemoteNodes(patience: .seconds(5), events: { _ in }, logger: logger)
     }
 

@@ -20,17 +20,21 @@ package final class PodmanDriver: Driver {
         package var root: String
         /// How long a container that runs may not be reached before its node is lost.
         package var patience: Duration
+        /// What is masked in the outputs of its nodes, besides the secrets of their own commands.
+        package var secrets: @Sendable () -> [String]
 
         package init(
             state: String,
             podman: [String] = ["podman"],
             root: String = "/muster",
-            patience: Duration = .seconds(60)
+            patience: Duration = .seconds(60),
+            secrets: @escaping @Sendable () -> [String] = { [] }
         ) {
             self.state = state
             self.podman = podman
             self.root = root
             self.patience = patience
+            self.secrets = secrets
         }
     }
 
@@ -64,6 +68,7 @@ package final class PodmanDriver: Driver {
         watches = watch
         nodes = RemoteNodes(
             patience: options.patience,
+            secrets: options.secrets,
             // A node is lost once: whoever finds it out first says it.
             events: { event in
                 guard case .lost(let id, let reason) = event else { return }
@@ -220,6 +225,12 @@ package final class PodmanDriver: Driver {
             }
         }
         try await nodes.probe(probe, on: node, at: place(of: node), within: within)
+    }
+
+    /// By the collection containers.podman, which has to be installed beside ansible.
+    package func inventoryVariables(of node: NodeHandle) async throws(StepError) -> [String: String] {
+        guard let note = PodmanNote.read(node) else { throw StepError(.lost, "\(node.name) has no container") }
+        return ["ansible_connection": "containers.podman.podman", "ansible_host": note.container]
     }
 
     package func outputPath(of operation: OperationID, on node: NodeHandle) -> String {

@@ -47,7 +47,8 @@ extension QEMUDriver {
 
     package func status(of operation: OperationID, on node: NodeHandle) async throws(StepError) -> OperationStatus {
         if let exit = OperationRecord.exit(of: operation, in: node.directory) { return .ended(exit) }
-        let note = try note(of: node)
+        // Without a note no machine was asked for yet.
+        guard let note = MachineNote.read(in: node.directory) else { return .neverStarted }
         // Without a server of its own, the node's server is the machine.
         if note.server == nil, note.operation == operation.description {
             return try await keeper.status(of: Self.machine(note.operation), on: node)
@@ -205,6 +206,13 @@ extension QEMUDriver {
     }
 
     /// The console of a machine is the output of the operation that started it.
+    package func inventoryVariables(of node: NodeHandle) async throws(StepError) -> [String: String] {
+        guard let connection = try place(of: node, note(of: node)).connection as? SSHConnection else {
+            throw StepError(.refused, "\(node.name) is not reached by ssh")
+        }
+        return connection.host.inventoryVariables
+    }
+
     package func outputPath(of operation: OperationID, on node: NodeHandle) -> String {
         let own = keeper.outputPath(of: operation, on: node)
         let console = keeper.outputPath(of: Self.machine(operation.description), on: node)

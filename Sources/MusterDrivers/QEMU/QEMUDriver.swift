@@ -22,16 +22,20 @@ package final class QEMUDriver: Driver {
 
         /// `PATH`, in which QEMU is looked for.
         package var path: String
+        /// What is masked in the outputs of its nodes, besides the secrets of their own commands.
+        package var secrets: @Sendable () -> [String]
 
         package init(
             state: String,
             patience: Duration = .seconds(120),
             controlFolder: String,
-            path: String? = nil
+            path: String? = nil,
+            secrets: @escaping @Sendable () -> [String] = { [] }
         ) {
             self.state = state
             self.path = path ?? MachineParts.folders
             self.patience = patience
+            self.secrets = secrets
             self.controlFolder = controlFolder
         }
     }
@@ -73,7 +77,12 @@ package final class QEMUDriver: Driver {
             events: { losses.take($0, "its machine: ") },
             logger: logger
         )
-        nodes = RemoteNodes(patience: options.patience, events: { losses.take($0, "") }, logger: logger)
+        nodes = RemoteNodes(
+            patience: options.patience,
+            secrets: options.secrets,
+            events: { losses.take($0, "") },
+            logger: logger
+        )
     }
 
     /// Ends its connections. Machines go on.

@@ -13,15 +13,19 @@ package final class RemoteNodes: Sendable {
     /// How long a machine may be out of reach before its nodes are lost.
     let patience: Duration
     let events: @Sendable (DriverEvent) -> Void
+    /// What is masked in outputs, besides the secrets of their own commands.
+    private let secrets: @Sendable () -> [String]
     let logger: Logger
     let watches = Mutex<[String: NodeWatch]>([:])
 
     package init(
         patience: Duration = .seconds(120),
+        secrets: @escaping @Sendable () -> [String] = { [] },
         events: @escaping @Sendable (DriverEvent) -> Void,
         logger: Logger
     ) {
         self.patience = patience
+        self.secrets = secrets
         self.events = events
         self.logger = logger
     }
@@ -162,7 +166,8 @@ package final class RemoteNodes: Sendable {
         if let exit = OperationRecord.exit(of: operation, in: node.directory) { return exit }
         let reply = try await start(command, node, at: place, operation: operation, isServer: false)
         switch reply.word {
-        case "exit": return try await keep(reply, of: operation, node, at: place)
+        case "exit":
+            return try await keep(reply, of: operation, node, at: place, secrets: Array(command.secrets.values))
         case "lost": throw StepError(.lost, "\(node.name): \(reply.text)")
         default: throw StepError(.lost, "\(node.name): its machine answers '\(reply.word)'")
         }
@@ -243,7 +248,8 @@ package final class RemoteNodes: Sendable {
         _ reply: ShellReply,
         of operation: OperationID,
         _ node: NodeHandle,
-        at place: RemotePlace
+        at place: RemotePlace,
+        secrets: [String] = []
     ) async throws(StepError) -> ProcessExit {
         guard let exit = reply.exit else {
             throw StepError(.lost, "\(node.name): its machine does not say how it ended")
@@ -253,8 +259,12 @@ package final class RemoteNodes: Sendable {
         try Self.makeFolder(folder)
         let path = "\(folder)/\(SupervisorFiles.output)"
         switch reply.output {
-        case .inline(let bytes)?: try Self.write(bytes, path)
-        case .size(let size)?: try await fetch(size, of: operation, node, at: place, to: path)
+        case .inline(let bytes)?:
+            var mask = SecretMask(self.secrets() + secrets)
+            try Self.write(mask.take(bytes) + mask.end(), path)
+        case .size(let size)?:
+            let mask = SecretMask(self.secrets() + secrets)
+            try await fetch(size, of: operation, node, at: place, to: path, mask)
         case nil: break
         }
         var record = ExitRecord(
@@ -278,10 +288,11 @@ package final class RemoteNodes: Sendable {
         of operation: OperationID,
         _ node: NodeHandle,
         at place: RemotePlace,
-        to path: String
+        to path: String,
+        _ mask: SecretMask
     ) async throws(StepError) {
         let draft = Self.draft(of: path)
-        let file = open(draft, O_WRONLY | O_CREAT | O_APPEND | O_TRUNC | O_CLOEXEC, 0o600)
+        let file = open(draft, O_RDWR | O_CREAT | O_APPEND | O_TRUNC | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw Self.error("the output of \(operation) cannot be written to \(path)") }
         defer { close(file) }
         var offset = 0
@@ -316,7 +327,28 @@ package final class RemoteNodes: Sendable {
             if now > offset { tries = 0 }
             offset = now
         }
+        if !mask.isIdle { try Self.apply(mask, to: file, draft) }
         guard rename(draft, path) == 0 else { throw Self.error("\(path) cannot be written") }
+    }
+
+    /// Writes a file anew, without secrets.
+    private static func apply(_ mask: SecretMask, to file: CInt, _ path: String) throws(StepError) {
+        var mask = mask
+        let masked = open(path + "-masked", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard masked >= 0 else { throw error("\(path) cannot be written") }
+        defer { close(masked) }
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        var offset: off_t = 0
+        while true {
+            let count = pread(file, &buffer, buffer.count, offset)
+            if count < 0, errno == EINTR { continue }
+            let shown = count > 0 ? mask.take(buffer[..<count]) : mask.end()
+            let written = shown.withUnsafeBytes { Foundation.write(masked, $0.baseAddress, $0.count) }
+            guard count >= 0, written == shown.count else { throw error("\(path) cannot be written") }
+            if count == 0 { break }
+            offset += off_t(count)
+        }
+        guard rename(path + "-masked", path) == 0 else { throw error("\(path) cannot be written") }
     }
 
     private static let drafts = Atomic(0)

@@ -27,6 +27,8 @@ package final class SSHDriver: Driver {
         package var hosts: [SSHHost]
         /// A folder of the user's alone for the sockets of connections: a short path.
         package var controlFolder: String
+        /// What is masked in the outputs of its nodes, besides the secrets of their own commands.
+        package var secrets: @Sendable () -> [String]
 
         package init(
             state: String,
@@ -35,7 +37,8 @@ package final class SSHDriver: Driver {
             patience: Duration = .seconds(120),
             nodes: String,
             hosts: [SSHHost] = [],
-            controlFolder: String
+            controlFolder: String,
+            secrets: @escaping @Sendable () -> [String] = { [] }
         ) {
             self.state = state
             self.holder = holder
@@ -44,6 +47,7 @@ package final class SSHDriver: Driver {
             self.nodes = nodes
             self.hosts = hosts
             self.controlFolder = controlFolder
+            self.secrets = secrets
         }
     }
 
@@ -86,7 +90,12 @@ package final class SSHDriver: Driver {
         self.hosts = hosts
         self.connect = connect
         self.logger = logger
-        nodes = RemoteNodes(patience: options.patience, events: events, logger: logger)
+        nodes = RemoteNodes(
+            patience: options.patience,
+            secrets: options.secrets,
+            events: events,
+            logger: logger
+        )
     }
 
     /// The hosts that the node's own step names.
@@ -375,6 +384,11 @@ package final class SSHDriver: Driver {
 
     package func watch(_ node: NodeHandle) async throws(StepError) {
         try await nodes.watch(node, at: place(of: node))
+    }
+
+    package func inventoryVariables(of node: NodeHandle) async throws(StepError) -> [String: String] {
+        guard let host = notedHost(node) else { throw StepError(.lost, "\(node.name) has no host") }
+        return host.inventoryVariables
     }
 
     package func outputPath(of operation: OperationID, on node: NodeHandle) -> String {

@@ -1,6 +1,7 @@
 /// Collects what is wrong while a lab is read, with a bound on how much is kept.
 struct DiagnosticSink: Sendable {
-    let source: SourceText
+    /// Where spans stand.
+    var source: SourceText
     private(set) var diagnostics: [Diagnostic] = []
     /// Errors that were counted and not kept.
     private(set) var omitted = 0
@@ -86,10 +87,12 @@ struct DiagnosticSink: Sendable {
         return otherwise
     }
 
-    /// Everything in the order of the file; what has no line comes first.
+    /// Everything in the order of the file, and that of other files after it; what has no line comes first.
     var sorted: [Diagnostic] {
-        diagnostics.enumerated().sorted {
-            ($0.element.line, $0.element.column, $0.offset) < ($1.element.line, $1.element.column, $1.offset)
+        func file(_ diagnostic: Diagnostic) -> String { diagnostic.file == source.file ? "" : diagnostic.file }
+        return diagnostics.enumerated().sorted {
+            (file($0.element), $0.element.line, $0.element.column, $0.offset)
+                < (file($1.element), $1.element.line, $1.element.column, $1.offset)
         }.map(\.element)
     }
 }

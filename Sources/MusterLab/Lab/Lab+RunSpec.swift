@@ -233,6 +233,9 @@ extension RunSpec {
                 case .run(let command): add(command)
                 case .files(let files):
                     for file in files { if case .lab(let path) = file.source { paths.insert(path) } }
+                case .template(let template): paths.insert(template.from)
+                case .script(let script): paths.insert(script.file)
+                case .ansible(let play): paths.insert(play.playbook)
                 }
             }
             for condition in group.ready { if case .run(let command) = condition.probe { add(command) } }

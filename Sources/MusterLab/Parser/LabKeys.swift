@@ -116,6 +116,9 @@ package enum LabKeys {
             LabKey("plugin", .table("plugin")),
             LabKey("run", .text),
             LabKey("files", .files),
+            LabKey("template", .table("template")),
+            LabKey("script", .table("script")),
+            LabKey("ansible", .table("ansible")),
             LabKey("name", .text),
             LabKey("timeout", .duration(example: "2m", mayBeZero: false)),
             LabKey("retry", .table("retry")),
@@ -123,7 +126,7 @@ package enum LabKeys {
             LabKey("when", .equalities),
             LabKey("on-failure", .choice(words(FailurePolicy.self))),
         ],
-        kinds: creators + ["run", "files"],
+        kinds: creators + ["run", "files", "template", "script", "ansible"],
         later: ["pool"]
     )
 
@@ -239,6 +242,33 @@ package enum LabKeys {
         kinds: ["from", "text"]
     )
 
+    package static let template = LabTable(
+        name: "template",
+        keys: [
+            LabKey("from", .text, isRequired: true),
+            LabKey("to", .text, isRequired: true),
+            LabKey("mode", .octal),
+        ]
+    )
+
+    package static let script = LabTable(
+        name: "script",
+        keys: [
+            LabKey("file", .text, isRequired: true),
+            LabKey("arguments", .texts),
+            LabKey("env", .variables),
+        ]
+    )
+
+    package static let ansible = LabTable(
+        name: "ansible",
+        keys: [
+            LabKey("playbook", .text, isRequired: true),
+            LabKey("vars", .variables),
+            LabKey("tags", .texts),
+        ]
+    )
+
     package static let retry = LabTable(
         name: "retry",
         keys: [
@@ -317,7 +347,8 @@ package enum LabKeys {
     )
 
     package static let all = [
-        lab, sink, pool, host, addresses, group, need, step, process, netns, podman, qemu, ssh, plugin, file, retry,
+        lab, sink, pool, host, addresses, group, need, step, process, netns, podman, qemu, ssh, plugin, file, template,
+        script, ansible, retry,
         condition, http, suite, discover, test, results,
     ]
 

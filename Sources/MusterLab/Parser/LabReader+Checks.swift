@@ -63,6 +63,9 @@ extension LabReader {
     }
 
     private mutating func check(_ reference: Reference) {
+        let lab = sink.source
+        if let source = reference.source { sink.source = source }
+        defer { sink.source = lab }
         let node = reference.node
         let span = reference.span
         guard let index = group(node.group, span) else { return }
@@ -100,11 +103,11 @@ extension LabReader {
         case .group(let user, _) where user != index:
             guard !groups[user].spec.needs.contains(where: { $0.group == node.group }) else { return }
             groups[user].spec.needs.append(need)
-            groups[user].needSpans.append(span)
+            groups[user].needSpans.append(reference.needSpan ?? span)
         case .suite(let user) where suites[user].spec.group != node.group:
             guard !suites[user].spec.needs.contains(where: { $0.group == node.group }) else { return }
             suites[user].spec.needs.append(need)
-            suites[user].needSpans.append(span)
+            suites[user].needSpans.append(reference.needSpan ?? span)
         case .group, .suite, .nobody: return
         }
     }

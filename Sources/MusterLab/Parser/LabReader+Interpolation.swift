@@ -74,7 +74,7 @@ extension LabReader {
                 sink.add(span(occurrence, 2), "'${' without '}'", hint: "write $${ for the text '${' itself")
                 isRight = false
             case .foreign(let body, let occurrence):
-                refuseForeign(body, span(occurrence, body.unicodeScalars.count + 3))
+                refuseForeign(body, span(occurrence, body.unicodeScalars.count + 3), isShell: use.isShell)
                 isRight = false
             case .reference(let words, let occurrence):
                 let length = words.joined(separator: ".").unicodeScalars.count + 3
@@ -108,10 +108,11 @@ extension LabReader {
         return source.dollarBraces(in: span, max: 10_000)
     }
 
-    private mutating func refuseForeign(_ body: String, _ span: Span) {
+    mutating func refuseForeign(_ body: String, _ span: Span, isShell: Bool) {
         let shown = body.count > 40 ? body.prefix(39) + "…" : body[...]
         let what = body.isEmpty ? "names no value" : "is an expansion of the shell, not a value of the lab"
-        sink.add(span, "'${\(shown)}' \(what)", hint: "write $${\(shown)} to leave it to the shell")
+        let hint = isShell ? "write $${\(shown)} to leave it to the shell" : "write $${\(shown)} for the text itself"
+        sink.add(span, "'${\(shown)}' \(what)", hint: hint)
     }
 
     private mutating func warnOfQuotes(_ words: [String], _ context: ShellQuotes.Context, _ span: Span) {
@@ -124,7 +125,7 @@ extension LabReader {
         )
     }
 
-    private mutating func value(
+    mutating func value(
         _ words: [String],
         _ use: Use,
         _ span: () -> Span

@@ -47,6 +47,10 @@ extension LabReader {
                 early = (kind, span)
             }
             if let step { steps.append(step) }
+            if kind == "ansible", steps.contains(where: \.isPlugin) {
+                let hint = "its own program, 'run' or 'script' can"
+                sink.add(span, "ansible reaches no nodes of 'plugin'", hint: hint)
+            }
         }
         if let early, creator == nil, kindsAreKnown {
             let hint = "begin 'provision' with '- process: {}'"
@@ -88,6 +92,9 @@ extension LabReader {
         case "ssh": return readSSH(entry, user)
         case "plugin": return readPlugin(entry, user)
         case "run": return command(entry, user).map { .run($0) }
+        case "template": return readTemplate(entry, user)
+        case "script": return readScript(entry, user)
+        case "ansible": return readAnsible(entry, user)
         default: return readFiles(entry, user).map { .files($0) }
         }
     }
@@ -207,7 +214,7 @@ extension LabReader {
         return FileSpec(source: source, to: to, mode: mode)
     }
 
-    private mutating func readMode(_ entry: YamlNode.Entry) -> UInt16? {
+    mutating func readMode(_ entry: YamlNode.Entry) -> UInt16? {
         let wants = "permissions as octal digits, such as 0755"
         guard let text = text(entry, wants: wants) else { return nil }
         let digits = text.hasPrefix("0o") ? text.dropFirst(2) : text[...]
@@ -236,4 +243,9 @@ extension LabReader {
         }
         return nil
     }
+}
+
+extension ProvisionStep {
+    /// Whether a program of the user's makes the node.
+    fileprivate var isPlugin: Bool { if case .machine(.plugin, _) = kind { true } else { false } }
 }

@@ -66,6 +66,10 @@ struct LabReader {
         var field: String
         var span: Span
         var user: User
+        /// The file in which it stands, where that is not the lab's.
+        var source: SourceText?
+        /// The place in the lab file that brings about what is needed; nil for the same.
+        var needSpan: Span?
     }
 
     /// Whose text it is.

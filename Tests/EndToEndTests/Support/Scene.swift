@@ -98,7 +98,19 @@ extension LabFolder {
     /// Waits until a file is there that some test makes.
     func awaitFile(_ name: String) async throws {
         let watch = try FileWatch(folder: path)
-        while read(name) == nil { await watch.change() }
+        while read(name) == nil {
+            try Task.checkCancellation()
+            await watch.change()
+        }
+    }
+
+    /// Waits until a file holds some text.
+    func awaitText(_ part: String, in name: String) async throws {
+        let watch = try FileWatch(folder: path)
+        while read(name)?.contains(part) != true {
+            try Task.checkCancellation()
+            await watch.change()
+        }
     }
 }
 
@@ -109,7 +121,9 @@ private final class FileWatch: Sendable {
     init(folder: String) throws {
         descriptor = inotify_init1(Int32(IN_CLOEXEC))
         try #require(
-            descriptor >= 0 && inotify_add_watch(descriptor, folder, UInt32(IN_CREATE) | UInt32(IN_MOVED_TO)) >= 0
+            descriptor >= 0
+                && inotify_add_watch(descriptor, folder, UInt32(IN_CREATE) | UInt32(IN_MOVED_TO) | UInt32(IN_MODIFY))
+                    >= 0
         )
     }
 

@@ -1,6 +1,6 @@
 /// Text with `${…}` in it, taken apart and not yet understood.
-enum Interpolation {
-    enum Piece: Hashable, Sendable {
+package enum Interpolation {
+    package enum Piece: Hashable, Sendable {
         case literal(String)
         /// What stands between the braces, split at its dots: `["db", "0", "address"]`.
         case reference([String], occurrence: Int)
@@ -14,7 +14,7 @@ enum Interpolation {
     private static let open = UInt8(ascii: "{")
     private static let close = UInt8(ascii: "}")
 
-    static func contains(_ text: String) -> Bool {
+    package static func contains(_ text: String) -> Bool {
         var before: UInt8 = 0
         for byte in text.utf8 {
             if byte == open, before == dollar { return true }
@@ -24,7 +24,7 @@ enum Interpolation {
     }
 
     /// The pieces in order. An `occurrence` numbers the `${` of the text from 0, those of `$${` too.
-    static func pieces(of text: String) -> [Piece] {
+    package static func pieces(of text: String) -> [Piece] {
         guard contains(text) else { return text.isEmpty ? [] : [.literal(text)] }
         let bytes = Array(text.utf8)
         var pieces: [Piece] = []
@@ -68,7 +68,7 @@ enum Interpolation {
     }
 
     /// Letters, digits, `_` and `-`.
-    static func isWordByte(_ byte: UInt8) -> Bool {
+    package static func isWordByte(_ byte: UInt8) -> Bool {
         switch byte {
         case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, UInt8(ascii: "_"), UInt8(ascii: "-"): true
         default: false

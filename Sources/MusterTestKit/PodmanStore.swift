@@ -1,34 +1,30 @@
 import Foundation
-import Glibc
-import MusterCore
-import MusterDrivers
-import MusterSupervision
-import Synchronization
+package import MusterCore
 
 /// A store of containers for the tests of this program alone: its own images, network and settings. It goes with the
 /// program, with all that is in it.
-final class PodmanStore: Sendable {
-    let folder: String
+package final class PodmanStore: Sendable {
+    package let folder: String
     /// The program that drivers are given.
-    let podman: [String]
+    package let podman: [String]
     /// Holds the store's end back.
     private let leash: Int32
 
     /// Nothing but busybox.
-    static let image = "localhost/muster-test:plain"
+    package static let image = "localhost/muster-test:plain"
     /// The same with a program, which prints and then waits.
-    static let serving = "localhost/muster-test:serving"
+    package static let serving = "localhost/muster-test:serving"
     /// The same, healthy as soon as there is a file `/ok`.
-    static let healthy = "localhost/muster-test:healthy"
-    static let network = "muster-test"
+    package static let healthy = "localhost/muster-test:healthy"
+    package static let network = "muster-test"
 
     /// One for all tests; a sentence where there can be none.
-    static let shared: Result<PodmanStore, StepError> = {
+    package static let shared: Result<PodmanStore, StepError> = {
         do throws(StepError) { return .success(try PodmanStore()) } catch { return .failure(error) }
     }()
 
     /// Why there is none here; nil when there is one.
-    static var absence: String? {
+    package static var absence: String? {
         switch shared {
         case .success: nil
         case .failure(let error): error.message
@@ -42,7 +38,9 @@ final class PodmanStore: Sendable {
     private init() throws(StepError) {
         for program in ["/usr/bin/podman", "/usr/local/bin/podman"] where access(program, X_OK) == 0 {
             guard let busybox = Self.busybox else { throw StepError(.file, "no busybox is here: busybox-static") }
-            folder = try temporaryFolder("podman")
+            var template = Array("/tmp/muster-podman-XXXXXX".utf8CString)
+            guard mkdtemp(&template) != nil else { throw StepError(.file, "no folder can be made in /tmp") }
+            folder = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
             podman = ["\(folder)/podman"]
             let log = "\(folder)/log"
             guard
@@ -144,46 +142,5 @@ final class PodmanStore: Sendable {
         var status: Int32 = 0
         while waitpid(pid, &status, 0) < 0, errno == EINTR {}
         return status
-    }
-
-    /// Answers connections at an address of a container, as if it were a program in it.
-    @Sendable static func serve(address: String, answer: String) throws -> Int {
-        for entry in ProcessTable.all() where !entry.isDead {
-            guard let routes = ProcessTable.read("/proc/\(entry.pid)/net/fib_trie", limit: 1 << 20),
-                String(decoding: routes, as: UTF8.self).contains("|-- \(address)\n"),
-                let link = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(entry.pid)/ns/net"),
-                link != (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/net"))
-            else { continue }
-            return try inNetwork(of: entry.pid) { try serveForTest(address: address, answer: answer) }
-        }
-        throw StepError(.lost, "no process has the address \(address)")
-    }
-
-    /// Does something on a thread that is in the network of another process, and ends there.
-    private static func inNetwork(of pid: Int32, _ body: @escaping @Sendable () throws -> Int) throws -> Int {
-        let result = Mutex<Result<Int, any Error>?>(nil)
-        let isDone = NSCondition()
-        Thread.detachNewThread {
-            let found = Result<Int, any Error> {
-                let file = open("/proc/\(pid)/ns/net", O_RDONLY | O_CLOEXEC)
-                defer { close(file) }
-                typealias Enter = @convention(c) (Int32, Int32) -> Int32
-                // The C library's `setns` has this form; Swift's import of it lacks the function.
-                guard file >= 0, let symbol = dlsym(nil, "setns"),
-                    unsafeBitCast(symbol, to: Enter.self)(file, 0) == 0
-                else { throw StepError(.refused, "the network of \(pid) cannot be entered") }
-                return try body()
-            }
-            isDone.lock()
-            result.withLock { $0 = found }
-            isDone.signal()
-            isDone.unlock()
-        }
-        isDone.lock()
-        defer { isDone.unlock() }
-        while true {
-            if let found = result.withLock({ $0 }) { return try found.get() }
-            isDone.wait()
-        }
     }
 }
