@@ -169,7 +169,9 @@ let package = Package(
         ),
         .testTarget(
             name: "MusterCLITests",
-            dependencies: ["MusterCore", "MusterCLI", "MusterStore", "MusterReport", "MusterTestKit", argumentParser],
+            dependencies: [
+                "MusterCore", "MusterCLI", "MusterLab", "MusterStore", "MusterReport", "MusterTestKit", argumentParser,
+            ],
             swiftSettings: strict
         ),
         .testTarget(name: "SimulationTests", dependencies: ["MusterTestKit"], swiftSettings: strict),

@@ -166,4 +166,14 @@ import Testing
         let wrongTime = processorTime { #expect(messages(wrong).count == DiagnosticSink.keptMax) }
         #expect(wrongTime < .seconds(2))
     }
+
+    @Test func aGroupMaySayHowManySetupsMayFail() throws {
+        func text(_ value: String) -> String {
+            "muster: 1\nlab: a\ngroups:\n  g:\n    max-failed-setups: \(value)\n    provision: [{ process: {} }]\n"
+        }
+        #expect(try parse(text("3")).groups[0].failedSetupsMax == 3)
+        #expect(try parse(text("0")).groups[0].failedSetupsMax == 0)
+        #expect(try parse("muster: 1\nlab: a\ngroups: { g: {} }").groups[0].failedSetupsMax == nil)
+        for wrong in ["-1", "many", "1000001"] { #expect(!messages(text(wrong)).isEmpty, "\(wrong)") }
+    }
 }

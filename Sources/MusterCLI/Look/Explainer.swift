@@ -49,10 +49,12 @@ struct Explainer {
         let rows = try lookup.read { () throws(StoreError) in try store.plans(lab: nil, limit: 50) }
         let name = NodeName(thing)
         if let name, let node = try nodes().last(where: { $0.name == name }) { return try self.node(node) }
+        let standings = try lookup.read { () throws(StoreError) in try GroupStandings.read(store) }
+        if let standing = standings.lazy.compactMap({ $0[thing] }).first { return try group(standing) }
         for row in rows {
             guard let view = try RunRecord(row, store: store, lookup: lookup) else { continue }
             if let step = view.newestStep(called: thing) { return try self.step(step, in: view, called: thing) }
-            if let group = view.spec.groups.first(where: { $0.name == thing || $0.name == name?.group }) {
+            if let group = view.spec.groups.first(where: { $0.name == name?.group }) {
                 return try self.group(group, in: view, called: thing)
             }
         }
@@ -160,6 +162,32 @@ struct Explainer {
         case .ready: answer.youCan += ["muster exec \(node.name) -- COMMAND"]
         case .creating, .starting, .gone: break
         }
+        return answer
+    }
+
+    private func group(_ standing: GroupStanding) throws -> Explanation {
+        let since = standing.nodes.map(\.since).max() ?? standing.run.flatMap { $0.endedAt ?? $0.startedAt }
+        var answer = Explanation(thing: standing.group, state: standing.state.rawValue, since: since?.rfc3339)
+        if let reason = standing.reason {
+            answer.because.append(.init(thing: standing.group, state: standing.state.rawValue, text: reason))
+        }
+        if let row = standing.run, let view = try RunRecord(row, store: store, lookup: lookup),
+            let spec = view.spec.groups.first(where: { $0.name == standing.group })
+        {
+            let steps = try group(spec, in: view, called: standing.group)
+            if standing.state == .failed || standing.state == .blocked { answer.because += steps.because }
+            if !row.state.isFinal { answer.waitsFor += steps.waitsFor }
+        }
+        switch standing.state {
+        case .failed where standing.run?.verb == .down:
+            answer.youCan += ["muster down \(standing.group)", "muster down \(standing.group) --force"]
+        case .failed, .blocked: answer.youCan += ["muster retry \(standing.group)", "muster down \(standing.group)"]
+        case .gone: answer.youCan.append("muster up \(standing.group)")
+        case .ready: answer.youCan.append("muster down \(standing.group)")
+        case .waiting, .working, .tearingDown: answer.youCan.append("muster wait \(standing.group) ready")
+        }
+        if standing.nodes.isEmpty { answer.youCan.removeAll { $0.hasPrefix("muster down") } }
+        if let row = standing.run, !row.state.isFinal { answer.youCan += advice(for: row) }
         return answer
     }
 

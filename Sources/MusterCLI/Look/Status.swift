@@ -23,10 +23,18 @@ struct Status: AsyncParsableCommand {
         if things.count == 1, let run = RunName(things[0]), try showProgram(run, session, isConducted: isConducted) {
             return
         }
+        let standings = try lookup.read { () throws(StoreError) in try GroupStandings.read(session.store) }
+            .flatMap(\.all)
         let nodes = try lookup.read { () throws(StoreError) in
             try session.store.nodes(lab: nil, includingGone: false)
         }.filter { matches($0.name) }
-        if !things.isEmpty, nodes.isEmpty {
+        // What is gone is told to those who ask for it.
+        let groups = standings.filter { standing in
+            things.isEmpty
+                ? standing.state != .gone
+                : things.contains(standing.group) || standing.nodes.contains { matches($0.name) }
+        }
+        if !things.isEmpty, nodes.isEmpty, groups.isEmpty {
             throw CLIError("nothing that is up is called \(things.joined(separator: ", ")): muster status")
         }
         let runs = try lookup.read { () throws(StoreError) in try session.store.plans(lab: nil, limit: 50) }
@@ -38,10 +46,14 @@ struct Status: AsyncParsableCommand {
                     conducted: isConducted,
                     lifetimes: lifetimes.ends.mapValues(\.rfc3339),
                     runs: runs.map { JSONShape.Run($0, isConducted: isConducted) },
-                    groups: groups(nodes)
+                    groups: groups.map { JSONShape.Group($0, nodes: $0.nodes.filter { matches($0.name) }) }
                 )
             )
             return
+        }
+        if !groups.isEmpty {
+            Output.lines(table(of: groups).lines)
+            Output.line("")
         }
         if nodes.isEmpty { Output.line("nothing is up") }
         var table = TextTable(header: ["NODE", "STATE", "ADDRESS", "SINCE", "RUN", "NOTE"])
@@ -95,23 +107,13 @@ struct Status: AsyncParsableCommand {
         things.isEmpty || things.contains(name.group) || things.contains(name.description)
     }
 
-    private func groups(_ nodes: [NodeRow]) -> [JSONShape.Group] {
-        var names: [String] = []
-        for node in nodes where !names.contains(node.name.group) { names.append(node.name.group) }
-        return names.map { name in
-            let members = nodes.filter { $0.name.group == name }
-            let ready = members.count { $0.state == .ready }
-            let state: GroupState =
-                ready == members.count
-                ? .ready : members.contains { [.failed, .lost, .quarantined].contains($0.state) } ? .failed : .working
-            return JSONShape.Group(
-                group: name,
-                state: state.rawValue,
-                ready: ready,
-                count: members.count,
-                nodes: members.map(JSONShape.Node.init)
-            )
+    private func table(of groups: [GroupStanding]) -> TextTable {
+        var table = TextTable(header: ["GROUP", "STATE", "READY", "NOTE"])
+        for group in groups {
+            let count = group.wanted == 0 && group.nodes.isEmpty ? "" : "\(group.ready)/\(group.wanted)"
+            table.add([group.group, group.state.rawValue, count, printable(group.reason ?? "")])
         }
+        return table
     }
 
     private struct StatusShape: Encodable {

@@ -8,15 +8,15 @@ import NIOPosix
 
 struct Wait: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Wait until nodes are in a state.",
+        abstract: "Wait until groups are ready, or nodes are in a state.",
         discussion: """
-              muster wait app ready --for 5m               all nodes of a group
+              muster wait app web ready --for 5m           groups, also while they are brought up
               muster wait app/0 app/1 'SHUTDOWN>ISUP'      each in this order, whatever comes between
               muster wait app LINUX/ISUP --any             the first of them
               muster wait app/0 ISUP --since 1200          what came after a position counts too
 
             Only what comes after the wait began counts, except for `ready`, which may be so already. Ends with 0 when
-            it is so, with 3 when it cannot be any more, with 4 when the time is over.
+            it is so, with 3 and the reason when it cannot be any more, with 4 when the time is over.
             """
     )
     @OptionGroup var options: GlobalOptions
@@ -37,10 +37,14 @@ struct Wait: AsyncParsableCommand {
 
     func run() async throws {
         let session = try StateSession.open(options, to: .read)
-        let nodes = try NodeLookup(store: session.store).find(Array(words.dropLast()))
-        let condition = try checked(nodes, session)
         let deadline = HostTime().now() + (try DurationText.parse(length))
         let quorum: WaitQuorum = any ? .any : count.map { .count($0) } ?? .all
+        if words.last == "ready" {
+            let names = Array(words.dropLast())
+            return try await waitUntilReady(names, session, deadline: deadline, quorum: quorum)
+        }
+        let nodes = try NodeLookup(store: session.store).find(Array(words.dropLast()))
+        let condition = try checked(nodes, session)
         let desk: WaitDesk
         let ticket: WaitDesk.Ticket
         do {

@@ -90,7 +90,21 @@ enum JSONShape {
         var state: String
         var ready: Int
         var count: Int
+        /// Why it waits, is blocked or has failed.
+        var reason: String?
+        /// The run that works on it, or the newest that did.
+        var run: String?
         var nodes: [Node]
+
+        init(_ standing: GroupStanding, nodes: [NodeRow]) {
+            group = standing.group
+            state = standing.state.rawValue
+            ready = standing.ready
+            count = standing.wanted
+            reason = standing.reason
+            run = standing.run.map { RunName($0.id).description }
+            self.nodes = nodes.map(Node.init)
+        }
     }
 
     /// A list under a name of its own, with the format's version.

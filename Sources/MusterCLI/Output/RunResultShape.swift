@@ -9,6 +9,8 @@ struct RunResultShape: Encodable {
     var results: String?
     var tests: [Test]?
     var problems: [String]?
+    /// Whether all was there already; not there when it was not.
+    var nothingToDo: Bool?
 
     struct Test: Encodable {
         var suite: String
@@ -22,6 +24,7 @@ struct RunResultShape: Encodable {
     enum CodingKeys: String, CodingKey {
         case format, run, results, tests, problems
         case exitCode = "exit_code"
+        case nothingToDo = "nothing_to_do"
     }
 
     init(row: PlanRow, exitCode: Int32, report: RunReport?, results: String?) {

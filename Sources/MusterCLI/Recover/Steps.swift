@@ -5,25 +5,33 @@ import MusterStore
 
 struct Retry: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Try a failed step of a program's plan again.",
+        abstract: "Try a failed group, or a failed step of a program's plan, again.",
         discussion: """
-              muster retry r-7f3k:3                      step 3, as it is
+              muster retry app                           what failed in group app, and in what it needs
+              muster retry r-7f3k:3                      step 3 of a plan, as it is
               muster retry r-7f3k:charge --input new.json  with another input
               muster retry r-7f3k:3 --input -            read from standard input
 
-            The plan has to be paused. `muster status r-7f3k` shows its steps; the input is checked by the action.
+            A group is brought up as the run had it that failed, whatever the lab file says by now; what was started of a node is
+            undone first, and what is ready stays. A plan has to be paused: `muster status r-7f3k` shows its steps.
             """
     )
     @OptionGroup var options: GlobalOptions
-    @Argument(help: "The step: r-7f3k:3.") var step: String
-    @Option(help: "A file with the new input, as JSON; - for standard input.") var input: String?
+    @OptionGroup var follow: FollowOptions
+    @Argument(help: "A group, or a step: r-7f3k:3.") var thing: String
+    @Option(help: "A file with the new input of a step, as JSON; - for standard input.") var input: String?
 
     /// So large an input may be.
     private static let bytesMax = 1 << 20
 
     func run() async throws {
         let session = try StateSession.open(options, to: .write)
-        let found = try StepLookup(store: session.store).find(step)
+        // Names of groups have no colon in them.
+        if !thing.contains(":"), RunName(thing) == nil {
+            if input != nil { throw CLIError("--input is for a step of a program's plan, not for a group") }
+            return try await GroupRetry(session: session, options: options, follow: follow).retry(thing)
+        }
+        let found = try StepLookup(store: session.store).find(thing)
         let text = try input.map { try newInput($0, of: found.step) }
         try await ProgramRequest(session: session, options: options).ask(
             .retry(StepID(plan: found.row.id, index: found.step.index), input: text),

@@ -10,7 +10,9 @@ struct ReportBuilder {
         guard let row = try store.plan(id), let spec = try store.spec(of: id) else { return nil }
         let steps = try store.steps(of: id)
         let attempts = try store.attempts(of: id)
-        let nodes = try store.nodes(lab: row.lab, includingGone: true).filter { $0.createdBy == id }
+        let all = try store.nodes(lab: row.lab, includingGone: true)
+        let nodes = all.filter { $0.createdBy == id }
+        let labels = try removalLabels(of: steps, all, by: id)
         let used = Set(attempts.compactMap(\.node).map(\.description) + nodes.map { $0.name.description })
         return RunReport(
             run: RunName(id),
@@ -23,7 +25,7 @@ struct ReportBuilder {
             endedAt: row.endedAt,
             nodes: used.count,
             nodesReplaced: max(0, nodes.count - Set(nodes.map(\.name)).count),
-            problems: problems(spec: spec, steps: steps, nodes: nodes, phase: row.phase),
+            problems: problems(spec: spec, steps: steps, nodes: nodes, labels: labels),
             suites: suites(spec: spec, attempts: attempts),
             flakyFails: spec.flakyFails
         )
@@ -62,15 +64,40 @@ struct ReportBuilder {
         }
     }
 
+    /// What people call the steps that take down nodes of other runs: their titles stand in the requests of those.
+    private func removalLabels(
+        of steps: [StepRow],
+        _ nodes: [NodeRow],
+        by id: PlanID
+    ) throws(StoreError) -> [StepIndex: String] {
+        var labels: [StepIndex: String] = [:]
+        var specs: [PlanID: RunSpec] = [:]
+        for step in steps where step.error != nil && (step.spec.action == .undo || step.spec.action == .destroy) {
+            guard let node = nodes.first(where: { $0.id == step.spec.node }), node.createdBy != id else { continue }
+            if specs[node.createdBy] == nil { specs[node.createdBy] = try store.spec(of: node.createdBy) }
+            labels[step.index] = specs[node.createdBy]?.label(of: step.spec)
+        }
+        return labels
+    }
+
     /// Failures of machines and steps; those of tests stand with the tests.
-    private func problems(spec: RunSpec, steps: [StepRow], nodes: [NodeRow], phase: PlanPhase) -> [String] {
+    private func problems(
+        spec: RunSpec,
+        steps: [StepRow],
+        nodes: [NodeRow],
+        labels: [StepIndex: String]
+    ) -> [String] {
         var problems: [String] = []
+        for step in steps where step.spec.action == .undo && step.state == .skipped {
+            guard let error = step.error, error.code != .lost else { continue }
+            problems.append("\(labels[step.index] ?? spec.label(of: step.spec)), passed over: \(error.message)")
+        }
         for step in steps where step.state == .error {
             switch step.spec.action {
             case .provision, .ready, .undo, .destroy, .before, .after, .barrier, .call, .finalize, .revert, .command,
                 .capability:
                 let message = step.error?.message ?? "failed"
-                problems.append("\(spec.label(of: step.spec)): \(message)")
+                problems.append("\(labels[step.index] ?? spec.label(of: step.spec)): \(message)")
             case .attempt, .exec, .noop, .pause: continue
             }
         }

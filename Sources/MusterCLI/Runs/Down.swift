@@ -7,15 +7,32 @@ struct Down: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Take groups down, dependents first.",
         discussion: """
-              muster down         everything
-              muster down web     one group that nothing else needs
+              muster down                  everything
+              muster down web              one group that nothing else needs
+              muster down db --cascade     db, and before it what needs it
+              muster down --except db      everything but db and what it needs
+              muster down db --force       go on over errors, and over what needs db
 
-            Unfinished runs on what goes down are cancelled first. Only what was started is undone.
+            Unfinished runs on what goes down are cancelled first. Only what was started is undone, last things first. An undo
+            that fails stops the teardown of its node, and of what the node needs; the same command tries again.
             """
     )
     @OptionGroup var options: GlobalOptions
     @OptionGroup var follow: FollowOptions
+    @Flag(help: "Take down what needs the groups, too, before them.") var cascade = false
+    @Flag(help: "Go on over errors, which are told, and over what needs the groups.") var force = false
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp("Groups that stay, with what they need.", valueName: "group")
+    )
+    var except: [String] = []
     @Argument(help: "Groups.") var groups: [String] = []
+
+    func validate() throws {
+        if !groups.isEmpty, !except.isEmpty {
+            throw ValidationError("name groups to take down, or groups to keep (--except), not both")
+        }
+    }
 
     func run() async throws {
         let session = try StateSession.open(options, to: .make)
@@ -29,9 +46,11 @@ struct Down: AsyncParsableCommand {
         let nodes = allNodes.filter { $0.lab == lab }
         let unfinished = allUnfinished.filter { $0.lab == lab }
         let up = Set(nodes.map(\.name.group))
-        for group in groups where !up.contains(group) {
-            let names = up.sorted().joined(separator: ", ")
-            throw CLIError("no group '\(group)' is up" + (names.isEmpty ? "; nothing is" : "; up are: \(names)"))
+        for group in groups where !up.contains(group) { throw CLIError(unknown(group, up)) }
+        // A name that is mistyped here would take down what was meant to stay.
+        let declared = except.isEmpty ? [] : declaredGroups()
+        for group in except where !up.contains(group) && !declared.contains(group) {
+            throw CLIError(unknown(group, up))
         }
         guard let lab, !(nodes.isEmpty && unfinished.isEmpty) else {
             if options.json {
@@ -45,11 +64,6 @@ struct Down: AsyncParsableCommand {
             }
             return
         }
-        if !options.json {
-            for run in unfinished {
-                Output.note("run \(RunName(run.id)) (\(run.verb.rawValue)) is cancelled, as its machines go down")
-            }
-        }
         var spec = RunSpec(
             verb: .down,
             lab: lab,
@@ -57,8 +71,46 @@ struct Down: AsyncParsableCommand {
             labDirectory: options.labDirectory
         )
         spec.downGroups = groups
+        if cascade || force || !except.isEmpty {
+            spec.downOptions = DownOptions(cascades: cascade, forces: force, kept: except)
+        }
+        if !options.json { try tellWhatElse(spec, nodes, unfinished, lookup) }
         follow.apply(to: &spec)
         try await RunSession(session: session, options: options, follow: follow).submit(spec)
+    }
+
+    private func unknown(_ group: String, _ up: Set<String>) -> String {
+        "no group '\(group)' is up" + (up.isEmpty ? "; nothing is" : "; up are: \(up.sorted().joined(separator: ", "))")
+    }
+
+    /// The groups of the lab file; none when it cannot be read.
+    private func declaredGroups() -> Set<String> {
+        let lab = try? LabParser.load(path: options.labFile, environment: Environment.all)
+        return Set(lab?.groups.map(\.name) ?? [])
+    }
+
+    /// Says what goes or ends besides the groups that were named.
+    private func tellWhatElse(
+        _ asked: RunSpec,
+        _ nodes: [NodeRow],
+        _ unfinished: [PlanRow],
+        _ lookup: RunLookup
+    ) throws {
+        var specs: [PlanID: RunSpec] = [:]
+        for id in Set(nodes.map(\.createdBy) + unfinished.map(\.id)) {
+            specs[id] = try? lookup.store.spec(of: id)
+        }
+        let standing = StandingGroups(nodes) { specs[$0] }
+        let spec = standing.settled(asked)
+        // Then it is refused, and nothing of this happens.
+        guard force || spec.downGroups.isEmpty || standing.dependents(on: Set(spec.downGroups)).isEmpty else { return }
+        let more = spec.downGroups.filter { !asked.downGroups.contains($0) }
+        if !more.isEmpty { Output.note("also down, as it needs what goes: \(more.joined(separator: ", "))") }
+        let kept = standing.names.filter { !spec.takesDown($0) }
+        if !except.isEmpty { Output.note("kept: \(kept.isEmpty ? "nothing" : kept.joined(separator: ", "))") }
+        for run in unfinished where specs[run.id]?.groups.contains(where: { spec.takesDown($0.name) }) != false {
+            Output.note("run \(RunName(run.id)) (\(run.verb.rawValue)) is cancelled, as its machines go down")
+        }
     }
 
     /// The lab of the lab file; without one that can be read, the only lab that has anything here.

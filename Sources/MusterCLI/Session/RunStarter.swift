@@ -13,19 +13,21 @@ struct RunStarter {
     let follow: FollowOptions
     let startsNew: Bool
 
-    func start(_ spec: RunSpec) async throws {
+    /// - Parameter preparing: what is done with the request of a new run before it is asked for.
+    func start(_ spec: RunSpec, preparing: (RunSpec) throws -> RunSpec = { $0 }) async throws {
         let lookup = RunLookup(store: session.store)
         let runs = RunSession(session: session, options: options, follow: follow)
         let unfinished = try lookup.read { () throws(StoreError) in try session.store.plans(lab: spec.lab, limit: 200) }
             .first { !$0.state.isFinal && $0.verb == spec.verb }
-        guard !StateLock.isHeld(session.state) else { return try await runs.submit(spec) }
+        guard !StateLock.isHeld(session.state) else { return try await runs.submit(preparing(spec)) }
         if startsNew { try dropWaiting(like: spec, lookup) }
-        guard let unfinished else { return try await runs.submit(spec) }
+        guard let unfinished else { return try await runs.submit(preparing(spec)) }
         if startsNew {
+            let prepared = try preparing(spec)
             _ = try lookup.read { () throws(StoreError) in
                 try session.store.submit(.halt(unfinished.id), at: HostTime().now())
             }
-            return try await runs.submit(spec)
+            return try await runs.submit(prepared)
         }
         if !options.json {
             Output.note(

@@ -47,6 +47,13 @@ enum RunViews {
 
     /// What a person can do now.
     private static func next(_ report: RunReport) -> [String] {
+        if report.verb == .down, report.state == .stopped, report.result == .error {
+            return [
+                "  muster down                  try again: what is undone is not undone twice",
+                "  muster down --force          go on over what cannot be undone",
+                "  muster gc, muster reconcile  what is left of machines, if anything is",
+            ]
+        }
         guard report.state == .paused else { return [] }
         return [
             "  muster resume \(report.run)    try again what failed",

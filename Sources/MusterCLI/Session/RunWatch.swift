@@ -267,8 +267,13 @@ final class RunWatch: Sendable {
         let results =
             spec.verb == .test && spec.resultsDirectory != nil && !spec.resultFormats.isEmpty
             ? spec.resultsDirectory.map { "\($0)/\(RunName(id))" } : nil
+        let nothing = try whatWasThere(row, spec)
         if options.json {
-            Output.json(RunResultShape(row: row, exitCode: exitCode, report: report, results: results))
+            var shape = RunResultShape(row: row, exitCode: exitCode, report: report, results: results)
+            shape.nothingToDo = nothing == nil ? nil : true
+            Output.json(shape)
+        } else if let nothing {
+            Output.line(nothing)
         } else if spec.verb != .exec {
             let writer = ResultsWriter(
                 directory: spec.resultsDirectory ?? "",
@@ -290,6 +295,16 @@ final class RunWatch: Sendable {
             )
         }
         throw RunEnd(exitCode: exitCode)
+    }
+
+    /// Says that an `up` had nothing to do; nil when it had.
+    private func whatWasThere(_ row: PlanRow, _ spec: RunSpec) throws -> String? {
+        guard spec.verb == .up, row.state == .stopped, row.result == .success else { return nil }
+        let steps = try read { () throws(StoreError) in try session.store.steps(of: row.id) }
+        guard steps.allSatisfy({ $0.spec.action == .barrier }) else { return nil }
+        let count = spec.groups.reduce(0) { $0 + ($1.hasNodes ? $1.count : 0) }
+        let groups = spec.groups.count(where: \.hasNodes)
+        return "nothing to do: \(counted(count, "node")) in \(counted(groups, "group")) \(count == 1 ? "is" : "are") up"
     }
 
     /// What came of each node.

@@ -1,5 +1,7 @@
 import ArgumentParser
+import Foundation
 import MusterCore
+import MusterEngine
 import MusterLab
 
 struct Plan: AsyncParsableCommand {
@@ -23,7 +25,12 @@ struct Plan: AsyncParsableCommand {
         selection.groups = groups
         let up = try loader.spec(.up, of: loaded, selection)
         let suites = groups.isEmpty ? loaded.suites.map(\.spec) : []
-        if options.json { return Output.json(PlanShape(lab: loaded.name, groups: up.groups, suites: suites)) }
+        let changes = try changes(of: up, declared: groups.isEmpty ? Set(loaded.groups.map(\.name)) : nil)
+        if options.json {
+            var shape = PlanShape(lab: loaded.name, groups: up.groups, suites: suites)
+            shape.changes = changes?.groups.map(JSONShape.GroupChange.init)
+            return Output.json(shape)
+        }
         if timeouts { return Output.lines(TimeoutList(groups: up.groups, suites: suites).lines) }
         Output.line("lab \(loaded.name): \(counted(loaded.nodeCount, "node")) in \(counted(up.groups.count, "group"))")
         for (index, group) in up.groups.enumerated() {
@@ -48,6 +55,21 @@ struct Plan: AsyncParsableCommand {
                     + ", \(suite.order.rawValue), each at most \(suite.timeout.shortText)"
             )
         }
+        guard let changes else { return }
+        Output.line("")
+        Output.line(changes.isNothing ? "all of it is up, as the lab says" : "compared with what is up:")
+        if !changes.isNothing { Output.lines(changes.lines) }
+    }
+}
+
+extension Plan {
+    /// What would be changed of what is up; nil where nothing ever was.
+    private func changes(of up: RunSpec, declared: Set<String>?) throws -> LabChanges? {
+        guard FileManager.default.fileExists(atPath: options.stateDirectory.database) else { return nil }
+        let session = try StateSession.open(options, to: .read)
+        let changes = try LabChangeQuestion.compare(up, declared: declared, session)
+        return changes.groups.contains { $0.kept + $0.repaired + $0.remade.count + $0.removed.count > 0 }
+            ? changes : nil
     }
 }
 
@@ -139,6 +161,8 @@ struct PlanShape: Encodable {
     /// Each after all it needs.
     var groups: [Group]
     var suites: [Suite]
+    /// What would be changed of what is up; not there when nothing is.
+    var changes: [JSONShape.GroupChange]?
 
     init(lab: String, groups: [GroupSpec], suites: [SuiteSpec]) {
         self.lab = lab

@@ -252,7 +252,9 @@ struct LineLog: Sendable {
         var text =
             words.owner.isEmpty
             ? "\(words.title) failed: \(error)" : "\(words.owner) step \(words.title) failed: \(error)"
-        if event.kind == .stepSkipped { text += "; the run goes on without \(words.owner)" }
+        if event.kind == .stepSkipped {
+            text += step.spec.action == .undo ? "; passed over" : "; the run goes on without \(words.owner)"
+        }
         if let node = event.node, batch.replaced.contains(node) {
             text += "; \(words.owner) is replaced\(replacementNumber(node, progress))"
         }

@@ -46,13 +46,16 @@ struct RunProgress: Sendable {
 
     /// Takes in the rows of the run as they are.
     ///
-    /// - Parameter nodes: those that the run made or holds, also such as have gone; others are passed over.
+    /// - Parameters:
+    ///   - nodes: those that the run made or holds, also such as have gone; others are passed over.
+    ///   - takesAllNodes: whether others stand for what the run has found there.
     mutating func update(
         plan: PlanRow,
         steps: [StepRow],
         nodes: [NodeRow],
         attempts: [AttemptRow],
-        now: Timestamp
+        now: Timestamp,
+        takesAllNodes: Bool = false
     ) {
         let isFirst = self.plan == nil
         self.plan = plan
@@ -63,7 +66,8 @@ struct RunProgress: Sendable {
             attempts.indices.map { (attempts[$0].step, $0) },
             uniquingKeysWith: { $1 }
         )
-        for node in nodes where node.createdBy == plan.id || node.heldBy == plan.id || self.nodes[node.id] != nil {
+        for node in nodes
+        where takesAllNodes || node.createdBy == plan.id || node.heldBy == plan.id || self.nodes[node.id] != nil {
             self.nodes[node.id] = node
             if let reason = node.reason { reasons[node.id] = reason }
         }

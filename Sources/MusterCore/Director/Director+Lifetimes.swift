@@ -22,6 +22,8 @@ extension Director {
             labDirectory: expired.labDirectory
         )
         spec.parallel = expired.parallel
+        // Nobody is there to be asked: an undo that fails is told and passed over.
+        spec.downOptions = DownOptions(forces: true)
         let reason = "the lifetime of lab \(expired.lab) has ended"
         submit("lifetime-\(expired.lab)-\(turn.now.rawValue)", spec, reason: reason, into: &turn)
     }
@@ -37,7 +39,7 @@ extension Director {
     /// The unfinished run that takes down all of a lab.
     private func end(of lab: String) -> RunMachine? {
         runs.values.first { run in
-            run.spec.verb == .down && run.spec.lab == lab && run.spec.downGroups.isEmpty && !run.plan.row.state.isFinal
+            run.spec.takesDownAll && run.spec.lab == lab && !run.plan.row.state.isFinal
         }
     }
 }

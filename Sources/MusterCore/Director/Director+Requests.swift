@@ -108,7 +108,7 @@ extension Director {
         reason: String? = nil,
         into turn: inout Turn
     ) {
-        var spec = asked
+        var spec = asked.verb == .down ? standingGroups(of: asked.lab).settled(asked) : asked
         if let lifetime = spec.lifetime { spec.expiresAt = turn.now + lifetime }
         if let program = spec.program {
             begin(token, spec, program, steps: steps, into: &turn)
@@ -121,7 +121,7 @@ extension Director {
             return
         }
         let id = PlanID(planNumbers.take())
-        let row = PlanRow(
+        var row = PlanRow(
             id: id,
             request: token,
             verb: spec.verb,
@@ -130,6 +130,7 @@ extension Director {
             epoch: turn.epoch,
             createdAt: turn.now
         )
+        row.reason = whatIsPassedOver(by: spec)
         runs[id] = RunMachine(row: row, spec: spec)
         runs[id]?.plan.rowIsDirty = true
         context.specs[id] = spec
@@ -198,9 +199,7 @@ extension Director {
 
     /// Other unfinished runs that hold, or are about to make, machines of the same groups.
     func rivals(of id: PlanID?, _ spec: RunSpec) -> [PlanID] {
-        let groups = Set(
-            spec.verb == .down ? doomed(by: spec).map(\.name.group) + spec.downGroups : spec.groups.map(\.name)
-        )
+        let groups = groupsTouched(by: spec)
         return runs.values.filter { run in
             guard run.id != id, run.spec.lab == spec.lab, run.spec.verb != .exec, run.spec.verb != .plan,
                 !run.plan.row.state.isFinal
@@ -209,15 +208,34 @@ extension Director {
             }
             // Of two that wait, the one that came later waits for the other.
             if let id, run.plan.row.state == .pending, comesBefore(id, run.id) { return false }
-            if spec.verb == .down && spec.downGroups.isEmpty { return true }
-            return run.spec.groups.contains { groups.contains($0.name) }
-                || run.spec.verb == .down
-                    && (run.spec.downGroups.isEmpty || !groups.isDisjoint(with: run.spec.downGroups))
+            if spec.takesDownAll || run.spec.takesDownAll { return true }
+            return run.spec.groups.contains { groups.contains($0.name) || spec.takesDown($0.name) }
+                || groups.contains(where: run.spec.takesDown)
         }.map(\.id).sorted()
     }
 
     func doomed(by spec: RunSpec) -> [NodeRow] {
-        context.nodes.of(lab: spec.lab).filter { spec.downGroups.isEmpty || spec.downGroups.contains($0.name.group) }
+        context.nodes.of(lab: spec.lab).filter { spec.takesDown($0.name.group) }
+    }
+
+    /// The groups whose machines a run makes, uses or takes away.
+    private func groupsTouched(by spec: RunSpec) -> Set<String> {
+        if spec.verb == .down { return Set(doomed(by: spec).map(\.name.group) + spec.downGroups) }
+        let changed = spec.changes?.all.compactMap { context.nodes[$0]?.name.group } ?? []
+        return Set(spec.groups.map(\.name) + changed)
+    }
+
+    private func standingGroups(of lab: String) -> StandingGroups {
+        StandingGroups(context.nodes.of(lab: lab)) { context.specs[$0] }
+    }
+
+    /// What a forced `down` leaves standing that needs what goes, in words.
+    private func whatIsPassedOver(by spec: RunSpec) -> String? {
+        guard spec.passesOverErrors, !spec.downGroups.isEmpty else { return nil }
+        let left = standingGroups(of: spec.lab).dependents(on: Set(spec.downGroups))
+        guard !left.isEmpty else { return nil }
+        let names = left.map { "'\($0.group)'" }.joined(separator: ", ")
+        return "passed over: \(names) stay without what they need"
     }
 
     func refusal(of spec: RunSpec) -> Refusal.Reason? {
@@ -227,14 +245,9 @@ extension Director {
             let shared = run.spec.groups.map(\.name).filter { name in spec.groups.contains { $0.name == name } }
             return .inUse(by: rival, verb: run.spec.verb, groups: shared)
         case .down:
-            guard !spec.downGroups.isEmpty else { return nil }
-            for node in context.nodes.of(lab: spec.lab) where !spec.downGroups.contains(node.name.group) {
-                let needs = self.spec(node.createdBy)?.machinesNeeded(by: node.name.group) ?? []
-                if let needed = needs.first(where: { spec.downGroups.contains($0) }) {
-                    return .needed(group: needed, by: node.name.group)
-                }
-            }
-            return nil
+            guard !spec.downGroups.isEmpty, !spec.passesOverErrors else { return nil }
+            let dependents = standingGroups(of: spec.lab).dependents(on: Set(spec.downGroups))
+            return dependents.isEmpty ? nil : .needed(groups: spec.downGroups, by: dependents)
         case .plan: return nil
         case .reboot, .power, .provision:
             for target in spec.order?.targets ?? [] where context.nodes.current(lab: spec.lab, target.node) == nil {
@@ -248,20 +261,5 @@ extension Director {
             }
             return nil
         }
-    }
-}
-
-extension RunSpec {
-    /// The groups that a group needs, also through groups without machines, which only pass on what they wait for.
-    fileprivate func machinesNeeded(by name: String) -> [String] {
-        var found: [String] = []
-        var open = [name]
-        while let next = open.popLast() {
-            for need in groups.first(where: { $0.name == next })?.needs ?? [] where !found.contains(need.group) {
-                found.append(need.group)
-                if groups.first(where: { $0.name == need.group })?.hasNodes == false { open.append(need.group) }
-            }
-        }
-        return found
     }
 }

@@ -2,7 +2,8 @@
 package struct Refusal: Hashable, Sendable {
     package enum Reason: Hashable, Sendable {
         case inUse(by: PlanID, verb: Verb, groups: [String])
-        case needed(group: String, by: String)
+        /// What is to be taken down is needed by what stays.
+        case needed(groups: [String], by: [StandingGroups.Dependent])
         case noNode(NodeName, state: NodeState?)
         /// Its rows do not fit together; `flaw` says how.
         case broken(PlanID, flaw: String)
@@ -43,8 +44,14 @@ package struct Refusal: Hashable, Sendable {
                 let what = groups.isEmpty ? "the lab" : groups.map { "'\($0)'" }.joined(separator: ", ")
                 return
                     "\(what) in use by run \(RunName(plan)) (\(verb.rawValue)); wait for it, or: muster cancel \(RunName(plan))"
-            case .needed(let group, let dependent):
-                return "'\(dependent)' is up and needs '\(group)'; take both down: muster down \(group) \(dependent)"
+            case .needed(let groups, let dependents):
+                let who = dependents.prefix(5).map(\.text).joined(separator: ", ")
+                let more = dependents.count > 5 ? " and \(dependents.count - 5) more" : ""
+                let what = groups.map { "'\($0)'" }.joined(separator: ", ")
+                let need = dependents.count == 1 ? "needs" : "need"
+                let command = "muster down \(groups.joined(separator: " "))"
+                return
+                    "\(who)\(more), and \(need) \(what); take down what needs it, too: \(command) --cascade; or not: \(command) --force"
             case .noNode(let name, nil): return "there is no node \(name); bring it up: muster up \(name.group)"
             case .noNode(let name, .some(let state)):
                 return "node \(name) is \(state.rawValue), not ready; see: muster why \(name)"

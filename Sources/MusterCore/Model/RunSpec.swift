@@ -26,6 +26,10 @@ package struct RunSpec: Hashable, Sendable, Codable {
     package var order: NodeOrder?
     /// What a `down` takes down; empty means everything.
     package var downGroups: [String]
+    /// How a `down` goes about it; nil: what something depends on does not go, and no error is passed over.
+    package var downOptions: DownOptions?
+    /// What an `up` takes away of what is there, because the lab has changed; nil for nothing.
+    package var changes: RunChanges?
     /// Whether flaky tests count as failure (exit 6).
     package var flakyFails: Bool
     /// The mode table of its nodes; nil leaves the lab's as it is.
@@ -79,6 +83,9 @@ package struct GroupSpec: Hashable, Sendable, Codable {
     package var mode: String?
     /// What it means for a run when one of its nodes cannot be rebooted; nil stands for `fatal`.
     package var failureAction: FailureAction?
+    /// How many setups of its nodes may fail in all, replacements counted, before the group has failed; nil for any
+    /// number.
+    package var failedSetupsMax: Int?
     /// Where the group is declared, for messages: `lab.yaml:12`.
     package var place: String
 

@@ -5,6 +5,8 @@ package struct NodeTable: Sendable {
     private var places: [NodeID: Int32] = [:]
     private var freePlaces: [Int32] = []
     private var current: [Key: NodeID] = [:]
+    /// Older nodes of a name that are still there: those whose teardown has failed.
+    private var older: [Key: [NodeID]] = [:]
     private var dirty: Set<NodeID> = []
     /// Which states of their lifecycle nodes came into since somebody looked.
     private var moves: [(node: NodeID, state: NodeState)] = []
@@ -30,7 +32,13 @@ package struct NodeTable: Sendable {
             put(row)
             let key = Key(lab: row.lab, name: row.name)
             // The newest of a name, in whichever order they come.
-            if current[key].map({ $0 < row.id }) ?? true { current[key] = row.id }
+            guard let known = current[key], known != row.id else {
+                current[key] = row.id
+                continue
+            }
+            current[key] = max(known, row.id)
+            let other = min(known, row.id)
+            if older[key]?.contains(other) != true { older[key, default: []].append(other) }
         }
     }
 
@@ -89,7 +97,9 @@ package struct NodeTable: Sendable {
                 since: turn.now
             )
         )
-        current[Key(lab: lab, name: name)] = id
+        let key = Key(lab: lab, name: name)
+        if let known = current[key] { older[key, default: []].append(known) }
+        current[key] = id
         dirty.insert(id)
         moves.append((id, .creating))
         turn.emit(.nodeCreating, plan: plan, node: id)
@@ -121,7 +131,7 @@ package struct NodeTable: Sendable {
         }
         moves.append((id, state))
         let key = Key(lab: row.lab, name: row.name)
-        if state == .gone, current[key] == id { current[key] = nil }
+        if state == .gone { forget(id, key) }
         let kind: EventRow.Kind =
             switch state {
             case .creating: .nodeCreating
@@ -133,6 +143,20 @@ package struct NodeTable: Sendable {
             case .gone: .nodeGone
             }
         turn.emit(kind, plan: plan, node: id, detail: reason)
+    }
+
+    /// A node has gone: should an older one of its name be left, it is the one that is meant again.
+    private mutating func forget(_ id: NodeID, _ key: Key) {
+        if let left = older[key] {
+            let others = left.filter { $0 != id && self[$0].map { $0.state != .gone } == true }
+            older[key] = others.isEmpty ? nil : others
+        }
+        guard current[key] == id else { return }
+        current[key] = older[key]?.max()
+        if let next = current[key] {
+            let others = older[key]?.filter { $0 != next } ?? []
+            older[key] = others.isEmpty ? nil : others
+        }
     }
 
     mutating func fillRows(into turn: inout Turn) {

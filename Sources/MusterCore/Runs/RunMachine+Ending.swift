@@ -116,6 +116,8 @@ extension RunMachine {
             )
             return
         }
+        // A person has mended it: it counts when it fails again.
+        groups[Int(spec.a)].failedSetups.remove(node)
         if row.state == .failed {
             context.nodes.move(node, to: step == slot.chain.first ? .creating : .starting, plan: id, into: &turn)
         }
@@ -264,6 +266,7 @@ extension RunMachine {
         plan.become(state, into: &turn)
         plan.row.endedAt = turn.now
         plan.row.result = plan.result
+        let half = halfTakenDown(nodes)
         for node in nodes.of(lab: spec.lab) {
             if node.createdBy == id, node.state == .creating || node.state == .starting {
                 let wasStarted = node.stepsStarted > 0
@@ -275,9 +278,28 @@ extension RunMachine {
                     into: &turn
                 )
             }
+            if half.contains(node.id), node.state == .ready {
+                let reason = "its teardown was ended before it was complete"
+                nodes.move(node.id, to: .failed, reason: reason, plan: id, into: &turn)
+            }
             if node.heldBy == id { nodes.change(node.id) { $0.heldBy = nil } }
         }
         turn.emit(.planStopped, plan: id, detail: plan.result.rawValue)
+    }
+
+    /// The nodes of which something was undone, or may have been, and that are still there.
+    private func halfTakenDown(_ nodes: NodeTable) -> Set<NodeID> {
+        guard spec.verb == .down || spec.changes != nil || plan.row.phase == .teardown else { return [] }
+        var half: Set<NodeID> = []
+        for step in 0..<StepIndex(plan.count) where plan.tries(of: step) > 0 {
+            let spec = plan.spec(of: step)
+            // Without its secret nothing had left.
+            guard spec.action == .undo || spec.action == .destroy, let node = spec.node, nodes[node] != nil,
+                plan.error(of: step)?.code != .missingSecret
+            else { continue }
+            half.insert(node)
+        }
+        return half
     }
 
     // MARK: Words

@@ -6,6 +6,7 @@ extension RunMachine {
         var gates: [String: StepIndex] = [:]
         var finals: [Int: [StepIndex]] = [:]
         var readyCounts: [Int: Int32] = [:]
+        let removals = takeAwayWhatChanged(in: &context)
         for group in spec.groups.indices {
             let needs = gateSteps(
                 for: spec.groups[group].needs,
@@ -13,7 +14,7 @@ extension RunMachine {
                 finals: finals,
                 readyCounts: readyCounts
             )
-            let made = bringUp(group, needs: needs, in: &context, into: &turn)
+            let made = bringUp(group, needs: needs, removals: removals, in: &context, into: &turn)
             finals[group] = made.finals
             readyCounts[group] = made.ready
             // Groups without machines only pass on what they wait for.
@@ -67,9 +68,19 @@ extension RunMachine {
         }
     }
 
+    /// Adds the taking down of what the lab has otherwise now, or not any more. Returns the last step of each node.
+    private mutating func takeAwayWhatChanged(in context: inout RunContext) -> [NodeID: StepIndex] {
+        guard let changes = spec.changes else { return [:] }
+        let going = changes.all
+        let doomed = context.nodes.of(lab: spec.lab).filter { going.contains($0.id) }
+        for node in doomed { context.nodes.change(node.id) { $0.heldBy = id } }
+        return appendTeardown(of: doomed, in: context)
+    }
+
     private mutating func bringUp(
         _ group: Int,
         needs: [StepIndex],
+        removals: [NodeID: StepIndex],
         in context: inout RunContext,
         into turn: inout Turn
     ) -> (finals: [StepIndex], ready: Int32) {
@@ -78,7 +89,7 @@ extension RunMachine {
         for slot in groups[group].slots.indices {
             let name = NodeName(group: spec.groups[group].name, index: slot)
             let present = context.nodes.current(lab: spec.lab, name)
-            if let present, present.state == .ready {
+            if let present, present.state == .ready, removals[present.id] == nil {
                 groups[group].slots[slot].node = present.id
                 groups[group].slots[slot].wasFilled = true
                 groups[group].slots[slot].wasUp = true
@@ -88,7 +99,9 @@ extension RunMachine {
                 continue
             }
             var chainNeeds = needs
-            if let present {
+            if let present, let end = removals[present.id] {
+                chainNeeds.append(end)
+            } else if let present {
                 context.nodes.change(present.id) { $0.heldBy = id }
                 chainNeeds.append(appendRemoval(of: present, needs: [], in: context))
             }
@@ -191,7 +204,14 @@ extension RunMachine {
     // MARK: Taking down
 
     /// Adds the steps that undo and destroy a node: what was started last is undone first. Returns the last of them.
-    mutating func appendRemoval(of node: NodeRow, needs: [StepIndex], in context: RunContext) -> StepIndex {
+    ///
+    /// - Parameter strictly: an error stops what comes after it.
+    mutating func appendRemoval(
+        of node: NodeRow,
+        needs: [StepIndex],
+        strictly: Bool = false,
+        in context: RunContext
+    ) -> StepIndex {
         let creator = node.createdBy == id ? spec : (context.specs[node.createdBy] ?? spec)
         let group = creator.groups.firstIndex { $0.name == node.name.group }
         var last = needs
@@ -205,7 +225,7 @@ extension RunMachine {
                         b: Int32(step),
                         c: Int32(node.name.index),
                         node: node.id,
-                        startsAfterFailure: true
+                        startsAfterFailure: !strictly
                     ),
                     needs: last
                 )
@@ -217,14 +237,17 @@ extension RunMachine {
                 a: Int32(group ?? -1),
                 c: Int32(node.name.index),
                 node: node.id,
-                startsAfterFailure: true
+                startsAfterFailure: !strictly
             ),
             needs: last
         )
     }
 
-    /// Adds the taking down of nodes: those that need others go before what they need.
-    mutating func appendTeardown(of doomed: [NodeRow], in context: RunContext) {
+    /// Adds the taking down of nodes: those that need others go before what they need. Returns the last step of each.
+    @discardableResult
+    mutating func appendTeardown(of doomed: [NodeRow], in context: RunContext) -> [NodeID: StepIndex] {
+        let strictly = spec.tearsDownStrictly
+        var last: [NodeID: StepIndex] = [:]
         var needs: [String: Set<String>] = [:]
         var byGroup: [String: [NodeRow]] = [:]
         for node in doomed {
@@ -241,14 +264,18 @@ extension RunMachine {
         }
         for group in Self.dependentsFirst(Array(needs.keys).sorted(), dependents: dependents) {
             let waitsFor = dependents[group, default: []].compactMap { gates[$0] }
-            let ends = byGroup[group, default: []].sorted { $0.id < $1.id }.map {
-                appendRemoval(of: $0, needs: waitsFor, in: context)
+            var ends: [StepIndex] = []
+            for node in byGroup[group, default: []].sorted(by: { $0.id < $1.id }) {
+                let end = appendRemoval(of: node, needs: waitsFor, strictly: strictly, in: context)
+                last[node.id] = end
+                ends.append(end)
             }
             gates[group] = plan.append(
-                StepSpec(.barrier, startsAfterFailure: true),
+                StepSpec(.barrier, startsAfterFailure: !strictly),
                 needs: ends.isEmpty ? waitsFor : ends
             )
         }
+        return last
     }
 
     /// Each group after all that need it. Groups of different versions of a lab might form a cycle: it is cut.

@@ -8,7 +8,8 @@ extension RunMachine {
         into turn: inout Turn
     ) {
         let spec = plan.spec(of: step)
-        if lost == nil, let error = outcome.error, error.code.wantsPerson {
+        let isPassedOver = spec.action == .undo && self.spec.passesOverErrors
+        if lost == nil, let error = outcome.error, error.code.wantsPerson, !isPassedOver {
             stopForPerson(step, error, in: &context, into: &turn)
             return
         }
@@ -18,7 +19,7 @@ extension RunMachine {
         case .command: commanded(step, outcome.error, in: &context, into: &turn)
         case .capability: performed(step, outcome, in: &context, into: &turn)
         case .provision, .ready: provisioned(step, outcome, lost: lost, in: &context, into: &turn)
-        case .undo: undone(step, outcome.error, into: &turn)
+        case .undo: undone(step, outcome.error, in: &context, into: &turn)
         case .destroy: destroyed(step, outcome, in: &context, into: &turn)
         case .before, .after: wrapped(step, outcome, in: &context, into: &turn)
         case .attempt: attempted(step, outcome, lost: lost, in: &context, into: &turn)
@@ -34,10 +35,30 @@ extension RunMachine {
 
     // MARK: Nodes
 
-    /// A step that cannot be undone because its node is lost is no failure of the run: the node goes either way.
-    private mutating func undone(_ step: StepIndex, _ error: StepError?, into turn: inout Turn) {
-        let state: StepState = error == nil ? .success : error?.code == .lost ? .skipped : .error
-        plan.finish(step, state, error: error, into: &turn)
+    /// A step that cannot be undone because its node is lost is no failure of the run: the node goes either way. What
+    /// is undone is not undone again, should the rest of the teardown have to be tried again.
+    private mutating func undone(
+        _ step: StepIndex,
+        _ error: StepError?,
+        in context: inout RunContext,
+        into turn: inout Turn
+    ) {
+        let stepSpec = plan.spec(of: step)
+        guard let error else {
+            plan.finish(step, .success, into: &turn)
+            if let node = stepSpec.node {
+                context.nodes.change(node) { $0.stepsStarted = min($0.stepsStarted, stepSpec.b) }
+            }
+            return
+        }
+        if error.code == .lost || spec.passesOverErrors {
+            plan.finish(step, .skipped, error: error, into: &turn)
+            return
+        }
+        plan.finish(step, .error, error: error, into: &turn)
+        guard !stepSpec.startsAfterFailure, let node = stepSpec.node else { return }
+        let reason = "step \(stepSpec.b + 1) could not be undone: \(error.message)"
+        context.nodes.move(node, to: .failed, reason: reason, plan: id, into: &turn)
     }
 
     private mutating func provisioned(
@@ -293,7 +314,8 @@ extension RunMachine {
             plan.retry(step, after: error, at: turn.now + delay, into: &turn)
             return
         }
-        switch provision?.onFailure ?? self.spec.groups[group].onFailure {
+        let wanted = provision?.onFailure ?? self.spec.groups[group].onFailure
+        switch policy(afterFailureOf: node, wanted, in: group, nodes: &context.nodes, into: &turn) {
         case .fail:
             fail(step, node, error, in: &context, into: &turn)
         case .pause:

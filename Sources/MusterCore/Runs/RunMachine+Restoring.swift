@@ -9,6 +9,7 @@ extension RunMachine {
             plan.restore(step, countsForThresholds: filled.contains(place))
             note(step)
         }
+        restoreFailedSetups(from: stored.steps)
         plan.restoreOrder()
         plan.restoreReady(timers: stored.timers.map(\.step.index))
         for attempt in stored.attempts {

@@ -17,6 +17,8 @@ package struct RunMachine: Sendable {
         /// The pool its nodes wait in for tests; -1 when no suite uses the group.
         var pool: Int32 = -1
         var slots: [Slot] = []
+        /// The nodes whose setup has failed for good in this run.
+        var failedSetups: Set<NodeID> = []
     }
 
     /// One place in a group, `app/1`, whoever fills it.

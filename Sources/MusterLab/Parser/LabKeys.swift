@@ -64,6 +64,7 @@ package enum LabKeys {
     package static let countMax = 100_000
     package static let rerunsMax = 100
     package static let retriesMax = 1_000
+    package static let failedSetupsMax = 1_000_000
     package static let parallelMax = 10_000
     package static let portMax = 65_535
     package static let processorsMax = 1_024
@@ -96,6 +97,7 @@ package enum LabKeys {
             LabKey("provision", .list("step")),
             LabKey("ready", .list("condition")),
             LabKey("on-failure", .choice(words(FailurePolicy.self))),
+            LabKey("max-failed-setups", .integer(0...failedSetupsMax)),
             LabKey("mode", .text),
             LabKey("failure-action", .choice(words(FailureAction.self))),
             LabKey("timeout", .duration(example: "2m", mayBeZero: false)),

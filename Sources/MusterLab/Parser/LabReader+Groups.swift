@@ -76,6 +76,9 @@ extension LabReader {
         if let policy = fields["on-failure"].flatMap({ choice($0, FailurePolicy.self) }) {
             groups[index].spec.onFailure = policy
         }
+        groups[index].spec.failedSetupsMax = fields["max-failed-setups"].flatMap {
+            integer($0, 0...LabKeys.failedSetupsMax)
+        }
         if let entry = fields["mode"] {
             groups[index].spec.mode = text(entry, wants: "the name of a mode")
             groups[index].modeSpan = entry.value.span

@@ -109,8 +109,13 @@ extension SimulatedLedger {
         )
     }
 
-    /// What counted as started and does not any more never was.
+    /// What counted as started and does not any more was undone, or never was.
     func checkForgotten(_ node: NodeRow, in turn: Turn) {
+        let isUndone = turn.steps.contains {
+            $0.spec.action == .undo && $0.state == .success && $0.spec.node == node.id
+                && $0.spec.b == node.stepsStarted
+        }
+        if isUndone { return }
         let step = plans[node.createdBy].flatMap { plan in
             plan.steps.first {
                 $0.spec.node == node.id && $0.spec.b == node.stepsStarted && $0.spec.b > 0

@@ -94,7 +94,7 @@ import Testing
 
     @Test func everyRefusalHasItsCodeInTheList() {
         let reasons: [Refusal.Reason] = [
-            .inUse(by: PlanID(1), verb: .up, groups: []), .needed(group: "a", by: "b"),
+            .inUse(by: PlanID(1), verb: .up, groups: []), .needed(groups: ["a"], by: []),
             .noNode(NodeName(group: "a", index: 0), state: nil), .broken(PlanID(1), flaw: "x"),
             .otherHost(PlanID(1), host: "h"), .ended(PlanID(1)), .notPossible(PlanID(1), reason: "not so"),
             .noModes(lab: "shop"), .notTaken(NodeName(group: "a", index: 0), reason: "no such state"),
