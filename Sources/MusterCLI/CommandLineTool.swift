@@ -62,7 +62,9 @@ struct MusterCommand: AsyncParsableCommand {
             ),
             CommandGroup(
                 name: "Look:",
-                subcommands: [Status.self, Why.self, Wait.self, Events.self, Logs.self, Results.self]
+                subcommands: [
+                    Status.self, Why.self, Wait.self, Events.self, Logs.self, Results.self, GraphVerb.self,
+                ]
             ),
             CommandGroup(
                 name: "Machines:",

@@ -55,6 +55,7 @@ package struct HTMLReport {
         for status in [.failed, .error, .flaky, .infra, .cancelled] as [TestStatus] { addDetailed(status) }
         addNotRun()
         addTimeline()
+        addGroups()
         for status in [.skipped, .passed] as [TestStatus] { addCompact(status) }
         add("<p id=\"nomatch\" hidden>No test matches the filter.</p>")
         add("</main>")
@@ -130,6 +131,7 @@ package struct HTMLReport {
             )
         }
         if !timeline.rows.isEmpty { add("<li class=\"jump\"><a href=\"#timeline\">Timeline</a></li>") }
+        if !report.groups.isEmpty { add("<li class=\"jump\"><a href=\"#groups\">Groups</a></li>") }
         add("</ul>")
         add("<form class=\"search\" role=\"search\" hidden><input type=\"search\" id=\"q\" aria-label=\"Filter tests\"")
         add(" placeholder=\"Filter by name, node, outcome   ( / )\" autocomplete=\"off\" spellcheck=\"false\"></form>")
@@ -248,7 +250,7 @@ package struct HTMLReport {
             "<bdi class=\"name\"><span class=\"suite\">\(HTMLText.escaped(suite))</span>\(HTMLText.escaped(name))</bdi>"
     }
 
-    private func note(_ text: String, limit: Int) -> String { HTMLText.escaped(text.bounded(to: limit)) }
+    func note(_ text: String, limit: Int) -> String { HTMLText.escaped(text.bounded(to: limit)) }
 
     /// What the filter looks in.
     private func key(_ test: TestReport) -> String {

@@ -75,6 +75,9 @@ enum HTMLStyle {
           width: 100%; padding: 8px 12px; font: inherit; color: inherit; background: var(--code);
           border: 1px solid var(--line); border-radius: 8px;
         }
+        .graph { overflow-x: auto; padding: 4px 12px; }
+        .graph svg { display: block; max-width: max(100%, 900px); height: auto; }
+        .setup td:first-child, .setup .note { overflow-wrap: anywhere; }
         .empty { padding: 24px 0; color: var(--soft); }
 
         h2 { font-size: 17px; line-height: 1.4; display: inline; }

@@ -46,6 +46,25 @@ import Testing
         #expect(try await muster(lab, "down").status == 0)
     }
 
+    @Test func graphsTellOfNowAndOfRuns() async throws {
+        let lab = try makeLab("count: 2", setup: "sleep 0.3")
+        let before = try await muster(lab, "graph")
+        #expect(before.status == 0 && before.output.contains("db     gone"), "\(before.output)")
+        #expect(try await muster(lab, "up").status == 0)
+        #expect(try await muster(lab, "graph", "app").output.contains("app    ready  2/2"))
+        let picture = try await muster(lab, "graph", "--format", "svg")
+        #expect(picture.output.hasPrefix("<svg xmlns=") && picture.output.contains(">ready 2/2</text>"))
+        #expect(try await muster(lab, "graph", "--format", "dot").output.contains("  n0 -> n1;"))
+        let run = try #require(try await muster(lab, "runs").output.firstMatch(of: /r-[0-9a-z]+/)?.output)
+        #expect(try await muster(lab, "down").status == 0)
+        // Of a run what it had come to, though all of it is gone since.
+        let ran = try await muster(lab, "graph", String(run))
+        #expect(ran.output.contains(/db +ready +1\/1 .*run: sleep 0\.3 on db\/0/), "\(ran.output)")
+        #expect(ran.output.contains(/app +ready +2\/2/), "\(ran.output)")
+        #expect(try await muster(lab, "graph", "nobody").status == 2)
+        #expect(try await muster(lab, "graph", "r-zzzz").status == 2)
+    }
+
     @Test func whatIsNeededIsRefusedOrGoesLast() async throws {
         let lab = try makeLab()
         #expect(try await muster(lab, "up").status == 0)

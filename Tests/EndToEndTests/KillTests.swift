@@ -35,29 +35,29 @@ import Testing
     }
 
     /// Kills `up` and `down` in turn, each after a random part of `length`; then lets both come to their ends.
-    private func disturb(_ lab: LabFolder, length: Duration) async throws {
+    private func disturb(_ lab: LabFolder, length: Duration, environment: [String: String] = [:]) async throws {
         var chance = Self.seed
         for round in 0..<Self.rounds {
             let verb = round % 3 == 2 ? "down" : "up"
             // Knuth's, of 64 bits: its upper half is random enough for moments.
             chance = chance &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
             let part = length * (Double(chance >> 32) / Double(UInt32.max))
-            let end = try await Program.muster([verb], in: lab.path, killAfter: part)
+            let end = try await Program.muster([verb], in: lab.path, environment: environment, killAfter: part)
             // An `up` is told that a killed `down` holds the lab (4), or that one has cancelled it (5).
             #expect(
                 end.signal == SIGKILL || end.status == 0 || verb == "up" && [4, 5].contains(end.status),
                 "round \(round) of seed \(Self.seed): \(verb) after \(part): \(end.output)\(end.errors)"
             )
         }
-        let end = try await Program.muster(["down"], in: lab.path)
+        let end = try await Program.muster(["down"], in: lab.path, environment: environment)
         #expect(end.status == 0, "seed \(Self.seed): \(end.output)\(end.errors)")
-        let up = try await Program.muster(["up"], in: lab.path)
+        let up = try await Program.muster(["up"], in: lab.path, environment: environment)
         #expect(up.status == 0, "seed \(Self.seed): \(up.output)\(up.errors)")
-        let check = try await Program.muster(["exec", "app", "db", "--", "ls"], in: lab.path)
+        let check = try await Program.muster(["exec", "app", "db", "--", "ls"], in: lab.path, environment: environment)
         #expect(check.status == 0, "seed \(Self.seed): \(check.output)\(check.errors)")
-        let down = try await Program.muster(["down"], in: lab.path)
+        let down = try await Program.muster(["down"], in: lab.path, environment: environment)
         #expect(down.status == 0, "seed \(Self.seed): \(down.output)\(down.errors)")
-        let gc = try await Program.muster(["gc", "--json"], in: lab.path)
+        let gc = try await Program.muster(["gc", "--json"], in: lab.path, environment: environment)
         for empty in [#""leftovers":[]"#, #""outside":[]"#, #""not_asked":[]"#] {
             #expect(gc.output.contains(empty), "seed \(Self.seed): \(gc.output)\(gc.errors)")
         }
@@ -120,5 +120,42 @@ import Testing
         let theirs = try await Program.muster(["exec", "x", "--", "true"], in: lab.path + "/stranger")
         #expect(theirs.status == 0, "another state's host is left alone: \(theirs.output)\(theirs.errors)")
         #expect(try await Program.muster(["down"], in: lab.path + "/stranger").status == 0)
+    }
+
+    @Test(
+        .timeLimit(.minutes(30)),
+        .enabled(if: PodmanStore.absence == nil, Comment(rawValue: PodmanStore.absence ?? ""))
+    )
+    func containersAreNeverLost() async throws {
+        let store = try PodmanStore.shared.get()
+        let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
+        let environment = ["PATH": "\(store.folder):\(path)"]
+        let machine = "podman: { image: '\(PodmanStore.image)', network: \(PodmanStore.network), run: exec sleep 1000 }"
+        let lab = try LabFolder()
+        // Names that no other test uses: the store is shared.
+        let name = "kills" + (lab.path as NSString).lastPathComponent.lowercased().filter { $0.isASCII && $0.isLetter }
+        func containers(_ lab: String) async throws -> [String] {
+            let format = ["--filter", "label=muster.lab=\(lab)", "--format", "{{.ID}} {{.Names}}"]
+            let end = try await Program.run(store.podman[0], ["ps", "--all"] + format, in: "/")
+            return end.output.split(separator: "\n").map(String.init).sorted()
+        }
+        try lab.write("stranger/lab.yaml", Self.lab("s\(name)", machine: machine))
+        let stranger = try await Program.muster(["up"], in: lab.path + "/stranger", environment: environment)
+        #expect(stranger.status == 0, "\(stranger.output)\(stranger.errors)")
+        let theirs = try await containers("s\(name)")
+        #expect(theirs.count == 3)
+        try lab.write("lab.yaml", Self.lab(name, machine: machine))
+        try await disturb(lab, length: .milliseconds(5000), environment: environment)
+        #expect(try await containers(name) == [], "seed \(Self.seed)")
+        #expect(try await containers("s\(name)") == theirs, "another state's containers are left alone")
+        let check = try await Program.muster(
+            ["exec", "app", "--", "true"],
+            in: lab.path + "/stranger",
+            environment: environment
+        )
+        #expect(check.status == 0, "\(check.output)\(check.errors)")
+        #expect(
+            try await Program.muster(["down"], in: lab.path + "/stranger", environment: environment).status == 0
+        )
     }
 }

@@ -32,7 +32,9 @@ import Testing
             }
         }
         let status = try await Program.muster(["status"], in: lab.path)
-        let ready = status.output.split(separator: "\n").filter { $0.contains(" ready ") }
+        let ready = status.output.split(separator: "\n").filter {
+            $0.contains("/") && $0.contains(" ready ") && $0.contains("127.")
+        }
         #expect(ready.count == 5, "\(status.output)")
         let failed = try await Program.muster(["test", "--failed", "--json"], in: lab.path)
         #expect(failed.status == 1)

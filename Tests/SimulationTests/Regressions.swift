@@ -28,6 +28,7 @@ import Testing
         Found(.sole, 1240, "one of two that take down was not looked at again when the other was done"),
         Found(.sole, 1336, "a held teardown went on although it was to wait for a person"),
         Found(.sole, 1352, "an act was begun whose outcome had come in the same turn"),
+        Found(.sole, 168_613_699_100_287, "a half-made node whose steps were all undone was forgotten by a halt"),
         Found(.shared, 791, "two that take down waited for each other"),
         Found(.shared, 2624, "an undo was tried again beside the end of its chain"),
         Found(.shared, 2657, "two took the same machines down at once"),

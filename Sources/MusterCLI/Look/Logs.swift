@@ -17,7 +17,7 @@ struct Logs: AsyncParsableCommand {
     )
     @OptionGroup var options: StreamOptions
     @Option(help: "The run; otherwise the newest that knows the thing.") var run: String?
-    @Argument(help: "A node, a step, a test, or an attempt.") var thing: String
+    @Argument(help: "A node, a step, a test, or an attempt.", completion: Completions.things) var thing: String
 
     func run() async throws {
         let session = try StateSession.open(options, to: .read)

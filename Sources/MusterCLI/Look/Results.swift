@@ -14,7 +14,7 @@ struct Results: AsyncParsableCommand {
             """
     )
     @OptionGroup var options: GlobalOptions
-    @Argument(help: "The run.") var run: String?
+    @Argument(help: "The run.", completion: Completions.runs) var run: String?
     @Flag(help: "Each attempt as a JSON line.") var jsonl = false
     @Option(help: ArgumentHelp("Write all formats again, into this folder.", valueName: "dir")) var write: String?
 

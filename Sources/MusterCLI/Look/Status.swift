@@ -14,7 +14,7 @@ struct Status: AsyncParsableCommand {
             """
     )
     @OptionGroup var options: GlobalOptions
-    @Argument(help: "Groups or nodes.") var things: [String] = []
+    @Argument(help: "Groups or nodes.", completion: Completions.things) var things: [String] = []
 
     func run() async throws {
         let session = try StateSession.open(options, to: .read)

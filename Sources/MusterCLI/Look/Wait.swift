@@ -25,7 +25,7 @@ struct Wait: AsyncParsableCommand {
     @Option(help: "So many nodes are enough.") var count: Int?
     @Option(help: ArgumentHelp("Count what came after this position.", valueName: "position")) var since: Int64?
     @Flag(help: "When nobody conducts, wait for somebody who does.") var waitForConductor = false
-    @Argument(help: "Nodes or groups, and the condition.") var words: [String]
+    @Argument(help: "Nodes or groups, and the condition.", completion: Completions.nodes) var words: [String]
 
     func validate() throws {
         if (try? DurationText.parse(length)) == nil {

@@ -14,7 +14,7 @@ struct Why: AsyncParsableCommand {
             """
     )
     @OptionGroup var options: GlobalOptions
-    @Argument(help: "A run, group, node, step or test.") var thing: String
+    @Argument(help: "A run, group, node, step or test.", completion: Completions.things) var thing: String
 
     func run() async throws {
         let session = try StateSession.open(options, to: .read)

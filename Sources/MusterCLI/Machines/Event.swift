@@ -29,7 +29,7 @@ struct EventSend: AsyncParsableCommand {
     @Flag(help: "What is named is an event, not a state.") var event = false
     @Option(help: "Who says so.") var source = "person"
     @Option(help: "The source's own name for this report.") var id: String?
-    @Argument(help: "The node.") var node: String
+    @Argument(help: "The node.", completion: Completions.nodes) var node: String
     @Argument(help: "The state.") var state: String
 
     /// So long a name of a source, or of a report, may be.

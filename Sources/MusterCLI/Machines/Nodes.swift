@@ -16,7 +16,7 @@ struct Nodes: AsyncParsableCommand {
     @OptionGroup var options: GlobalOptions
     @Flag(help: "The states it was in.") var history = false
     @Option(help: "So many of the newest states.") var limit = 50
-    @Argument(help: "Nodes or groups.") var names: [String] = []
+    @Argument(help: "Nodes or groups.", completion: Completions.nodes) var names: [String] = []
 
     func validate() throws {
         if history, names.count != 1 { throw ValidationError("--history wants one node: muster nodes app/1 --history") }

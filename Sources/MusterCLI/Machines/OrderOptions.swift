@@ -7,7 +7,7 @@ struct OrderOptions: ParsableArguments {
     @Flag(help: "Stay until all nodes are done, also where another command conducts.") var wait = false
     @Option(help: ArgumentHelp("What a failure means: fatal, nonfatal or ignore.", valueName: "action"))
     var failureAction: FailureAction?
-    @Argument(help: "Nodes or groups.") var nodes: [String]
+    @Argument(help: "Nodes or groups.", completion: Completions.nodes) var nodes: [String]
 
     func validate() throws {
         guard nodes.count <= Self.namesMax else {

@@ -23,7 +23,8 @@ struct SSH: AsyncParsableCommand {
             """
     )
     @OptionGroup var options: GlobalOptions
-    @Argument(help: ArgumentHelp("A node, or a group that has one.", valueName: "node")) var node: String?
+    @Argument(help: ArgumentHelp("A node, or a group that has one.", valueName: "node"), completion: Completions.nodes)
+    var node: String?
     /// What stands after `--` (`Exec.separate`).
     @Option(name: .customLong("command-word"), parsing: .unconditionalSingleValue, help: .hidden)
     var command: [String] = []

@@ -8,6 +8,14 @@ struct TextTable {
 
     mutating func add(_ row: [String]) { rows.append(row) }
 
+    /// The same without the columns of which there is only the header.
+    var withoutEmptyColumns: TextTable {
+        let kept = rows[0].indices.filter { column in rows.dropFirst().contains { !$0[column].isEmpty } }
+        var table = TextTable(header: [])
+        table.rows = rows.map { row in kept.map { row[$0] } }
+        return table
+    }
+
     var lines: [String] {
         guard let header = rows.first else { return [] }
         var widths = Array(repeating: 0, count: header.count)

@@ -14,7 +14,7 @@ struct Resume: AsyncParsableCommand {
     )
     @OptionGroup var options: GlobalOptions
     @OptionGroup var follow: FollowOptions
-    @Argument(help: "The run.") var run: String?
+    @Argument(help: "The run.", completion: Completions.unfinishedRuns) var run: String?
 
     func run() async throws {
         let session = try StateSession.open(options, to: .write)
@@ -46,7 +46,7 @@ struct Cancel: AsyncParsableCommand {
     )
     @OptionGroup var options: GlobalOptions
     @OptionGroup var follow: FollowOptions
-    @Argument(help: "The run.") var run: String?
+    @Argument(help: "The run.", completion: Completions.unfinishedRuns) var run: String?
     @Flag(help: "A program's plan: end what is suspended without asking it.") var force = false
 
     func run() async throws {
@@ -67,7 +67,7 @@ struct Halt: AsyncParsableCommand {
     )
     @OptionGroup var options: GlobalOptions
     @OptionGroup var follow: FollowOptions
-    @Argument(help: "The run.") var run: String?
+    @Argument(help: "The run.", completion: Completions.unfinishedRuns) var run: String?
 
     func run() async throws {
         try await RunSession.end(run, options: options, follow: follow, what: "halt") { .halt($0) }

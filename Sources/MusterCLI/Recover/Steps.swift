@@ -18,7 +18,7 @@ struct Retry: AsyncParsableCommand {
     )
     @OptionGroup var options: GlobalOptions
     @OptionGroup var follow: FollowOptions
-    @Argument(help: "A group, or a step: r-7f3k:3.") var thing: String
+    @Argument(help: "A group, or a step: r-7f3k:3.", completion: Completions.things) var thing: String
     @Option(help: "A file with the new input of a step, as JSON; - for standard input.") var input: String?
 
     /// So large an input may be.
@@ -107,7 +107,7 @@ struct Pause: AsyncParsableCommand {
             """
     )
     @OptionGroup var options: GlobalOptions
-    @Argument(help: "The run.") var run: String
+    @Argument(help: "The run.", completion: Completions.unfinishedRuns) var run: String
 
     func run() async throws {
         let session = try StateSession.open(options, to: .write)

@@ -27,6 +27,7 @@ struct ReportBuilder {
             nodesReplaced: max(0, nodes.count - Set(nodes.map(\.name)).count),
             problems: problems(spec: spec, steps: steps, nodes: nodes, labels: labels),
             suites: suites(spec: spec, attempts: attempts),
+            groups: GroupReporter(row: row, spec: spec, steps: steps).reports,
             flakyFails: spec.flakyFails
         )
     }
@@ -53,6 +54,7 @@ struct ReportBuilder {
         return spec.suites.map { suite in
             SuiteReport(
                 name: suite.name,
+                group: suite.group,
                 tests: suite.tests.map { test in
                     TestReport(
                         suite: suite.name,

@@ -26,7 +26,7 @@ struct Down: AsyncParsableCommand {
         help: ArgumentHelp("Groups that stay, with what they need.", valueName: "group")
     )
     var except: [String] = []
-    @Argument(help: "Groups.") var groups: [String] = []
+    @Argument(help: "Groups.", completion: Completions.nodes) var groups: [String] = []
 
     func validate() throws {
         if !groups.isEmpty, !except.isEmpty {

@@ -19,7 +19,8 @@ struct Exec: AsyncParsableCommand {
     @OptionGroup var options: GlobalOptions
     @OptionGroup var follow: FollowOptions
     @Option(help: ArgumentHelp("How long it may take (30s, 5m).", valueName: "duration")) var timeout = "10m"
-    @Argument(help: ArgumentHelp("Nodes or groups.", valueName: "node")) var things: [String] = []
+    @Argument(help: ArgumentHelp("Nodes or groups.", valueName: "node"), completion: Completions.nodes) var things:
+        [String] = []
     /// What stands after `--`; `CommandLineTool` hands it over word by word, as the parser knows only one list of
     /// arguments.
     @Option(name: .customLong("command-word"), parsing: .unconditionalSingleValue, help: .hidden)

@@ -20,7 +20,7 @@ struct Up: AsyncParsableCommand {
     @OptionGroup var lab: LabOptions
     @OptionGroup var follow: FollowOptions
     @Flag(help: "Take away and make anew what the lab says otherwise by now.") var yes = false
-    @Argument(help: "Groups.") var groups: [String] = []
+    @Argument(help: "Groups.", completion: Completions.groups) var groups: [String] = []
 
     func run() async throws {
         let loader = LabLoader(options: options, lab: lab)

@@ -24,7 +24,7 @@ struct InventoryVerb: AsyncParsableCommand {
     )
     @OptionGroup var options: GlobalOptions
     @Option(help: "For whom: ansible, ssh, hosts, json.") var format: Format?
-    @Argument(help: "Groups or nodes; all without.") var names: [String] = []
+    @Argument(help: "Groups or nodes; all without.", completion: Completions.nodes) var names: [String] = []
 
     func run() async throws {
         let session = try StateSession.open(options, to: .read)

@@ -16,7 +16,7 @@ struct Plan: AsyncParsableCommand {
     @OptionGroup var options: GlobalOptions
     @OptionGroup var lab: LabOptions
     @Flag(help: "Every timeout, with the key that sets it.") var timeouts = false
-    @Argument(help: "Groups; none means all.") var groups: [String] = []
+    @Argument(help: "Groups; none means all.", completion: Completions.groups) var groups: [String] = []
 
     func run() async throws {
         let loader = LabLoader(options: options, lab: lab)

@@ -83,7 +83,8 @@ extension RunProgress {
             case .provision, .ready:
                 byNode.chain[node, default: []].append(step)
                 if let name = ownName(step.spec) { know(node, name) }
-            case .undo, .destroy: byNode.removal[node, default: []].append(step)
+            case .undo, .destroy:
+                if !passesOverTeardown { byNode.removal[node, default: []].append(step) }
             case .barrier, .noop, .before, .after, .attempt, .exec, .call, .finalize, .revert, .command, .pause,
                 .capability:
                 continue

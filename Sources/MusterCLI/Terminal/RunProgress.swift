@@ -6,6 +6,8 @@ import MusterCore
 /// it what is measured from now. It decides nothing and asks nobody.
 struct RunProgress: Sendable {
     let spec: RunSpec
+    /// Whether only the setup counts, as if nothing had been taken down since.
+    let passesOverTeardown: Bool
     /// nil before the first look.
     private(set) var plan: PlanRow?
     /// The time that running things are measured to.
@@ -39,8 +41,9 @@ struct RunProgress: Sendable {
         var since: Timestamp?
     }
 
-    init(spec: RunSpec) {
+    init(spec: RunSpec, passesOverTeardown: Bool = false) {
         self.spec = spec
+        self.passesOverTeardown = passesOverTeardown
         derive()
     }
 
@@ -97,7 +100,7 @@ struct RunProgress: Sendable {
     var isOver: Bool { plan?.state == .stopped }
     var isPaused: Bool { plan?.state == .paused }
     /// Whether machines are being taken down: after the work of this run, or as its work.
-    var isTakingDown: Bool { plan?.phase == .teardown || spec.verb == .down }
+    var isTakingDown: Bool { !passesOverTeardown && (plan?.phase == .teardown || spec.verb == .down) }
 
     var elapsed: Duration {
         guard let plan, let startedAt else { return .zero }

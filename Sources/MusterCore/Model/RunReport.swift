@@ -16,6 +16,8 @@ package struct RunReport: Hashable, Sendable {
     /// Failures of machines and steps, each a sentence: what, which node, what to look at.
     package var problems: [String]
     package var suites: [SuiteReport]
+    /// How its groups were set up, each after all it needs.
+    package var groups: [GroupReport]
     package var flakyFails: Bool
 
     package init(
@@ -31,6 +33,7 @@ package struct RunReport: Hashable, Sendable {
         nodesReplaced: Int = 0,
         problems: [String] = [],
         suites: [SuiteReport] = [],
+        groups: [GroupReport] = [],
         flakyFails: Bool = false
     ) {
         self.run = run
@@ -45,6 +48,7 @@ package struct RunReport: Hashable, Sendable {
         self.nodesReplaced = nodesReplaced
         self.problems = problems
         self.suites = suites
+        self.groups = groups
         self.flakyFails = flakyFails
     }
 
@@ -53,9 +57,12 @@ package struct RunReport: Hashable, Sendable {
 
 package struct SuiteReport: Hashable, Sendable {
     package var name: String
+    /// The group that its tests run on; nil when that is not known.
+    package var group: String?
     package var tests: [TestReport]
-    package init(name: String, tests: [TestReport]) {
+    package init(name: String, group: String? = nil, tests: [TestReport]) {
         self.name = name
+        self.group = group
         self.tests = tests
     }
 }

@@ -269,7 +269,8 @@ extension RunMachine {
         let half = halfTakenDown(nodes)
         for node in nodes.of(lab: spec.lab) {
             if node.createdBy == id, node.state == .creating || node.state == .starting {
-                let wasStarted = node.stepsStarted > 0
+                // Also when all its steps are undone already, it is there until it is destroyed.
+                let wasStarted = node.stepsStarted > 0 || half.contains(node.id)
                 nodes.move(
                     node.id,
                     to: wasStarted ? .failed : .gone,

@@ -223,6 +223,20 @@ import Testing
         }
     }
 
+    @Test func aNodeThatIsTakenDownBeforeItWasReadyIsNotForgotten() throws {
+        var lab = DirectorHarness()
+        let id = try lab.begin(run(.test, [group("db", runs: 1, undo: true)], keep: .never))
+        lab.settle { $0.works.contains { $0.label.hasPrefix("db/0:2 run") } }
+        lab.request(.cancel(id))
+        lab.settle { $0.works.contains { $0.label.hasPrefix("db/0 destroy") } }
+        lab.request(.halt(id))
+        #expect(lab.nodeStates == ["db/0 failed"], "what it was set up by is undone; the machine is there")
+        lab.submit(MusterCoreTests.down())
+        lab.settle()
+        #expect(lab.nodeStates == [])
+        lab.expectSound()
+    }
+
     @Test func aNodeThatIsHalfTakenDownDoesNotCountAsReady() throws {
         var lab = up()
         let id = try lab.begin(MusterCoreTests.down())
