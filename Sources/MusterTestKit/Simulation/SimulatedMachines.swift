@@ -61,7 +61,9 @@ final class SimulatedMachines {
     var existing: [NodeID] { machines.filter { $0.value.isThere }.map(\.key).sorted() }
 
     func isRunning(_ step: StepID, _ number: Int32) -> Bool { live[step]?.contains(number) == true }
-    func isAnyRunning(_ step: StepID) -> Bool { live[step]?.isEmpty == false }
+    func running(_ step: StepID) -> [SimulatedOperationKey] {
+        (live[step] ?? []).map { SimulatedOperationKey(step: step, number: $0) }
+    }
     var isAnythingRunning: Bool { !live.isEmpty }
 
     func make(_ node: NodeID, epoch: Epoch) -> Machine {
