@@ -59,9 +59,11 @@ package struct SummaryText: Sendable {
         let took = "\(TimeText.short(report.took))\(nodes)\(replaced)"
         guard summary.testCount > 0 else {
             let status: TestStatus = summary.exitCode == 0 ? .passed : .failed
-            let verb =
-                "\(report.verb.rawValue) \(report.isUnderway ? "running" : summary.exitCode == 0 ? "done" : "failed")"
-            return ["  \(painted("\(shape(status)) \(plain(verb))", color(status)))   \(took)"]
+            let how =
+                if report.isUnderway { "running" } else if summary.exitCode == 0 { "done" } else {
+                    report.state == .paused ? "paused" : report.result == .cancelled ? "cancelled" : "failed"
+                }
+            return ["  \(painted("\(shape(status)) \(report.verb.rawValue) \(how)", color(status)))   \(took)"]
         }
         let always: Set<TestStatus> = [.failed, .flaky, .infra, .passed]
         var rows: [(text: String, width: Int)] = [("", 0)]

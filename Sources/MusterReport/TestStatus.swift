@@ -89,8 +89,9 @@ extension RunReport {
 
     /// Its length; of a run that goes on, up to the last thing that is known of it.
     var took: Duration {
-        let last = endedAt ?? suites.lazy.flatMap(\.tests).flatMap(\.attempts).compactMap(\.endedAt).max() ?? startedAt
-        return max(.zero, last - startedAt)
+        let tests = suites.lazy.flatMap(\.tests).flatMap(\.attempts).compactMap(\.endedAt).max()
+        let last = endedAt ?? [tests, groups.lazy.compactMap(\.endedAt).max()].compactMap(\.self).max()
+        return max(.zero, (last ?? startedAt) - startedAt)
     }
 
     /// Why tests have no outcome, for formats that must say so.

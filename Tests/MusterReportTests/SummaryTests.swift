@@ -148,5 +148,11 @@ import Testing
         #expect(lines(report, SummaryText(width: 80, usesColor: false))[0] == "  ✔ up done   3.2s on 5 nodes")
         report.result = .error
         #expect(lines(report, SummaryText(width: 80, usesColor: false))[0] == "  ✘ up failed   3.2s on 5 nodes")
+        report.state = .paused
+        report.endedAt = nil
+        let begun = report.startedAt + .milliseconds(100)
+        let ended = report.startedAt + .milliseconds(900)
+        report.groups = [GroupReport(name: "db", count: 1, state: .failed, startedAt: begun, endedAt: ended)]
+        #expect(lines(report, SummaryText(width: 80, usesColor: false))[0] == "  ✘ up paused   900ms on 5 nodes")
     }
 }

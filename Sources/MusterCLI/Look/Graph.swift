@@ -41,8 +41,8 @@ struct GraphVerb: AsyncParsableCommand {
         case .svg:
             guard let picture = GraphSVG.render(drawing.graph) else {
                 throw CLIError(
-                    "a picture of \(drawing.graph.boxes.count) boxes cannot be read (1 to \(GraphSVG.boxesMax)): name some groups, or let another"
-                        + " program draw it: muster graph --format dot"
+                    "a picture of \(drawing.graph.boxes.count) boxes and \(drawing.graph.arrows.count) arrows cannot be"
+                        + " read: name some groups, or let another program draw it: muster graph --format dot"
                 )
             }
             Output.raw(picture.utf8)

@@ -26,7 +26,7 @@ struct Down: AsyncParsableCommand {
         help: ArgumentHelp("Groups that stay, with what they need.", valueName: "group")
     )
     var except: [String] = []
-    @Argument(help: "Groups.", completion: Completions.nodes) var groups: [String] = []
+    @Argument(help: "Groups.", completion: Completions.standing) var groups: [String] = []
 
     func validate() throws {
         if !groups.isEmpty, !except.isEmpty {
@@ -46,13 +46,14 @@ struct Down: AsyncParsableCommand {
         let nodes = allNodes.filter { $0.lab == lab }
         let unfinished = allUnfinished.filter { $0.lab == lab }
         let up = Set(nodes.map(\.name.group))
-        for group in groups where !up.contains(group) { throw CLIError(unknown(group, up)) }
-        // A name that is mistyped here would take down what was meant to stay.
-        let declared = except.isEmpty ? [] : declaredGroups()
-        for group in except where !up.contains(group) && !declared.contains(group) {
+        // A mistyped name is told; one of the lab that is down already is no mistake.
+        let isKnown = (groups + except).allSatisfy(up.contains)
+        let declared = isKnown ? [] : declaredGroups()
+        for group in groups + except where !up.contains(group) && !declared.contains(group) {
             throw CLIError(unknown(group, up))
         }
-        guard let lab, !(nodes.isEmpty && unfinished.isEmpty) else {
+        let isDown = !groups.isEmpty && unfinished.isEmpty && groups.allSatisfy { !up.contains($0) }
+        guard let lab, !(nodes.isEmpty && unfinished.isEmpty), !isDown else {
             if options.json {
                 struct Shape: Encodable {
                     let format = 1
@@ -60,7 +61,7 @@ struct Down: AsyncParsableCommand {
                 }
                 Output.json(Shape())
             } else {
-                Output.line("nothing is up")
+                Output.line(groups.isEmpty || nodes.isEmpty ? "nothing is up" : "nothing of that is up")
             }
             return
         }

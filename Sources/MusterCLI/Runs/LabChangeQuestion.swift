@@ -51,6 +51,17 @@ struct LabChangeQuestion {
         }
     }
 
+    /// Says which machines tests use although the lab has them otherwise by now.
+    static func tellWhatStays(_ spec: RunSpec, _ session: StateSession, _ options: any VerbOptions) throws {
+        guard !options.json else { return }
+        for group in try compare(spec, declared: nil, session).groups where !group.remade.isEmpty {
+            let reason = group.reason.map { ": \(printable($0))" } ?? ""
+            Output.note(
+                "'\(group.name)' is used as it is, though the lab has it otherwise by now\(reason); anew: muster up --yes"
+            )
+        }
+    }
+
     private static func ask(_ question: String) -> Bool {
         Output.write(question, to: STDERR_FILENO)
         let answer = readLine(strippingNewline: true)?.lowercased() ?? ""

@@ -46,6 +46,7 @@ struct Test: AsyncParsableCommand {
         try spec.checkNodeLimit(lab.maxNodes)
         try await AnsibleCheck(spec: spec).run()
         spec.files = try LabFiles(session: session).keep(spec)
+        try LabChangeQuestion.tellWhatStays(spec, session, options)
         try await RunStarter(session: session, options: options, follow: follow, startsNew: lab.new).start(spec)
     }
 

@@ -12,6 +12,8 @@ enum Completions {
     static let groups = CompletionKind.custom { words, _, _ in Line(words).labGroups.sorted() }
     /// Groups and nodes that are there.
     static let nodes = CompletionKind.custom { words, _, _ in Line(words).nodes }
+    /// Groups that are there.
+    static let standing = CompletionKind.custom { words, _, _ in Line(words).nodes.filter { !$0.contains("/") } }
     /// Groups, nodes and runs.
     static let things = CompletionKind.custom { words, _, _ in
         let line = Line(words)

@@ -26,19 +26,20 @@ extension Director {
     /// The nodes of a lab are decided by this table from now on, also those that are there already.
     mutating func use(_ modes: ModeSet, for lab: String, into turn: inout Turn) {
         context.states.use(modes, for: lab, into: &turn)
+        var begun = GroupModes()
         for node in context.nodes.of(lab: lab) {
             if context.states.isKnown(node.id) {
                 context.states.takeTriggers(node.id, node.name, into: &turn)
             } else {
-                begin(node, into: &turn)
+                begin(node, &begun, into: &turn)
                 lookForReports(of: node.id, into: &turn)
             }
         }
     }
 
-    private mutating func begin(_ node: NodeRow, into turn: inout Turn) {
-        let group = context.specs[node.createdBy]?.groups.first { $0.name == node.name.group }
-        context.states.add(node.id, node.name, lab: node.lab, mode: group?.mode, into: &turn)
+    private mutating func begin(_ node: NodeRow, _ modes: inout GroupModes, into turn: inout Turn) {
+        let mode = modes.mode(of: node.name.group, in: node.createdBy) { context.specs[$0] }
+        context.states.add(node.id, node.name, lab: node.lab, mode: mode, into: &turn)
         context.states.lifecycleChanged(node.id, to: node.state, into: &turn)
     }
 
@@ -49,16 +50,33 @@ extension Director {
 
     /// What Muster did to nodes are events for their machines like any other.
     mutating func followNodes(into turn: inout Turn) {
-        for (id, state) in context.nodes.takeMoves() {
+        let moves = context.nodes.takeMoves()
+        if moves.isEmpty { return }
+        var modes = GroupModes()
+        for (id, state) in moves {
             if state == .gone {
                 context.states.remove(id, into: &turn)
                 nodeWent(id, into: &turn)
             } else if let row = context.nodes[id] {
-                if !context.states.isKnown(id) { begin(row, into: &turn) }
+                if !context.states.isKnown(id) { begin(row, &modes, into: &turn) }
                 context.states.lifecycleChanged(id, to: state, into: &turn)
             }
         }
     }
 
     package func nodeState(_ node: NodeID) -> NodeStateRow? { context.states.row(of: node) }
+}
+
+/// The mode in which each group's nodes begin: looked up once for each run, as a lab may have thousands of groups.
+private struct GroupModes {
+    private var known: [PlanID: [String: String]] = [:]
+
+    mutating func mode(of group: String, in plan: PlanID, spec: (PlanID) -> RunSpec?) -> String? {
+        if known[plan] == nil {
+            let groups = spec(plan)?.groups ?? []
+            let modes = groups.compactMap { group in group.mode.map { (group.name, $0) } }
+            known[plan] = Dictionary(modes) { first, _ in first }
+        }
+        return known[plan]?[group]
+    }
 }

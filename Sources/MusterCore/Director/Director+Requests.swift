@@ -209,7 +209,8 @@ extension Director {
             // Of two that wait, the one that came later waits for the other.
             if let id, run.plan.row.state == .pending, comesBefore(id, run.id) { return false }
             if spec.takesDownAll || run.spec.takesDownAll { return true }
-            return run.spec.groups.contains { groups.contains($0.name) || spec.takesDown($0.name) }
+            let theirs = groupsTouched(by: run.spec)
+            return !theirs.isDisjoint(with: groups) || theirs.contains(where: spec.takesDown)
                 || groups.contains(where: run.spec.takesDown)
         }.map(\.id).sorted()
     }
@@ -242,7 +243,7 @@ extension Director {
         switch spec.verb {
         case .up, .test:
             guard let rival = rivals(of: nil, spec).first, let run = runs[rival] else { return nil }
-            let shared = run.spec.groups.map(\.name).filter { name in spec.groups.contains { $0.name == name } }
+            let shared = groupsTouched(by: run.spec).intersection(groupsTouched(by: spec)).sorted()
             return .inUse(by: rival, verb: run.spec.verb, groups: shared)
         case .down:
             guard !spec.downGroups.isEmpty, !spec.passesOverErrors else { return nil }

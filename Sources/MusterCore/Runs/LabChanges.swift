@@ -39,7 +39,10 @@ package struct LabChanges: Sendable {
         made: (PlanID) -> RunSpec?
     ) {
         var byGroup: [String: [NodeRow]] = [:]
-        for node in nodes where node.state != .gone { byGroup[node.name.group, default: []].append(node) }
+        // Only the newest of a name counts; what is left over of others is no part of the lab any more.
+        var newest: [NodeName: NodeID] = [:]
+        for node in nodes where node.state != .gone { newest[node.name] = max(newest[node.name] ?? node.id, node.id) }
+        for node in nodes where newest[node.name] == node.id { byGroup[node.name.group, default: []].append(node) }
         var makers: [PlanID: RunSpec] = [:]
         for id in Set(nodes.map(\.createdBy)) { makers[id] = made(id) }
         var places: [String: Int] = [:]
@@ -69,7 +72,6 @@ package struct LabChanges: Sendable {
                 result.reason = result.reason ?? (count == 0 ? "it has no machines any more" : "count is \(count) now")
                 continue
             }
-            // The newest of a name is the one that counts; only that one is not gone.
             filled.insert(node.name.index)
             guard node.state == .ready else {
                 result.repaired += 1

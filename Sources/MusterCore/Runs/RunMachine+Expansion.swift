@@ -6,7 +6,11 @@ extension RunMachine {
         var gates: [String: StepIndex] = [:]
         var finals: [Int: [StepIndex]] = [:]
         var readyCounts: [Int: Int32] = [:]
-        let removals = takeAwayWhatChanged(in: &context)
+        let removals = makeWay(in: &context)
+        // What changes goes as in a `down`, before anything is made: hosts and addresses of what goes are free then.
+        let gate =
+            spec.changes == nil || removals.isEmpty
+            ? nil : plan.append(StepSpec(.barrier), needs: removals.values.sorted())
         for group in spec.groups.indices {
             let needs = gateSteps(
                 for: spec.groups[group].needs,
@@ -14,7 +18,7 @@ extension RunMachine {
                 finals: finals,
                 readyCounts: readyCounts
             )
-            let made = bringUp(group, needs: needs, removals: removals, in: &context, into: &turn)
+            let made = bringUp(group, needs: needs, removals: removals, gate: gate, in: &context, into: &turn)
             finals[group] = made.finals
             readyCounts[group] = made.ready
             // Groups without machines only pass on what they wait for.
@@ -68,11 +72,21 @@ extension RunMachine {
         }
     }
 
-    /// Adds the taking down of what the lab has otherwise now, or not any more. Returns the last step of each node.
-    private mutating func takeAwayWhatChanged(in context: inout RunContext) -> [NodeID: StepIndex] {
-        guard let changes = spec.changes else { return [:] }
-        let going = changes.all
-        let doomed = context.nodes.of(lab: spec.lab).filter { going.contains($0.id) }
+    /// Adds the taking down of what makes way: what the lab has otherwise now, or not any more, and what is not ready.
+    /// What needs others goes before them. Returns the last step of each node.
+    private mutating func makeWay(in context: inout RunContext) -> [NodeID: StepIndex] {
+        let going = spec.changes?.all ?? []
+        let nodes = context.nodes
+        var doomed = nodes.of(lab: spec.lab).filter { going.contains($0.id) }
+        for group in groups.indices {
+            for slot in groups[group].slots.indices {
+                let name = NodeName(group: spec.groups[group].name, index: slot)
+                guard let present = nodes.current(lab: spec.lab, name), present.state != .ready,
+                    !going.contains(present.id)
+                else { continue }
+                doomed.append(present)
+            }
+        }
         for node in doomed { context.nodes.change(node.id) { $0.heldBy = id } }
         return appendTeardown(of: doomed, in: context)
     }
@@ -81,6 +95,7 @@ extension RunMachine {
         _ group: Int,
         needs: [StepIndex],
         removals: [NodeID: StepIndex],
+        gate: StepIndex?,
         in context: inout RunContext,
         into turn: inout Turn
     ) -> (finals: [StepIndex], ready: Int32) {
@@ -98,13 +113,8 @@ extension RunMachine {
                 ready += 1
                 continue
             }
-            var chainNeeds = needs
-            if let present, let end = removals[present.id] {
-                chainNeeds.append(end)
-            } else if let present {
-                context.nodes.change(present.id) { $0.heldBy = id }
-                chainNeeds.append(appendRemoval(of: present, needs: [], in: context))
-            }
+            let before = gate ?? present.flatMap { removals[$0.id] }
+            let chainNeeds = before.map { needs + [$0] } ?? needs
             if let final = make(group, slot, replacements: 0, needs: chainNeeds, in: &context, into: &turn) {
                 finals.append(final)
             }
@@ -246,6 +256,7 @@ extension RunMachine {
     /// Adds the taking down of nodes: those that need others go before what they need. Returns the last step of each.
     @discardableResult
     mutating func appendTeardown(of doomed: [NodeRow], in context: RunContext) -> [NodeID: StepIndex] {
+        if doomed.isEmpty { return [:] }
         let strictly = spec.tearsDownStrictly
         var last: [NodeID: StepIndex] = [:]
         var needs: [String: Set<String>] = [:]

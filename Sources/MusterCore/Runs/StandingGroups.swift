@@ -5,11 +5,11 @@ package struct StandingGroups: Sendable {
     package struct Dependent: Hashable, Sendable {
         package var group: String
         package var state: GroupState
-        /// The unfinished run that works on it, or will; nil when it is up.
+        /// The unfinished run that works on it, or will; nil when none does.
         package var run: PlanID?
 
         package var text: String {
-            guard let run else { return "'\(group)' is up" }
+            guard let run else { return "'\(group)' is \(state == .ready ? "up" : state.rawValue)" }
             return "'\(group)' is \(state.rawValue) in run \(RunName(run))"
         }
     }
@@ -61,7 +61,10 @@ package struct StandingGroups: Sendable {
     private func dependent(_ group: String) -> Dependent {
         let mine = nodes[group, default: []]
         guard let making = mine.first(where: { $0.heldBy != nil && ($0.state == .creating || $0.state == .starting) })
-        else { return Dependent(group: group, state: .ready, run: nil) }
+        else {
+            let isWhole = mine.allSatisfy { $0.state == .ready }
+            return Dependent(group: group, state: isWhole ? .ready : .failed, run: nil)
+        }
         let isBegun = mine.contains { $0.stepsStarted > 0 }
         return Dependent(group: group, state: isBegun ? .working : .waiting, run: making.heldBy)
     }

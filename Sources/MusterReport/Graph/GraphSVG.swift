@@ -3,6 +3,8 @@
 package struct GraphSVG {
     /// More boxes than that make no picture that anybody can read.
     package static let boxesMax = 600
+    /// Nor more places that arrows pass through, one for each level that an arrow passes.
+    private static let passesMax = 10_000
     private static let titleWidth = 22
     private static let lineWidth = 30
 
@@ -18,6 +20,8 @@ package struct GraphSVG {
     /// The element, as it also stands in a page. Nil as with `render`.
     static func svg(_ graph: Graph, attributes: String = "") -> String? {
         guard !graph.boxes.isEmpty, graph.boxes.count <= boxesMax else { return nil }
+        let passes = graph.arrows.reduce(0) { $0 + graph.levels[$1.to] - graph.levels[$1.from] }
+        guard passes <= passesMax else { return nil }
         var picture = GraphSVG(graph)
         picture.draw(attributes)
         return picture.lines.joined(separator: "\n")

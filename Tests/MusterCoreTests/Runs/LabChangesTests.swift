@@ -168,4 +168,56 @@ import Testing
             lab.expectSound("killed after turn \(moment)")
         }
     }
+
+    /// What a teardown that failed has left is not ready: it goes in order, too, and its error stops what it needs.
+    @Test func theSameCommandAgainKeepsTheOrder() {
+        let groups = [group("db", runs: 1, undo: true), group("app", needs: needs("db"), runs: 1, undo: true)]
+        var fails = true
+        var lab = DirectorHarness { $0.label.hasPrefix("app/0:2 undo") && fails ? .exits(1) : .succeeds }
+        lab.submit(run(.up, groups))
+        lab.settle()
+        var changed = groups
+        changed[0].steps[1].kind = .run(Template("./other"))
+        for _ in 0..<2 {
+            let id = make(compare(lab, changed), changed, &lab)
+            #expect(lab.plan(id)?.result == .error)
+            #expect(lab.nodeStates == ["app/0 failed", "db/0 ready"])
+            #expect(lab.started("db/0:2 undo").isEmpty, "app's undo may need it")
+        }
+        fails = false
+        let id = make(compare(lab, changed), changed, &lab)
+        #expect(lab.plan(id)?.result == .success)
+        #expect(lab.nodeStates == ["app/0 ready", "db/0 ready"])
+        #expect(lab.moment("■ app/0 destroy") < lab.moment("▶ db/0:2 undo"))
+        lab.expectSound()
+    }
+
+    @Test func nothingIsMadeBeforeAllHasGoneThatGoes() {
+        var lab = DirectorHarness()
+        lab.submit(run(.up, [group("old", runs: 1, undo: true)]))
+        lab.settle()
+        let groups = [group("new"), group("more", needs: needs("new"))]
+        let id = make(compare(lab, groups), groups, &lab)
+        #expect(lab.plan(id)?.result == .success)
+        #expect(lab.moment("■ old/0 destroy") < lab.moment("▶ new/0:1 process"))
+        lab.expectSound()
+    }
+
+    @Test func whatIsBeingTakenAwayIsNotUsedByOthers() throws {
+        var lab = DirectorHarness()
+        let groups = [group("x", runs: 1, undo: true), group("y")]
+        lab.submit(run(.up, groups))
+        lab.settle()
+        var spec = run(.up, [groups[1]])
+        spec.changes = compare(lab, [groups[1]]).changes
+        let id = try lab.begin(spec)
+        lab.settle { $0.works.contains { $0.label.hasPrefix("x/0:2 undo") } }
+        #expect(lab.submit(run(.up, [groups[0]])) == nil, "it is being destroyed")
+        let down = lab.submit(MusterCoreTests.down("x"))
+        lab.settle()
+        #expect(lab.plan(id)?.result == .cancelled, "a `down` ends what works on its groups, and waits for its end")
+        #expect(lab.plan(down)?.result == .success)
+        #expect(lab.nodeStates == ["y/0 ready"])
+        lab.expectSound()
+    }
 }
