@@ -159,6 +159,8 @@ package struct Command: Hashable, Sendable {
     package var environment: [String: String]
     /// Values that must not be written anywhere: they go over the socket and into the process' environment only.
     package var secrets: [String: String]
+    /// What is masked in its output besides the values of `secrets`: secrets that are only a part of one of those.
+    package var masked: Set<String> = []
     /// nil for servers, which have none.
     package var timeout: Duration?
     package var grace: Duration

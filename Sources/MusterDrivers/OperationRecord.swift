@@ -112,6 +112,7 @@ extension OperationSpec {
             outputLimit: min(max(command.outputLimit, 0), Self.outputLimitMax),
             isServer: isServer
         )
+        masked = command.masked.sorted()
     }
 
     private static func variables(_ values: [String: String]) -> [Variable] {

@@ -36,7 +36,10 @@ extension CommandBuilder {
         for (name, template) in script.environment {
             let value = try resolve(template, quoted: false).text
             if template.secrets.isEmpty { command.environment[name] = value } else { command.secrets[name] = value }
+            // A secret in a longer text may be printed alone.
+            command.masked.formUnion(template.secrets.compactMap { surroundings.secret($0) })
         }
+        command.masked.subtract(command.secrets.values)
         for name in command.secrets.keys { command.environment[name] = nil }
         command.files = [
             FileContent(source: .path(archive.path(of: script.file, in: spec)), to: copy, mode: 0o700)
@@ -66,7 +69,7 @@ extension CommandBuilder {
             "--extra-vars", "@" + Play.folder + "/" + Play.variables,
         ]
         if !play.tags.isEmpty { words += ["--tags", play.tags.joined(separator: ",")] }
-        words.append(archive.path(of: play.playbook, in: spec))
+        words.append(try archive.unchangedPath(of: play.playbook, in: spec))
         var command = Command(
             .arguments(words),
             environment: try environment(ofHost: true),

@@ -57,4 +57,14 @@ package struct FileArchive: Sendable {
         guard FileManager.default.fileExists(atPath: copy) else { return own }
         return FileManager.default.contentsEqual(atPath: own, andPath: copy) ? own : copy
     }
+
+    /// The lab's own file, for what is of no use without the files beside it, of which there are no copies.
+    func unchangedPath(of path: String, in spec: RunSpec) throws(StepError) -> String {
+        let own = spec.labDirectory + "/" + path
+        guard self.path(of: path, in: spec) == own else {
+            let advice = "put it back, or begin anew: muster up --new"
+            throw StepError(.file, "'\(path)' has changed since the run was planned: \(advice)")
+        }
+        return own
+    }
 }

@@ -48,19 +48,51 @@ extension Performer {
         let driver = drivers.of(seat)
         do throws(StepError) {
             _ = try await driver.create(seat, operation: OperationID("\(operation)-seat"), server: nil)
+        } catch {
+            // Nothing was played, and the node itself is not lost.
+            guard error.code == .lost else { throw error }
+            throw StepError(.refused, "ansible cannot be started beside the node: \(error.message)")
+        }
+        do throws(StepError) {
             let exit = try await driver.runWithFiles(command, on: seat, operation: operation)
             await vacate(seat)
             return exit
         } catch {
-            // The node itself is not lost with what was beside it.
-            guard error.code == .lost else { throw error }
-            throw StepError(.refused, "ansible was ended beside the node, and how is not known: \(error.message)")
+            throw Self.known(error, at: seat)
         }
+    }
+
+    /// Waits for the end of what another conductor has begun, on a node or beside one.
+    func attach(to operation: OperationID, on node: NodeHandle) async throws(StepError) -> ProcessExit {
+        do throws(StepError) {
+            let exit = try await drivers.of(node).attach(to: operation, on: node)
+            await vacate(node)
+            return exit
+        } catch {
+            throw Self.known(error, at: node)
+        }
+    }
+
+    // MARK: What is lost
+
+    private static func isSeat(_ node: NodeHandle) -> Bool { node.directory.hasSuffix("/" + seatName) }
+
+    /// A node is not lost with what was beside it; but nobody can tell how far that came.
+    private static func known(_ error: StepError, at place: NodeHandle) -> StepError {
+        guard isSeat(place), error.code == .lost else { return error }
+        return StepError(.unknown, "ansible was ended beside the node, and how is not known: \(error.message)")
+    }
+
+    /// The same for what is found of an act.
+    static func known(_ status: ActStatus, at place: NodeHandle) -> ActStatus {
+        guard case .ended(.failed(let error)) = status else { return status }
+        let told = Self.known(error, at: place)
+        return told.code == .unknown ? .unknown(told.message) : status
     }
 
     /// Ends the supervisor beside a node; its records stay.
     func vacate(_ seat: NodeHandle?) async {
-        guard let seat, seat.directory.hasSuffix("/" + Self.seatName) else { return }
+        guard let seat, Self.isSeat(seat) else { return }
         do throws(StepError) {
             try await drivers.of(seat).destroy(seat)
         } catch {

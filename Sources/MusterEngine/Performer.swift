@@ -220,7 +220,8 @@ package final class Performer: Sendable {
         let creates = act.spec.action == .provision && director.spec(node.createdBy)?.creates(act.spec) == true
         // As above.
         let task = Task { [self] in
-            guard let status = await creates ? inquiry.creation() : inquiry.command() else { return }
+            guard let found = await creates ? inquiry.creation() : inquiry.command() else { return }
+            let status = Self.known(found, at: handle)
             if case .ended = status { await vacate(handle) }
             report(.actFound(act, status), of: key, tenure)
         }
@@ -376,9 +377,7 @@ package final class Performer: Sendable {
                 }
                 return .exited(try await driver.runWithFiles(command, on: job.node, operation: job.operation))
             case .attach:
-                let exit = try await driver.attach(to: job.operation, on: job.node)
-                await vacate(job.node)
-                return .exited(exit)
+                return .exited(try await attach(to: job.operation, on: job.node))
             case .play(let play):
                 if job.key.number > 1 {
                     let place = presentSeat(beside: job.node) ?? job.node

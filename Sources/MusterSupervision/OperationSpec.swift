@@ -16,8 +16,7 @@ package struct OperationSpec: Hashable, Sendable {
         }
     }
 
-    /// Room for what later versions need, the test control descriptor first. No tag is known yet; an unknown one is
-    /// refused.
+    /// Room for what later versions need. An unknown tag is refused.
     package struct Extension: Hashable, Sendable {
         package var tag: UInt16
         package var bytes: [UInt8]
@@ -32,6 +31,8 @@ package struct OperationSpec: Hashable, Sendable {
     package var environment: [Variable]
     /// Variables whose values are written nowhere.
     package var secrets: [Variable]
+    /// What is masked in the output besides the values of `secrets`; written nowhere either. It goes as an extension.
+    package var masked: [String] = []
     /// Empty for the node's folder.
     package var directory: String
     package var timeout: Int64?
@@ -71,6 +72,9 @@ package struct OperationSpec: Hashable, Sendable {
         self.extensions = extensions
     }
 
+    /// The extension that holds `masked`. 1 is left to the control descriptor of tests.
+    private static let maskedTag: UInt16 = 2
+
     /// Most bytes that `outputLimit` may be.
     package static let outputLimitMax: Int64 = 1 << 30
 
@@ -96,7 +100,13 @@ package struct OperationSpec: Hashable, Sendable {
         writer.put(keepsLeftovers)
         writer.put(outputLimit)
         writer.put(isServer)
-        writer.put(list: extensions) { writer, some in
+        var all = extensions
+        if !masked.isEmpty {
+            var texts = WireWriter()
+            texts.put(list: masked) { $0.put($1) }
+            all.append(Extension(tag: Self.maskedTag, bytes: texts.bytes))
+        }
+        writer.put(list: all) { writer, some in
             writer.put(some.tag)
             writer.put(raw: some.bytes)
         }
@@ -123,10 +133,17 @@ package struct OperationSpec: Hashable, Sendable {
             throw WireError("an output limit of \(outputLimit) is not between 0 and \(Self.outputLimitMax)")
         }
         isServer = try reader.flag()
-        extensions = try reader.list { reader throws(WireError) in
+        extensions = []
+        let all = try reader.list { reader throws(WireError) in
             Extension(tag: try reader.number(), bytes: try reader.raw())
         }
-        if let unknown = extensions.first { throw WireError("the extension \(unknown.tag) is not known here") }
+        for one in all {
+            guard one.tag == Self.maskedTag else { throw WireError("the extension \(one.tag) is not known here") }
+            var texts = WireReader(one.bytes)
+            let more = try texts.list { reader throws(WireError) in try reader.text() }
+            try texts.finish()
+            masked += more
+        }
     }
 
     private static func variables(from reader: inout WireReader) throws(WireError) -> [Variable] {
@@ -209,9 +226,8 @@ extension OperationSpec {
             }
             if variable.value.utf8.contains(0) { return "the value of '\(variable.name)' contains a zero byte" }
         }
-        let size = (texts + (environment + secrets).flatMap { [$0.name, $0.value] }).reduce(0) {
-            $0 + $1.utf8.count + 8
-        }
+        let values = (environment + secrets).flatMap { [$0.name, $0.value] }
+        let size = (texts + values + masked).reduce(0) { $0 + $1.utf8.count + 8 }
         return size < Wire.frameLimit - 4096 ? nil : "the command with its environment is longer than the system takes"
     }
 }

@@ -57,6 +57,7 @@ extension Supervisor {
         operationFolder.write(started: main, bootID: facts.bootID)
         var kept = spec
         kept.secrets = []
+        kept.masked = []
         operations[spec.operation] = Operation(
             spec: kept,
             folder: operationFolder,
@@ -66,7 +67,7 @@ extension Supervisor {
                 pipe: pipe.read,
                 folder: operationFolder.descriptor,
                 limit: spec.outputLimit,
-                secrets: spec.secrets.map(\.value)
+                secrets: spec.secrets.map(\.value) + spec.masked
             )
         )
         if spec.isServer {

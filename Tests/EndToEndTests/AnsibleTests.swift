@@ -25,6 +25,7 @@ import Testing
               data-base: { provision: [process: ] }
               app:
                 needs: [data-base]
+                retry: { times: 2, every: 1s }
                 provision:
                   - \(creator)
                   - ansible:
@@ -123,6 +124,59 @@ import Testing
         let resume = try await Program.muster(["resume"], in: lab.path, environment: Self.secret)
         #expect(resume.status == 0, "\(resume.output)\(resume.errors)")
         try check(lab)
+        #expect(try await Program.muster(["down"], in: lab.path).status == 0)
+        #expect(lab.processes() == [])
+    }
+
+    /// What runs ansible is killed: nobody can tell how far it came, and only a person has it played again.
+    @Test(
+        .enabled(if: isInstalled && SSHServer.absence == nil, absence),
+        .timeLimit(.minutes(5)),
+        arguments: [false, true]
+    )
+    func aPlayWhoseEndIsNotKnownPausesTheRun(commandIsKilled: Bool) async throws {
+        let lab = try remote(waits: true)
+        let up = try Running(["up"], in: lab.path, environment: Self.secret)
+        try await lab.awaitFile("waits")
+        if commandIsKilled {
+            up.send(SIGKILL)
+            _ = await up.ending()
+        }
+        let names = FileManager.default.enumerator(atPath: lab.path + "/.muster")?.compactMap { $0 as? String } ?? []
+        let facts = try #require(names.first { $0.hasSuffix("/supervisor.ansible/supervisor.json") })
+        let content = try #require(FileManager.default.contents(atPath: lab.path + "/.muster/" + facts))
+        let object = try JSONSerialization.jsonObject(with: content) as? [String: Any]
+        let pid = try #require(object?["pid"] as? Int)
+        kill(pid_t(pid), SIGKILL)
+        let end =
+            try await commandIsKilled
+            ? Program.muster(["resume"], in: lab.path, environment: Self.secret) : up.ending()
+        #expect(end.status == 5, "\(end.output)\(end.errors)")
+        #expect((end.output + end.errors).contains("how is not known"), "\(end.output)\(end.errors)")
+        try lab.write("go", "")
+        let resume = try await Program.muster(["resume"], in: lab.path, environment: Self.secret)
+        #expect(resume.status == 0, "\(resume.output)\(resume.errors)")
+        try check(lab)
+        #expect(try await Program.muster(["down"], in: lab.path).status == 0)
+        // A connection that ansible keeps for later plays ends by itself.
+        #expect(lab.processes().filter { !$0.contains("[mux]") } == [])
+    }
+
+    @Test(.enabled(if: isInstalled, absence), .timeLimit(.minutes(5)))
+    func aPlaybookThatWasEditedMeanwhileIsRefused() async throws {
+        let waits = "touch \"$MUSTER_LAB_DIR/waits\"; while [ ! -e \"$MUSTER_LAB_DIR/go\" ]; do sleep 0.05; done"
+        let lab = try folder("process: {}\n      - run: \(waits)")
+        let up = try Running(["up"], in: lab.path, environment: Self.secret)
+        try await lab.awaitFile("waits")
+        up.send(SIGKILL)
+        _ = await up.ending()
+        try lab.write("plays/site.yml", lab.read("plays/site.yml")! + "# edited\n")
+        try lab.write("go", "")
+        let resume = try await Program.muster(["resume"], in: lab.path, environment: Self.secret)
+        #expect(resume.status != 0)
+        let told = resume.output + resume.errors
+        #expect(told.contains("'plays/site.yml' has changed since the run was planned"), "\(told)")
+        #expect(lab.read("ran") == nil)
         #expect(try await Program.muster(["down"], in: lab.path).status == 0)
         #expect(lab.processes() == [])
     }

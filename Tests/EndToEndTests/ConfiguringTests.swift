@@ -98,6 +98,34 @@ import Testing
         #expect(try await Program.muster(["down"], in: lab.path).status == 0)
     }
 
+    @Test func aSecretInALongerValueIsMasked() async throws {
+        let lab = try folder(
+            """
+            muster: 1
+            lab: conf
+            groups:
+              app:
+                provision:
+                  - process: {}
+                  - script: { file: conf/setup, env: { DSN: "postgres://u:${secret.token}@h" } }
+            """
+        )
+        try lab.write(
+            "conf/setup",
+            """
+            #!/bin/sh -e
+            password=${DSN#postgres://u:}
+            echo "password=${password%@h}, all=$DSN"
+            """
+        )
+        let up = try await Program.muster(["up"], in: lab.path, environment: Self.secret)
+        #expect(up.status == 0, "\(up.output)\(up.errors)")
+        let logs = try await Program.muster(["logs", "app/0:2"], in: lab.path)
+        #expect(logs.output.contains("password=***, all=***"), "\(logs.output)\(logs.errors)")
+        #expect(filesWithTheSecret(lab.path) == [])
+        #expect(try await Program.muster(["down"], in: lab.path).status == 0)
+    }
+
     @Test func aResumedRunUsesTheFilesItBeganWith() async throws {
         let lab = try folder(
             """

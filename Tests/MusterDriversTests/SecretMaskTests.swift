@@ -21,6 +21,24 @@ import Testing
         #expect(shown(["secret-long secret"], ["secret", "secret-long"]) == "*** ***")
     }
 
+    @Test func secretsAreMaskedAsTheyStandInJSON() {
+        let secret = #"it's \ a "secret""#
+        #expect(shown([#"it's \ a "secret"."#], [secret]) == "***.")
+        #expect(shown([#"{"msg": "<it's \\ a \"secret\">"}"#], [secret]) == #"{"msg": "<***>"}"#)
+        #expect(shown([#"a geheimn\u00fc\u00df b geheimn"#, "üß c"], ["geheimnüß"]) == "a *** b *** c")
+        #expect(shown([#"x\ud83d\ude00yz"#], ["x😀yz"]) == "***")
+        #expect(shown([#"a\"b"#], [#"a"b"#]) == #"a\"b"#, "too short, however it is written")
+    }
+
+    @Test func linesOfSecretsAreMasked() {
+        let secret = "--BEGIN--\r\nMIIa bc\n   x\n \t\tA\"bcd\n\n--END--\n"
+        #expect(shown([secret], [secret]) == "***")
+        #expect(shown(["<MIIa bc>\nx\n[A\"bcd]", #" [A\"bcd]"#], [secret]) == "<***>\nx\n[***] [***]")
+        let inJSON = #""--BEGIN--\r\nMIIa bc\n   x\n \t\tA\"bcd\n\n--END--\n""#
+        #expect(shown([inJSON], [secret]) == "\"***\"")
+        #expect(shown(["a token b"], ["token\n"]) == "a *** b", "as a shell reads it from a file")
+    }
+
     @Test func secretsThatComeInPartsAreMaskedWhereverTheyAreCut() {
         let text = "xx aabaabaac yy aabaab"
         for first in 0...text.utf8.count {
@@ -45,18 +63,26 @@ import Testing
         try await ProcessHouse.with { house in
             let node = try await house.made()
             var command = Command(
-                .shell("echo \"the token is $TOKEN.\"; printf %s \"$TOKEN\" | head -c 5; printf '\\n%s' \"$TOKEN\""),
+                .shell(
+                    "echo \"the token is $TOKEN.\"; printf %s \"$TOKEN\" | head -c 5; "
+                        + "printf '\\na %s\\n%s' password \"$TOKEN\""
+                ),
                 environment: ["PATH": "/usr/bin:/bin"],
                 timeout: .seconds(60),
                 leftovers: .end
             )
             command.secrets = ["TOKEN": "hunter2-hunter3"]
+            command.masked = ["a password"]
             let operation = OperationID("masked")
             let exit = try await house.driver.run(command, on: node, operation: operation)
             #expect(exit.succeeded)
             let path = house.driver.outputPath(of: operation, on: node)
             let output = FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) }
-            #expect(output == "the token is ***.\nhunte\n***")
+            #expect(output == "the token is ***.\nhunte\n***\n***")
+            for name in FileManager.default.enumerator(atPath: node.directory)?.compactMap({ $0 as? String }) ?? [] {
+                let bytes = FileManager.default.contents(atPath: node.directory + "/" + name) ?? Data()
+                #expect(bytes.range(of: Data("a password".utf8)) == nil, "what is masked stands in \(name)")
+            }
         }
     }
 }

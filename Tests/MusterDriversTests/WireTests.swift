@@ -15,6 +15,12 @@ import Testing
         isServer: true
     )
 
+    private static let masking: OperationSpec = {
+        var masking = spec
+        masking.masked = ["hidden", "a\nb"]
+        return masking
+    }()
+
     private static let record: ExitRecord = {
         var record = ExitRecord(operation: "o", startedAt: -1, endedAt: .max)
         record.status = 3
@@ -27,7 +33,7 @@ import Testing
     }()
 
     private static let requests: [SupervisorRequest.Body] = [
-        .hello(version: 1), .start(spec, waits: true),
+        .hello(version: 1), .start(spec, waits: true), .start(masking, waits: false),
         .start(OperationSpec(operation: "x", program: .shell("")), waits: false), .attach(operation: "o", waits: true),
         .end(operation: "o", grace: 0), .powerOff(grace: 1), .powerOn(operation: "o"), .watch, .shutdown(grace: 2),
     ]
@@ -70,6 +76,14 @@ import Testing
             _ = try? SupervisorRequest(payload: payload)
             _ = try? SupervisorReply(payload: payload)
         }
+    }
+
+    @Test func extensionsThatAreNotKnownAreRefused() {
+        var spec = Self.masking
+        spec.extensions = [OperationSpec.Extension(tag: 9, bytes: [1])]
+        let frame = SupervisorRequest(number: 1, epoch: 1, body: .start(spec, waits: false)).frame
+        #expect(throws: WireError.self) { try SupervisorRequest(payload: Array(frame.dropFirst(4))) }
+        #expect(!Self.masking.json(requestedAt: 1).contains("hidden"))
     }
 
     /// The same numbers every time.

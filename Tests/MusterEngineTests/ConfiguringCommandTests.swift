@@ -1,6 +1,7 @@
 import Foundation
 import MusterCore
 import MusterDrivers
+import MusterTestKit
 import Testing
 
 @testable import MusterEngine
@@ -28,8 +29,15 @@ import Testing
 
     private var db: NodeRow { row(1, NodeName(group: "data-base", index: 0), ["address": "127.64.0.1"]) }
 
-    private func builder(isRemote: Bool = false, secrets: [String: String] = [:]) -> CommandBuilder {
-        var spec = RunSpec(verb: .up, lab: "lab", labDirectory: "/lab")
+    private func builder(
+        isRemote: Bool = false,
+        secrets: [String: String] = [:],
+        labDirectory: String = "/lab",
+        state: String = "/state",
+        files: [LabFile] = []
+    ) -> CommandBuilder {
+        var spec = RunSpec(verb: .up, lab: "lab", labDirectory: labDirectory)
+        spec.files = files
         var app = GroupSpec(name: "app")
         app.needs = [Need(group: "data-base")]
         var base = GroupSpec(name: "data-base")
@@ -44,7 +52,7 @@ import Testing
             node: node,
             directory: "/state/nodes/2-app-0",
             isRemote: isRemote,
-            archive: FileArchive(StateDirectory(path: "/state")),
+            archive: FileArchive(StateDirectory(path: state)),
             surroundings: CommandBuilder.Surroundings(
                 environment: ["PATH": "/bin"],
                 ofHost: ["SSH_AUTH_SOCK": "/agent"],
@@ -61,7 +69,7 @@ import Testing
         let command = try builder(secrets: ["t": "s3cret"]).script(script, timeout: .seconds(5))
         #expect(command.program == .arguments(["/state/nodes/2-app-0/lab/_up/up/setup.sh", "a b", "127.64.0.1"]))
         #expect(command.environment["A"] == "x" && command.environment["PATH"] == nil)
-        #expect(command.secrets == ["PATH": "=s3cret"])
+        #expect(command.secrets == ["PATH": "=s3cret"] && command.masked == ["s3cret"])
         #expect(command.files.map(\.to) == ["lab/_up/up/setup.sh"] && command.files.map(\.mode) == [0o700])
         let remote = try builder(isRemote: true, secrets: ["t": "s"]).script(script, timeout: .seconds(5))
         guard case .arguments(let words) = remote.program else { return }
@@ -119,6 +127,51 @@ import Testing
         )
         #expect(groups?["data_base"]?["hosts"]?["data-base-0"]?["muster_address"] == "127.64.0.1")
         #expect(groups?["data_base"]?["hosts"]?["data-base-0"]?["ansible_host"] == nil)
+    }
+
+    /// What it names lies beside it, and there are no copies of that.
+    @Test func playbooksThatHaveChangedAreRefused() throws {
+        let folder = try TestFolder.make("play")
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let playbook = URL(fileURLWithPath: folder + "/site.yml")
+        let state = folder + "/state"
+        try Data("- hosts: app\n".utf8).write(to: playbook)
+        let kept = try FileArchive(StateDirectory(path: state)).keep("site.yml", labDirectory: folder)
+        let file = try #require(kept)
+        let builder = builder(labDirectory: folder, state: state, files: [file])
+        let play = AnsiblePlay(playbook: "site.yml", tags: [])
+        let made = try builder.play(play, timeout: .seconds(5))
+        guard case .arguments(let words) = made.command.program else { return }
+        #expect(words.last == folder + "/site.yml")
+        try Data("- hosts: all\n".utf8).write(to: playbook)
+        let changed = #expect(throws: StepError.self) { try builder.play(play, timeout: .seconds(5)) }
+        #expect(changed?.message.hasPrefix("'site.yml' has changed since the run was planned: put it back") == true)
+        try FileManager.default.removeItem(at: playbook)
+        #expect(throws: StepError.self) { try builder.play(play, timeout: .seconds(5)) }
+    }
+
+    /// An end that is lost beside a node says nothing of the node.
+    @Test func whatIsLostBesideANodeIsNotKnown() {
+        func place(_ directory: String) -> NodeHandle {
+            NodeHandle(
+                id: NodeID(2),
+                name: NodeName(group: "app", index: 0),
+                lab: "lab",
+                driver: "process",
+                directory: directory,
+                facts: [:],
+                tenure: Tenure(Epoch(1))
+            )
+        }
+        let seat = place(Performer.seatFolder(of: "/state/nodes/2-app-0"))
+        let lost = ActStatus.ended(.failed(StepError(.lost, "gone")))
+        guard case .unknown(let reason) = Performer.known(lost, at: seat) else {
+            Issue.record("it is taken for known")
+            return
+        }
+        #expect(reason.hasSuffix("how is not known: gone"))
+        #expect(Performer.known(lost, at: place("/state/nodes/2-app-0")) == lost)
+        #expect(Performer.known(.running, at: seat) == .running)
     }
 
     @Test func hostsAreReachedWithTheirOwnOptions() {

@@ -167,7 +167,8 @@ package final class RemoteNodes: Sendable {
         let reply = try await start(command, node, at: place, operation: operation, isServer: false)
         switch reply.word {
         case "exit":
-            return try await keep(reply, of: operation, node, at: place, secrets: Array(command.secrets.values))
+            let secrets = Array(command.secrets.values) + Array(command.masked)
+            return try await keep(reply, of: operation, node, at: place, secrets: secrets)
         case "lost": throw StepError(.lost, "\(node.name): \(reply.text)")
         default: throw StepError(.lost, "\(node.name): its machine answers '\(reply.word)'")
         }
