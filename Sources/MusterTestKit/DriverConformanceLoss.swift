@@ -4,7 +4,7 @@ import MusterDrivers
 extension DriverConformance {
     static let lossChecks: [Check] = [
         Check("the end of a server is the loss of its node, with how it ended") { subject in
-            let killed = try await subject.made("killed", server: server("exec sleep \(uniqueNap())"))
+            let killed = try await serving("killed", subject)
             try await subject.driver.watch(killed)
             try await subject.kill(operation("create"), killed)
             try await lost(killed, because: "signal 9", subject)
@@ -46,13 +46,13 @@ extension DriverConformance {
             try equal(await subject.belongings(), [], "what is left")
         },
         Check("a loss is reported once") { subject in
-            let node = try await subject.made(server: server("exec sleep \(uniqueNap())"))
+            let node = try await serving("node", subject)
             try await subject.driver.watch(node)
             try await subject.driver.watch(node)
             try await subject.kill(operation("create"), node)
             try await lost(node, because: "signal 9", subject)
             try await subject.driver.destroy(node)
-            let other = try await subject.made("other", server: server("exec sleep \(uniqueNap())"))
+            let other = try await serving("other", subject)
             try await subject.driver.watch(other)
             try await subject.kill(operation("create"), other)
             try await lost(other, because: "signal 9", subject)
@@ -62,7 +62,7 @@ extension DriverConformance {
             let node = try await subject.made(server: server("exec sleep \(uniqueNap())"))
             try await subject.driver.watch(node)
             try await subject.driver.destroy(node)
-            let other = try await subject.made("other", server: server("exec sleep \(uniqueNap())"))
+            let other = try await serving("other", subject)
             try await subject.driver.watch(other)
             try await subject.kill(operation("create"), other)
             try await lost(other, because: "signal 9", subject)
@@ -79,6 +79,14 @@ extension DriverConformance {
             try equal(await subject.belongings(), [], "what is left")
         },
     ]
+
+    /// A node whose server has said that it runs: one that is only about to be started is not found, and not killed.
+    private static func serving(_ name: String, _ subject: Subject) async throws -> NodeHandle {
+        let text = "mkfifo up; echo up > up; exec sleep \(uniqueNap())"
+        let node = try await subject.made(name, server: server(text))
+        try await subject.sh("until [ -p up ]; do sleep 0.05; done; cat up", "server-is-up", on: node)
+        return node
+    }
 
     private static func lost(
         _ node: NodeHandle,

@@ -31,6 +31,17 @@ package final class PodmanStore: Sendable {
         }
     }
 
+    /// Why a user who is not root has none here; nil when one has.
+    package static var rootlessAbsence: String? {
+        guard case .success(let store) = shared else { return absence }
+        if FileManager.default.fileExists(atPath: "\(store.folder)/rootless/works") { return nil }
+        let log = FileManager.default.contents(atPath: "\(store.folder)/rootless.log") ?? Data()
+        return "podman cannot run containers of another user here: \(String(decoding: log.suffix(300), as: UTF8.self))"
+    }
+
+    /// Starts the program that its arguments name as a user who is not root and has a store with the image `image`.
+    package var asUser: String { "\(folder)/rootless/as" }
+
     private static let busybox = ["/bin/busybox", "/usr/bin/busybox"].first {
         FileManager.default.isExecutableFile(atPath: $0)
     }
@@ -110,12 +121,34 @@ package final class PodmanStore: Sendable {
                 break 2
             done
         done
+        # The same for nobody, who may map no other users: files of one owner and the host's network will do.
+        rootless() {
+            mkdir -p rootless/run && cp containers.conf rootless/ && chmod 711 . || return 1
+            cat >rootless/as <<END
+        #!/bin/sh
+        export HOME=$folder/rootless XDG_RUNTIME_DIR=$folder/rootless/run STORAGE_DRIVER=vfs
+        export CONTAINERS_CONF=$folder/rootless/containers.conf
+        exec setpriv --reuid=65534 --regid=65534 --clear-groups "\$@"
+        END
+            chmod 755 rootless/as
+            ./podman image save --quiet --output rootless/image.tar localhost/muster-test:plain || return 1
+            chown -R 65534:65534 rootless && chmod 700 rootless/run && cd rootless || return 1
+            ./as $program load --quiet --input image.tar &&
+                ./as $program run --rm --network host --ulimit nofile=512:512 --ulimit nproc=512:512 \
+                    localhost/muster-test:plain true
+        }
+        if [ $works = yes ] && (rootless) >rootless.log 2>&1; then : >rootless/works; fi
         rm -rf rootfs
         [ $works = yes ]
         """#
 
     private static let end = #"""
         cd "$1" || exit
+        if [ -x rootless/as ]; then
+            (cd rootless && ./as podman rm --force --all --time 0)
+            # What holds that user's namespaces ends with the store.
+            kill "$(cat rootless/run/libpod/tmp/pause.pid)"
+        fi
         ./podman rm --force --all --time 0
         ./podman network rm --force muster-test
         umount root/overlay || umount -l root/overlay
