@@ -193,7 +193,8 @@ extension ShellText {
             shift
             "$@"
         }
-        m_rise() { kill $m_nap 2>/dev/null; exit 0; }
+        # Not by TERM: a child that is not `sleep` yet still has the trap, and would lose it.
+        m_rise() { kill -9 $m_nap 2>/dev/null; exit 0; }
 
         # Waits until none of `m_o` is left, or so many seconds have passed, and kills what is left then. For processes that
         # nobody waits for, so it asks again and again, ever more rarely.
