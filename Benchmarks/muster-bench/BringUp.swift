@@ -152,13 +152,13 @@ struct BringUp: AsyncParsableCommand {
         var spec = RunSpec(verb: .up, lab: "bench", labDirectory: "/")
         spec.groups = specs
         spec.parallel = parallel
-        let up = try await finish("up", spec, conductor, bell, store)
+        let up = try await conductor.finish("up", spec, bell, store).inSeconds
         var work: [NodeName: [Double]] = [:]
         for call in log.calls { work[call.node, default: []].append(call.seconds) }
         let path = CriticalPath(groups: spec.groups, work: work, parallel: parallel).seconds()
         let all = work.values.joined()
         spec.verb = .down
-        let down = try await finish("down", spec, conductor, bell, store)
+        let down = try await conductor.finish("down", spec, bell, store).inSeconds
         conductor.stop()
         try await running.value
         return Figures(
@@ -169,24 +169,6 @@ struct BringUp: AsyncParsableCommand {
             loop: 0,
             files: Double(log.filesMax)
         )
-    }
-
-    private func finish(
-        _ token: String,
-        _ spec: RunSpec,
-        _ conductor: Conductor,
-        _ bell: Bell,
-        _ store: any Store
-    ) async throws -> Double {
-        let wakeUps = bell.listen()
-        let begin = ContinuousClock.now
-        conductor.submit(PlanSubmission(token: token, spec: spec, steps: []))
-        for await _ in wakeUps {
-            guard let row = try store.plan(request: token), row.state == .stopped else { continue }
-            guard row.result == .success else { throw ValidationError("\(token) ended with \(row.result)") }
-            break
-        }
-        return begin.duration(to: .now).inSeconds
     }
 }
 

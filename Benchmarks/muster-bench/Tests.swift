@@ -69,37 +69,19 @@ struct Tests: AsyncParsableCommand {
         group.steps = [ProvisionStep(.process(run: nil))]
         spec.groups = [group]
         spec.parallel = max(64, remotes)
-        let up = try await finish("up", spec, conductor, bell, store)
+        let up = try await conductor.finish("up", spec, bell, store)
         spec.verb = .test
         spec.keep = .always
         var suite = SuiteSpec(name: "bench", group: "node")
         suite.tests = (0..<count).map { TestSpec(name: "t\($0)", command: .file("bin/true")) }
         spec.suites = [suite]
-        let tests = try await finish("test", spec, conductor, bell, store)
+        let tests = try await conductor.finish("test", spec, bell, store)
         spec.verb = .down
         spec.suites = []
-        _ = try await finish("down", spec, conductor, bell, store)
+        _ = try await conductor.finish("down", spec, bell, store)
         conductor.stop()
         try await running.value
         return (tests.inMicroseconds / 1000 / Double(count), up.inMicroseconds / 1000)
-    }
-
-    private func finish(
-        _ token: String,
-        _ spec: RunSpec,
-        _ conductor: Conductor,
-        _ bell: Bell,
-        _ store: any Store
-    ) async throws -> Duration {
-        let wakeUps = bell.listen()
-        let begin = ContinuousClock.now
-        conductor.submit(PlanSubmission(token: token, spec: spec, steps: []))
-        for await _ in wakeUps {
-            guard let row = try store.plan(request: token), row.state == .stopped else { continue }
-            guard row.result == .success else { throw ValidationError("\(token) ended with \(row.result)") }
-            break
-        }
-        return begin.duration(to: .now)
     }
 }
 

@@ -146,3 +146,22 @@ struct NoDriver: Driver {
     func watch(_ node: NodeHandle) async throws(StepError) {}
     func outputPath(of operation: OperationID, on node: NodeHandle) -> String { "" }
 }
+
+extension Conductor {
+    /// Submits a run, and waits until it has stopped: how long that took.
+    ///
+    /// - Throws: when it did not succeed.
+    func finish(_ token: String, _ spec: RunSpec, _ bell: Bell, _ store: any Store) async throws -> Duration {
+        let wakeUps = bell.listen()
+        let begin = ContinuousClock.now
+        submit(PlanSubmission(token: token, spec: spec, steps: []))
+        for await _ in wakeUps {
+            guard let row = try store.plan(request: token), row.state == .stopped else { continue }
+            guard row.result == .success else {
+                throw Workbench.Failure(description: "\(token) ended with \(row.result)")
+            }
+            break
+        }
+        return begin.duration(to: .now)
+    }
+}

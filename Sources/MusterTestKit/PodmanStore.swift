@@ -49,9 +49,7 @@ package final class PodmanStore: Sendable {
     private init() throws(StepError) {
         for program in ["/usr/bin/podman", "/usr/local/bin/podman"] where access(program, X_OK) == 0 {
             guard let busybox = Self.busybox else { throw StepError(.file, "no busybox is here: busybox-static") }
-            var template = Array("/tmp/muster-podman-XXXXXX".utf8CString)
-            guard mkdtemp(&template) != nil else { throw StepError(.file, "no folder can be made in /tmp") }
-            folder = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+            folder = try TestFolder.make("podman")
             podman = ["\(folder)/podman"]
             let log = "\(folder)/log"
             guard
