@@ -68,6 +68,28 @@ struct PodmanDriverTests {
         }
     }
 
+    /// What may be there when whoever made the container was killed, made by a podman in place of a whole one.
+    @Test(arguments: [
+        "kill -9 $$",
+        "shift 2; $podman create \"$@\" >/dev/null; kill -9 $$",
+        "$podman \"$@\" >/dev/null; $podman stop --time 0 \"$4\" >/dev/null; kill -9 $$",
+    ]) func aMakingThatWasCutOffIsNoLossAndIsDoneToItsEnd(leaving text: String) async throws {
+        try await PodmanHouse.with { house in
+            let cut = try Self.podman(house, "cut", "podman=\(house.store.podman[0]); \(text)")
+            var node = house.node("cut")
+            let create = OperationID("create")
+            let server = Self.shell("exec sleep 1000", timeout: nil)
+            _ = try await Self.refusal {
+                _ = try await house.another(podman: cut).create(node, operation: create, server: server)
+            }
+            #expect(try await house.driver.status(of: create, on: node) == .neverStarted)
+            node.facts = try await house.driver.create(node, operation: create, server: server)
+            #expect(try await house.driver.status(of: create, on: node) == .running)
+            #expect(await house.driver.belongings().found.map(\.node) == [node.id])
+            try await house.driver.destroy(node)
+        }
+    }
+
     @Test func whatALateMakerMakesIsNoneOfADestroyedNode() async throws {
         try await PodmanHouse.with { house in
             _ = try await house.podman("version")

@@ -168,6 +168,18 @@ struct QEMUDriverTests {
             #expect(await Leftovers.find(nodes: house.folder) == [])
         }
     }
+
+    @Test func aMachineThatWasNotedAndNotStartedIsNoLoss() async throws {
+        try await QEMUHouse.with { house in
+            let node = house.node("noted", machine: QEMUHouse.machine)
+            try FileManager.default.createDirectory(atPath: node.directory, withIntermediateDirectories: true)
+            let server = Command(.shell("exec sleep 1000"), environment: [:], timeout: nil, leftovers: .keep)
+            try MachineNote(machine: QEMUHouse.machine, server: MachineNote.Server(server), operation: "create")
+                .write(in: node.directory)
+            #expect(try await house.driver.status(of: OperationID("create"), on: node) == .neverStarted)
+            try await house.driver.destroy(node)
+        }
+    }
 }
 
 /// What needs no machine.

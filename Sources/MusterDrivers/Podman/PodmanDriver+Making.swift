@@ -237,9 +237,17 @@ extension PodmanDriver {
         )
     }
 
-    /// The container that an operation has made for a node, started; nil when there is none, or it is another's.
+    /// Whether a node's container runs, when everybody who makes it has finished.
+    func isMade(_ node: NodeHandle) async throws(StepError) -> Bool {
+        try PodmanFiles.fence(node)
+        try await podman.awaitLock(PodmanFiles.making(node))
+        return try await podman.container(name(of: node))?.state.isRunning == true
+    }
+
+    /// The running container that an operation has made for a node. Nil when there is none, it is another's, or it does
+    /// not run, and nothing was done in it that cannot be done in a new one.
     ///
-    /// - Throws: `.lost` when it has ended.
+    /// - Throws: `.lost` when its own program has ended.
     private func adopted(_ node: NodeHandle, _ operation: OperationID) async throws(StepError) -> ContainerReport? {
         let name = name(of: node)
         // Whoever is making it is let finish.
@@ -253,11 +261,8 @@ extension PodmanDriver {
         }
         guard found.labels["muster.operation"] == "\(operation)" else { return nil }
         if found.state.isRunning { return found }
-        guard ["created", "configured", "initialized"].contains(found.state.status) else {
-            throw StepError(.lost, "\(node.name): its container ended: \(found.ending(of: node))")
-        }
-        try await podman.start(name, in: node.directory)
-        return try await started(node)
+        guard PodmanNote.read(node)?.role == .program, found.exit != nil else { return nil }
+        throw StepError(.lost, "\(node.name): its container ended: \(found.ending(of: node))")
     }
 
     // MARK: Health

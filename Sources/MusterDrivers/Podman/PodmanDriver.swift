@@ -155,6 +155,8 @@ package final class PodmanDriver: Driver {
         // Without a note no container was asked for yet.
         guard let note = PodmanNote.read(node) else { return .neverStarted }
         if note.isMain(operation) { return try await mainStatus(node) }
+        // Of a node whose making was cut off, nothing is lost yet: it is made to its end, or anew.
+        if operation == note.operation, node.facts.isEmpty, try await !isMade(node) { return .neverStarted }
         return try await within(node) { place, _ throws(StepError) in
             try await self.nodes.status(of: operation, on: node, at: place)
         }

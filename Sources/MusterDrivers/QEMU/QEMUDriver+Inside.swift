@@ -50,8 +50,9 @@ extension QEMUDriver {
         // Without a note no machine was asked for yet.
         guard let note = MachineNote.read(in: node.directory) else { return .neverStarted }
         // Without a server of its own, the node's server is the machine.
-        if note.server == nil, note.operation == operation.description {
-            return try await keeper.status(of: Self.machine(note.operation), on: node)
+        if note.operation == operation.description {
+            let machine = try await keeper.status(of: Self.machine(note.operation), on: node)
+            if note.server == nil || machine == .neverStarted { return machine }
         }
         return try await inside(node) { [nodes] place in
             await caught { () async throws(StepError) in try await nodes.status(of: operation, on: node, at: place) }
