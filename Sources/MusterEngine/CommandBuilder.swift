@@ -224,9 +224,11 @@ package struct CommandBuilder {
         if let address = node.facts["address"] { environment["MUSTER_ADDRESS"] = address }
         var groups = Set(spec.groups.first { $0.name == node.name.group }?.needs.map(\.group) ?? [])
         if let suite {
-            groups.insert(suite.group)
+            groups.formUnion(suite.groups)
             groups.formUnion(suite.needs.map(\.group))
-            groups.formUnion(spec.groups.first { $0.name == suite.group }?.needs.map(\.group) ?? [])
+            for group in spec.groups where suite.groups.contains(group.name) {
+                groups.formUnion(group.needs.map(\.group))
+            }
         }
         for group in spec.groups where groups.contains(group.name) && group.hasNodes {
             for index in 0..<group.count {

@@ -226,8 +226,21 @@ import Testing
         ),
         Case("lab: a\n\(g)\ntests: {t: {where: g, discover: {fmf: {}}}}", "'fmf' is not supported by this version yet"),
         Case(
-            "lab: a\n\(g)\ntests: {t: {where: g, discover: {files: tests/*.sh}, spares: 1}}",
-            "'spares' is not supported by this version yet"
+            "lab: a\n\(g)\ntests: {t: {where: [g, g], discover: {files: tests/*.sh}}}",
+            "'where' names 'g' twice"
+        ),
+        Case("lab: a\n\(g)\ntests: {t: {where: [], discover: {files: tests/*.sh}}}", "'where' names no group"),
+        Case(
+            "lab: a\n\(g)\ntests: {t: {where: [g, h], discover: {files: tests/*.sh}}}",
+            "lab.yaml:3:24: unknown group 'h'"
+        ),
+        Case(
+            "lab: a\n\(g)\ntests: {t: {where: g, discover: {files: tests/*.sh}, rerun-on: another}}",
+            "'rerun-on' wants one of any, same, other, fresh, not 'another'"
+        ),
+        Case(
+            "lab: a\n\(g)\ntests: {t: {where: g, discover: {files: tests/*.sh}, rerun-when: [infra]}}",
+            "'rerun-when' wants one of fail, error, not 'infra'"
         ),
         Case(
             "lab: a\n\(g)\ntests: {t: {where: g, discover: {files: tests/*.sh}, destructive: [upgrade]}}",

@@ -186,7 +186,8 @@ import Testing
     /// Values that are right for a key, and values that are wrong.
     private func samples(_ table: String, _ key: LabKey) -> (right: [String], wrong: [String]) {
         let special: [String: [String]] = [
-            "suite.where": ["g"], "group.provision": ["[]", "[{process: {}}, {run: x}]"], "file.from": ["app.conf"],
+            "suite.where": ["g", "[g]"], "group.provision": ["[]", "[{process: {}}, {run: x}]"],
+            "file.from": ["app.conf"],
             "template.from": ["app.conf"], "script.file": ["setup.sh"], "ansible.playbook": ["app.conf"],
             "http.path": ["/x"],
             "discover.files": ["tests/*.sh", "[tests/*]"],

@@ -50,7 +50,9 @@ struct GraphDrawing {
         var lines = ["lab \(title): \(counted(reports.count, "group"))"]
         lines += table.withoutEmptyColumns.lines
         for suite in suites {
-            lines.append("tests \(suite.name): \(counted(suite.tests.count, "test")) on \(suite.group)")
+            lines.append(
+                "tests \(suite.name): \(counted(suite.tests.count, "test")) on \(suite.groups.joined(separator: ", "))"
+            )
         }
         self.lines = lines
     }

@@ -50,7 +50,7 @@ struct Plan: AsyncParsableCommand {
         }
         for suite in suites {
             Output.line(
-                "tests \(suite.name): \(counted(suite.tests.count, "test")) on \(suite.group)"
+                "tests \(suite.name): \(counted(suite.tests.count, "test")) on \(suite.groups.joined(separator: ", "))"
                     + (suite.reruns > 0 ? ", up to \(counted(suite.reruns, "rerun"))" : "")
                     + ", \(suite.order.rawValue), each at most \(suite.timeout.shortText)"
             )

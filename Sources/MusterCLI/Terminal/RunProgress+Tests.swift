@@ -98,7 +98,7 @@ extension RunProgress {
         if suites[index].done + suites[index].cancelled >= suites[index].total || isOver {
             suites[index].endedAt = mine.filter { $0.startedAt != nil }.compactMap(\.endedAt).max()
         } else if suites[index].startedAt == nil {
-            let needed = [spec.suites[index].group] + spec.suites[index].needs.map(\.group)
+            let needed = spec.suites[index].groups + spec.suites[index].needs.map(\.group)
             let missing = needed.filter { name in groups.contains { $0.name == name && $0.state != .ready } }
             if !missing.isEmpty { suites[index].reason = "waits for " + missing.joined(separator: ", ") }
         }

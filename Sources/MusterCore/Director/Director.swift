@@ -325,5 +325,5 @@ package struct Director: Sendable {
 
 extension RunSpec {
     /// How many nodes there may be of it at once.
-    fileprivate var placeCount: Int64 { groups.reduce(0) { $0 + ($1.hasNodes ? Int64($1.count) : 0) } }
+    fileprivate var placeCount: Int64 { groups.reduce(0) { $0 + Int64($1.places) } }
 }

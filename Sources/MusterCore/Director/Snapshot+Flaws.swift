@@ -3,7 +3,7 @@ extension Snapshot.Plan {
     /// with.
     package var flaw: String? {
         if let flaw = flawOfRequest { return flaw }
-        let pools = Set(spec.suites.map(\.group)).intersection(spec.groups.map(\.name)).count
+        let pools = spec.poolGroups.count
         for (position, step) in steps.enumerated() {
             guard Int(step.index) == position else { return "step \(position) is missing" }
             guard step.needs.allSatisfy({ $0 >= 0 && $0 < step.index }) else {
@@ -46,7 +46,7 @@ extension Snapshot.Plan {
 
     private var flawOfRequest: String? {
         for group in spec.groups {
-            guard (0...Self.slotsMax).contains(group.count) else {
+            guard (0...Self.slotsMax).contains(group.count), (0...Self.slotsMax).contains(group.spares ?? 0) else {
                 return "its request has \(group.count) nodes in '\(group.name)'"
             }
             for need in group.needs where !(0...Self.slotsMax).contains(need.ready ?? 0) {
@@ -63,7 +63,7 @@ extension Snapshot.Plan {
         case .provision, .ready:
             guard spec.groups.indices.contains(a) else { return false }
             let group = spec.groups[a]
-            guard group.hasNodes, c >= 0, c < group.count, step.node != nil else { return false }
+            guard group.hasNodes, c >= 0, c < group.places, step.node != nil else { return false }
             return step.action == .ready || group.steps.indices.contains(b)
         case .barrier: return b != 1 || spec.groups.indices.contains(a)
         case .before, .after: return spec.suites.indices.contains(a)

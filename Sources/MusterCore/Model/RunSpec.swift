@@ -86,6 +86,8 @@ package struct GroupSpec: Hashable, Sendable, Codable {
     /// How many setups of its nodes may fail in all, replacements counted, before the group has failed; nil for any
     /// number.
     package var failedSetupsMax: Int?
+    /// Nodes besides `count` that a run of tests keeps ready to stand in for others; nil for none.
+    package var spares: Int?
     /// Where the group is declared, for messages: `lab.yaml:12`.
     package var place: String
 
@@ -107,6 +109,9 @@ package struct GroupSpec: Hashable, Sendable, Codable {
 
     /// Whether the group has machines: some creating step. Otherwise it only orders other groups.
     package var hasNodes: Bool { steps.contains { $0.kind.creates } }
+
+    /// How many nodes a run has of it at once, with spares.
+    package var places: Int { hasNodes ? count + (spares ?? 0) : 0 }
 }
 
 /// One group needs another.
@@ -281,8 +286,12 @@ package struct SuiteSpec: Hashable, Sendable, Codable {
         case priority
     }
     package var name: String
-    /// The group whose nodes run the tests.
+    /// The group whose nodes run the tests; the first where there are several.
     package var group: String
+    /// Further groups whose nodes run them as well; nil for none.
+    package var alsoOn: [String]?
+    /// Where tests run again, and what ends or renews a node; nil for what held before there was a choice.
+    package var policy: SuitePolicy?
     /// Groups that must be ready besides.
     package var needs: [Need]
     package var tests: [TestSpec]
@@ -295,6 +304,8 @@ package struct SuiteSpec: Hashable, Sendable, Codable {
     package init(name: String, group: String) {
         self.name = name
         self.group = group
+        alsoOn = nil
+        policy = nil
         needs = []
         tests = []
         reruns = 0
@@ -303,6 +314,12 @@ package struct SuiteSpec: Hashable, Sendable, Codable {
         after = nil
         timeout = Defaults.testTimeout
     }
+
+    /// All groups whose nodes run the tests, each once.
+    package var groups: [String] { [group] + (alsoOn ?? []) }
+
+    /// Its policy, or the one that holds where none is given.
+    package var rules: SuitePolicy { policy ?? SuitePolicy() }
 }
 
 package struct TestSpec: Hashable, Sendable, Codable {

@@ -26,7 +26,9 @@ package struct PlanMachine: Sendable {
 
     // Scheduling.
     var ready: Deque<StepIndex> = []
-    private var pools: [NodePool] = []
+    var pools: [NodePool] = []
+    /// What steps that wait for a node may get; those that are not here get any.
+    package var rules: [StepIndex: NodeRule] = [:]
     var running = 0
     /// Steps whose retry is still to come.
     private(set) var retrying: Set<StepIndex> = []
@@ -109,11 +111,6 @@ package struct PlanMachine: Sendable {
         graph.reserve(steps: count, edges: graph.edgeCount + edges)
     }
 
-    package mutating func makePool() -> Int32 {
-        pools.append(NodePool())
-        return Int32(pools.count - 1)
-    }
-
     /// Adds a step. It may need steps that have ended; those that succeeded count at once.
     @discardableResult
     package mutating func append(_ spec: consuming StepSpec, needs: consuming [StepIndex]) -> StepIndex {
@@ -143,6 +140,7 @@ package struct PlanMachine: Sendable {
         }
         operations += needs.count + 1
         cells.append(StepCell(state: state, waiting: (threshold ?? Int32(needs.count)) - met))
+        if state == .running, specs[Int(step)].pool >= 0 { pools[Int(specs[Int(step)].pool)].running += 1 }
         return step
     }
 
@@ -236,6 +234,9 @@ package struct PlanMachine: Sendable {
         let i = Int(step)
         counts[cells[i].state] -= 1
         counts[state] += 1
+        if specs[i].pool >= 0 {
+            pools[Int(specs[i].pool)].running += (state == .running ? 1 : 0) - (cells[i].state == .running ? 1 : 0)
+        }
         cells[i].state = state
         mark(step)
     }
@@ -245,14 +246,11 @@ package struct PlanMachine: Sendable {
         cells[Int(step)].isQueued = true
         let pool = specs[Int(step)].pool
         if pool >= 0 {
-            pools[Int(pool)].wait(step, priority: specs[Int(step)].priority)
+            pools[Int(pool)].wait(step, priority: specs[Int(step)].priority, rule: rules[step])
         } else {
             ready.append(step)
         }
     }
-
-    package mutating func addNode(_ node: NodeID, toPool pool: Int32) { pools[Int(pool)].add(node) }
-    package mutating func removeNode(_ node: NodeID, fromPool pool: Int32) { pools[Int(pool)].remove(node) }
 
     /// The next step that may start now, with the node it gets from its pool. Barriers come first and cost no slot.
     private mutating func nextReady() -> (step: StepIndex, node: NodeID?)? {
@@ -263,12 +261,16 @@ package struct PlanMachine: Sendable {
             if mayStart(step) { return (step, nil) }
         }
         guard running < slots else { return nil }
-        for i in pools.indices {
-            while let (step, node) = pools[i].take() {
-                cells[Int(step)].isQueued = false
-                if mayStart(step) { return (step, node) }
-                pools[i].putBack(node)
+        // Of several pools the one whose first step would go first in a common one.
+        while let i = pools.indices.filter({ pools[$0].next != nil }).max(by: { pools[$0].isBehind(pools[$1]) }),
+            let (step, node) = pools[i].take()
+        {
+            cells[Int(step)].isQueued = false
+            if mayStart(step) {
+                for other in pools.indices where other != i { pools[other].remove(node) }
+                return (step, node)
             }
+            pools[i].putBack(node)
         }
         return nil
     }

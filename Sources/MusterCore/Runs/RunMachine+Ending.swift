@@ -16,12 +16,15 @@ extension RunMachine {
             }
         } else if let reason = pauseReason {
             pause(reason, into: &turn)
+        } else if plan.relaxRules() {
+            // Nothing else can run: better on any node than not at all.
+            return
         } else if endBlocked(nodes: nodes, into: &turn) {
             // An `after` may have become due: the part goes on with it.
             return
         } else {
             let failed = plan.count(of: .error) > 0 || suites.contains { $0.hasFailed(flakyFails: spec.flakyFails) }
-            if !spec.verb.bringsUp || keepsMachines(failed: failed) {
+            if !spec.verb.bringsUp || keepsMachines(failed: failed) && spares(nodes).isEmpty {
                 stop(nodes: &nodes, into: &turn)
             } else {
                 teardown(nodes: &nodes, into: &turn)
@@ -231,22 +234,26 @@ extension RunMachine {
                 continue
             }
         }
-        if let group = groupIndex(of: suites[suite].spec.group) {
+        for group in suites[suite].spec.groups.compactMap(groupIndex(of:)) {
             for node in groups[group].slots.compactMap(\.node) {
                 if let row = nodes[node], row.state != .ready, let reason = row.reason {
                     return "\(row.name): \(reason)"
                 }
             }
         }
-        return "no node of '\(suites[suite].spec.group)' is left"
+        return "no node of '\(suites[suite].spec.groups.joined(separator: "', '"))' is left"
     }
 
     // MARK: Teardown and end
 
     private mutating func teardown(nodes: inout NodeTable, into turn: inout Turn) {
-        let mine = nodes.of(lab: spec.lab).filter { node in
-            node.createdBy == id && place(of: node).map { groups[$0.group].slots[$0.slot].wasUp } != true
-        }
+        let failed = plan.count(of: .error) > 0 || suites.contains { $0.hasFailed(flakyFails: spec.flakyFails) }
+        let mine =
+            keepsMachines(failed: failed) && !plan.row.isCancelling
+            ? spares(nodes)
+            : nodes.of(lab: spec.lab).filter { node in
+                node.createdBy == id && place(of: node).map { groups[$0.group].slots[$0.slot].wasUp } != true
+            }
         plan.row.phase = .teardown
         pauseReason = nil
         plan.rowIsDirty = true

@@ -109,15 +109,15 @@ extension RunMachine {
                 groups[group].slots[slot].wasFilled = true
                 groups[group].slots[slot].wasUp = true
                 context.nodes.change(present.id) { $0.heldBy = id }
-                if groups[group].pool >= 0 { plan.addNode(present.id, toPool: groups[group].pool) }
+                plan.addNode(present.id, toPools: groups[group].pools)
                 ready += 1
                 continue
             }
             let before = gate ?? present.flatMap { removals[$0.id] }
             let chainNeeds = before.map { needs + [$0] } ?? needs
-            if let final = make(group, slot, replacements: 0, needs: chainNeeds, in: &context, into: &turn) {
-                finals.append(final)
-            }
+            let final = make(group, slot, replacements: 0, needs: chainNeeds, in: &context, into: &turn)
+            // Nobody waits for spares.
+            if let final, slot < spec.groups[group].count { finals.append(final) }
         }
         return (finals, ready)
     }
@@ -177,9 +177,10 @@ extension RunMachine {
         for test in suiteSpec.tests.indices { appendAttempt(of: test, in: suite, needs: needs) }
     }
 
-    mutating func appendAttempt(of test: Int, in suite: Int, needs: [StepIndex] = []) {
+    mutating func appendAttempt(of test: Int, in suite: Int, needs: [StepIndex] = [], rule: NodeRule? = nil) {
         let number = suites[suite].planAttempt(of: test)
         let testSpec = spec.suites[suite].tests[test]
+        if let rule { plan.rules[StepIndex(plan.count)] = rule }
         plan.append(
             StepSpec(
                 .attempt,
@@ -224,6 +225,7 @@ extension RunMachine {
     ) -> StepIndex {
         let creator = node.createdBy == id ? spec : (context.specs[node.createdBy] ?? spec)
         let group = creator.groups.firstIndex { $0.name == node.name.group }
+        going.insert(node.id)
         var last = needs
         let steps = group.map { creator.groups[$0].steps } ?? []
         for step in steps.indices.reversed() where step < node.stepsStarted && steps[step].undo != nil {

@@ -9,6 +9,10 @@ extension RunMachine {
     ) {
         let spec = plan.spec(of: step)
         let isPassedOver = spec.action == .undo && self.spec.passesOverErrors
+        if spec.action == .undo, let error = outcome.error, let node = spec.node, isLetGo(node), error.code != .lost {
+            abandonRelease(of: node, after: step, error, into: &turn)
+            return
+        }
         if lost == nil, let error = outcome.error, error.code.wantsPerson, !isPassedOver {
             stopForPerson(step, error, in: &context, into: &turn)
             return
@@ -104,7 +108,7 @@ extension RunMachine {
             plan.finish(old, .skipped, error: plan.error(of: old), into: &turn)
         }
         groups[group].slots[slot].superseded = []
-        if groups[group].pool >= 0 { plan.addNode(node, toPool: groups[group].pool) }
+        plan.addNode(node, toPools: groups[group].pools)
     }
 
     private mutating func destroyed(
@@ -113,8 +117,10 @@ extension RunMachine {
         in context: inout RunContext,
         into turn: inout Turn
     ) {
-        plan.finish(step, outcome.error == nil ? .success : .error, error: outcome.error, into: &turn)
         guard let node = plan.node(of: step) else { return }
+        // What is let go early is tried again at the end: until then its failure is none of the run's.
+        let failure: StepState = isLetGo(node) ? .skipped : .error
+        plan.finish(step, outcome.error == nil ? .success : failure, error: outcome.error, into: &turn)
         if let error = outcome.error {
             context.nodes.move(
                 node,
@@ -157,7 +163,7 @@ extension RunMachine {
     mutating func giveBack(_ node: NodeID?, in context: inout RunContext, into turn: inout Turn) {
         guard let node, let row = context.nodes[node], let (group, slot) = place(of: row) else { return }
         if row.state == .ready {
-            if groups[group].pool >= 0 { plan.addNode(node, toPool: groups[group].pool) }
+            plan.addNode(node, toPools: groups[group].pools)
         } else {
             replaceIfWanted(group, slot, because: row.reason ?? "lost", in: &context, into: &turn)
         }
@@ -181,7 +187,8 @@ extension RunMachine {
                 isCancelling: plan.row.isCancelling,
                 timeout: testSpec.timeout
             ),
-            of: test
+            of: test,
+            on: plan.node(of: step)
         )
         let node = plan.node(of: step)
         record(step, verdict, node: node, nodes: context.nodes, into: &turn)
@@ -192,15 +199,19 @@ extension RunMachine {
         } else {
             plan.finish(step, .success, into: &turn)
         }
-        if verdict.runsAgain { appendAttempt(of: test, in: suite) }
+        let isUsedUp = testSpec.destructive || usesUp(verdict, in: suite)
+        if verdict.runsAgain { appendRerun(of: test, in: suite, usesUp: isUsedUp ? node : nil, nodes: context.nodes) }
+        if suites[suite].isGivenUp { giveUp(suite, into: &turn) }
         if !verdict.isCancelled { appendAfterIfDue(suite) }
+        defer { releaseSurplus(in: &context, into: &turn) }
         guard let node else { return }
         if verdict.outcome == .infra, let row = context.nodes[node], row.state == .ready {
             context.nodes.move(node, to: .lost, reason: verdict.note, plan: id, into: &turn)
         }
         // Also when it was cancelled: nobody knows how far it came.
-        if testSpec.destructive {
-            wearOut(node, in: &context, into: &turn)
+        if isUsedUp {
+            let why = testSpec.destructive ? "used by a destructive test" : "a test on it ended with \(verdict.outcome)"
+            wearOut(node, because: why, in: &context, into: &turn)
         } else {
             giveBack(node, in: &context, into: &turn)
         }
@@ -264,6 +275,8 @@ extension RunMachine {
             guard spec.action == .attempt, Int(spec.a) == suite else { continue }
             let test = Int(spec.b)
             guard plan.state(of: index) == .pending || suites[suite].tests[test].outcome == nil else { continue }
+            // One that has failed and only waited to run again has failed.
+            let outcome = outcome == .skip && !isCancelled ? suites[suite].tests[test].lastFailure ?? outcome : outcome
             if !isCancelled { suites[suite].end(test, outcome) }
             let state = suites[suite].tests[test]
             turn.attempts.append(
@@ -350,16 +363,28 @@ extension RunMachine {
     }
 
     /// A node that a destructive test has used makes way for a fresh one.
-    private mutating func wearOut(_ node: NodeID, in context: inout RunContext, into turn: inout Turn) {
+    private mutating func wearOut(
+        _ node: NodeID,
+        because reason: String,
+        in context: inout RunContext,
+        into turn: inout Turn
+    ) {
         guard let row = context.nodes[node], let (group, slot) = place(of: row) else { return }
-        context.nodes.move(node, to: .stopped, reason: "used by a destructive test", plan: id, into: &turn)
-        replaceUsed(group, slot, in: &context, into: &turn)
+        plan.relaxRules(waitingFor: node)
+        if row.state != .lost { context.nodes.move(node, to: .stopped, reason: reason, plan: id, into: &turn) }
+        replaceUsed(group, slot, because: reason, in: &context, into: &turn)
     }
 
-    private mutating func replaceUsed(_ group: Int, _ slot: Int, in context: inout RunContext, into turn: inout Turn) {
+    private mutating func replaceUsed(
+        _ group: Int,
+        _ slot: Int,
+        because reason: String,
+        in context: inout RunContext,
+        into turn: inout Turn
+    ) {
         guard plan.gateIsOpen, plan.row.phase == .main else { return }
         guard hasTestsLeft(for: group) || spec.keep != .never || groups[group].slots[slot].wasUp else { return }
-        replace(group, slot, because: "used by a destructive test", spendsBudget: false, in: &context, into: &turn)
+        replace(group, slot, because: reason, spendsBudget: false, in: &context, into: &turn)
     }
 
     /// Makes up for nodes that were lost or used up while nothing could be started: between a crash and the next start,
@@ -368,12 +393,14 @@ extension RunMachine {
         for group in groups.indices {
             for slot in groups[group].slots.indices {
                 let place = groups[group].slots[slot]
-                guard let node = place.node, busy[node] == nil, let row = context.nodes[node],
+                guard let node = place.node, busy[node] == nil, !going.contains(node), let row = context.nodes[node],
                     place.chain.allSatisfy({ plan.state(of: $0).satisfiesNeeds })
                 else { continue }
                 switch row.state {
                 case .lost: replaceIfWanted(group, slot, because: row.reason ?? "lost", in: &context, into: &turn)
-                case .stopped: replaceUsed(group, slot, in: &context, into: &turn)
+                case .stopped:
+                    let reason = row.reason ?? "used by a destructive test"
+                    replaceUsed(group, slot, because: reason, in: &context, into: &turn)
                 case .creating, .starting, .ready, .failed, .quarantined, .gone: break
                 }
             }
@@ -388,7 +415,7 @@ extension RunMachine {
         in context: inout RunContext,
         into turn: inout Turn
     ) {
-        guard plan.gateIsOpen, plan.row.phase == .main, groups[group].pool >= 0, hasTestsLeft(for: group) else {
+        guard plan.gateIsOpen, plan.row.phase == .main, groups[group].isForTests, hasTestsLeft(for: group) else {
             return
         }
         replace(group, slot, because: reason, spendsBudget: true, in: &context, into: &turn)

@@ -10,22 +10,26 @@ extension RunMachine {
             note(step)
         }
         restoreFailedSetups(from: stored.steps)
-        plan.restoreOrder()
-        plan.restoreReady(timers: stored.timers.map(\.step.index))
         for attempt in stored.attempts {
             let step = stored.steps[Int(attempt.step)].spec
             suites[Int(step.a)].restore(attempt, of: Int(step.b))
         }
         for group in groups.indices { restoreSlots(of: group, nodes: nodes, filled: filled, made: made) }
+        for node in going where nodes[node]?.state == .stopped && nodes[node]?.reason == Self.surplusReason {
+            released.insert(node)
+        }
+        restoreRules(of: stored.steps, nodes: nodes)
+        plan.restoreOrder()
+        plan.restoreReady(timers: stored.timers.map(\.step.index))
         for step in stored.steps where step.state == .running {
             guard let node = step.spec.node ?? step.resource else { continue }
             busy[node] = step.index
             guard let row = nodes[node], row.state == .lost, endsWithItsNode(step.index) else { continue }
             lost[node] = row.reason ?? "lost"
         }
-        for group in groups.indices where groups[group].pool >= 0 {
+        for group in groups.indices where groups[group].isForTests {
             for node in groups[group].slots.compactMap(\.node) where busy[node] == nil {
-                if nodes[node]?.state == .ready { plan.addNode(node, toPool: groups[group].pool) }
+                if nodes[node]?.state == .ready { plan.addNode(node, toPools: groups[group].pools) }
             }
         }
         pauseReason = stored.row.state == .running ? pausingFailure() : nil
@@ -84,7 +88,8 @@ extension RunMachine {
         case .attempt: suites[a].restore(plannedAttempt: Int(step.spec.c), of: Int(step.spec.b))
         case .before: before[a] = step.index
         case .after: after[a] = step.index
-        case .barrier, .noop, .undo, .destroy, .exec, .call, .finalize, .revert, .command, .pause, .capability: break
+        case .destroy: if let node = step.spec.node { going.insert(node) }
+        case .barrier, .noop, .undo, .exec, .call, .finalize, .revert, .command, .pause, .capability: break
         }
     }
 

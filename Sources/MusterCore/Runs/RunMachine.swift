@@ -14,11 +14,13 @@ package struct RunMachine: Sendable {
 
     /// The nodes of one group of this run.
     struct Group: Sendable {
-        /// The pool its nodes wait in for tests; -1 when no suite uses the group.
-        var pool: Int32 = -1
+        /// The pools its nodes wait in for tests; none when no suite uses the group.
+        var pools: [Int32] = []
         var slots: [Slot] = []
         /// The nodes whose setup has failed for good in this run.
         var failedSetups: Set<NodeID> = []
+
+        var isForTests: Bool { !pools.isEmpty }
     }
 
     /// One place in a group, `app/1`, whoever fills it.
@@ -45,6 +47,9 @@ package struct RunMachine: Sendable {
     var busy: [NodeID: StepIndex] = [:]
     /// Why the node under a running step was lost; the step's outcome is read with it.
     var lost: [NodeID: String] = [:]
+    /// Nodes whose taking down is planned, and of those the ones that no test could need any more.
+    var going: Set<NodeID> = []
+    var released: Set<NodeID> = []
     /// Why the run stops at the next quiet moment and waits for a person.
     var pauseReason: String?
     /// Loaded after a crash, and nobody asked to go on yet.
@@ -53,14 +58,16 @@ package struct RunMachine: Sendable {
     package init(row: PlanRow, spec: RunSpec) {
         plan = PlanMachine(row: row, slots: max(1, spec.parallel))
         self.spec = spec
-        groups = spec.groups.map { Group(slots: Array(repeating: Slot(), count: $0.hasNodes ? $0.count : 0)) }
+        groups = spec.groups.map { Group(slots: Array(repeating: Slot(), count: $0.places)) }
         suites = spec.suites.map { SuiteMachine(spec: $0) }
         before = Array(repeating: nil, count: spec.suites.count)
         after = before
         hasBegun = Array(repeating: false, count: spec.suites.count)
-        for suite in spec.suites {
-            guard let group = spec.groups.firstIndex(where: { $0.name == suite.group }) else { continue }
-            if groups[group].pool < 0 { groups[group].pool = plan.makePool() }
+        for names in spec.poolGroups {
+            let members = groups.indices.filter { names.contains(spec.groups[$0].name) }
+            let hasSpares = members.contains { spec.groups[$0].spares ?? 0 > 0 }
+            let pool = plan.makePool(limit: hasSpares ? members.reduce(0) { $0 + spec.groups[$1].count } : nil)
+            for group in members { groups[group].pools.append(pool) }
         }
     }
 
@@ -69,13 +76,13 @@ package struct RunMachine: Sendable {
     func groupIndex(of name: String) -> Int? { spec.groups.firstIndex { $0.name == name } }
 
     func pool(of suite: Int) -> Int32 {
-        groupIndex(of: spec.suites[suite].group).map { groups[$0].pool } ?? -1
+        spec.poolGroups.firstIndex(of: Set(spec.suites[suite].groups)).map { Int32($0) } ?? -1
     }
 
     /// Whether tests, or an `after` that is due, still want nodes of this group.
     func hasTestsLeft(for group: Int) -> Bool {
         suites.indices.contains { suite in
-            guard spec.suites[suite].group == spec.groups[group].name else { return false }
+            guard spec.suites[suite].groups.contains(spec.groups[group].name) else { return false }
             return !suites[suite].hasEnded || after[suite].map { !plan.state(of: $0).hasEnded } == true
         }
     }
@@ -148,7 +155,7 @@ package struct RunMachine: Sendable {
         let group = Int(spec.a)
         let slots = groups[group].slots
         let isLeft = slots.contains { slot in
-            slot.node.flatMap { nodes[$0]?.state } == .ready || groups[group].pool >= 0 && slot.wasFilled
+            slot.node.flatMap { nodes[$0]?.state } == .ready || groups[group].isForTests && slot.wasFilled
         }
         if !slots.isEmpty, !isLeft {
             let error = StepError(.notReady, "no node of '\(self.spec.groups[group].name)' is left")
@@ -181,7 +188,8 @@ package struct RunMachine: Sendable {
         guard let row = context.nodes[node] else { return }
         context.nodes.move(node, to: .lost, reason: reason, plan: id, into: &turn)
         guard let (group, slot) = place(of: row) else { return }
-        if groups[group].pool >= 0 { plan.removeNode(node, fromPool: groups[group].pool) }
+        plan.removeNode(node, fromPools: groups[group].pools)
+        plan.relaxRules(waitingFor: node)
         if let step = busy[node] {
             // A test that is meant to destroy its node is judged by its own end.
             if endsWithItsNode(step) {

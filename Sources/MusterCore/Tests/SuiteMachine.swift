@@ -12,6 +12,10 @@ package struct SuiteMachine: Sendable {
         package var infraSpent = 0
         /// How it ended; nil while it has not.
         package var outcome: Outcome?
+        /// What the last attempt for which it runs again was worth.
+        package var lastFailure: Outcome?
+        /// The nodes on which it has failed.
+        package var failedOn: [NodeID] = []
 
         /// Failed, then passed.
         package var isFlaky: Bool { outcome == .pass && rerunsSpent > 0 }
@@ -40,6 +44,12 @@ package struct SuiteMachine: Sendable {
 
     package var hasEnded: Bool { remaining == 0 }
 
+    /// How many tests have failed for good.
+    var failures: Int { tests.count { $0.outcome?.isFailure == true } }
+
+    /// Whether so many tests have failed that the others are not run.
+    var isGivenUp: Bool { spec.rules.stopAfter.map { failures >= $0 } ?? false }
+
     /// Whether some test makes its run fail.
     func hasFailed(flakyFails: Bool) -> Bool {
         tests.contains { $0.outcome?.countsAsError == true || flakyFails && $0.isFlaky }
@@ -59,12 +69,22 @@ package struct SuiteMachine: Sendable {
     mutating func restore(_ attempt: AttemptRow, of test: Int) {
         tests[test].rerunsSpent = max(tests[test].rerunsSpent, attempt.rerunsSpent)
         tests[test].infraSpent = max(tests[test].infraSpent, attempt.infraSpent)
+        if attempt.outcome.isFailure, !attempt.isCancelled {
+            noteFailure(attempt.outcome, of: test, on: attempt.nodeID)
+        }
         guard !attempt.isCancelled, attempt.number == tests[test].attempts else { return }
         end(test, attempt.outcome)
     }
 
+    private mutating func noteFailure(_ outcome: Outcome, of test: Int, on node: NodeID?) {
+        tests[test].lastFailure = outcome
+        if let node, !tests[test].failedOn.contains(node) { tests[test].failedOn.append(node) }
+    }
+
     /// Judges an attempt and spends what it costs.
-    mutating func attemptEnded(_ verdict: Verdict, of test: Int) -> Verdict {
+    ///
+    /// - Parameter node: where it ran.
+    mutating func attemptEnded(_ verdict: Verdict, of test: Int, on node: NodeID? = nil) -> Verdict {
         var verdict = verdict
         guard !verdict.isCancelled else { return verdict }
         switch verdict.outcome {
@@ -72,7 +92,8 @@ package struct SuiteMachine: Sendable {
             tests[test].infraSpent += 1
             verdict.runsAgain = tests[test].infraSpent < Defaults.infraAttemptsMax
         case .fail, .error:
-            if tests[test].rerunsSpent < spec.reruns {
+            noteFailure(verdict.outcome, of: test, on: node)
+            if tests[test].rerunsSpent < spec.reruns, spec.rules.rerunWhen.contains(verdict.outcome), !isGivenUp {
                 tests[test].rerunsSpent += 1
                 verdict.runsAgain = true
             }

@@ -63,7 +63,11 @@ extension Lab {
         case .test:
             let chosen = try chosenSuites(selection)
             spec.suites = chosen.map(\.spec)
-            spec.groups = closure(over: chosen.flatMap { [$0.spec.group] + $0.spec.needs.map(\.group) })
+            spec.groups = closure(over: chosen.flatMap { $0.spec.groups + $0.spec.needs.map(\.group) })
+            for suite in chosen where suite.spec.rules.spares > 0 {
+                guard let place = spec.groups.firstIndex(where: { $0.name == suite.spec.group }) else { continue }
+                spec.groups[place].spares = max(spec.groups[place].spares ?? 0, suite.spec.rules.spares)
+            }
             spec.flakyFails = selection.flakyFails || chosen.contains { $0.flakyFails }
             spec.resultFormats = resultFormats
             if !resultFormats.isEmpty {

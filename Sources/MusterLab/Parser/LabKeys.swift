@@ -63,6 +63,8 @@ package struct LabTable: Hashable, Sendable {
 package enum LabKeys {
     package static let countMax = 100_000
     package static let rerunsMax = 100
+    package static let sparesMax = 1_000
+    package static let stopAfterMax = 1_000_000
     package static let retriesMax = 1_000
     package static let failedSetupsMax = 1_000_000
     package static let parallelMax = 10_000
@@ -301,19 +303,27 @@ package enum LabKeys {
     package static let suite = LabTable(
         name: "suite",
         keys: [
-            LabKey("where", .text, isRequired: true),
+            LabKey("where", .globs, isRequired: true),
             LabKey("needs", .needs),
             LabKey("discover", .table("discover"), isRequired: true),
             LabKey("reruns", .integer(0...rerunsMax)),
+            LabKey("rerun-on", .choice(words(SuitePolicy.RerunPlace.self))),
+            LabKey("rerun-when", .choices(rerunWords)),
+            LabKey("renew-after", .choices(renewWords)),
+            LabKey("stop-after", .integer(1...stopAfterMax)),
+            LabKey("spares", .integer(0...sparesMax)),
             LabKey("timeout", .duration(example: "5m", mayBeZero: false)),
             LabKey("order", .choice(words(SuiteSpec.Order.self))),
             LabKey("destructive", .globs),
             LabKey("before", .text),
             LabKey("after", .text),
             LabKey("flaky", .choice(["fail", "pass"])),
-        ],
-        later: ["spares", "rerun-on"]
+        ]
     )
+
+    /// Outcomes of which a test runs again, and those after which a node is made anew.
+    static let rerunWords = [Outcome.fail, .error].map(\.rawValue)
+    static let renewWords = [Outcome.pass, .fail, .warn, .error].map(\.rawValue)
 
     package static let discover = LabTable(
         name: "discover",

@@ -49,12 +49,13 @@ extension LabReader {
 
     private mutating func checkSuite(_ index: Int) {
         let suite = suites[index]
-        if let span = suite.whereSpan, let group = group(suite.spec.group, span), groups[group].stepsAreKnown,
-            !groups[group].spec.hasNodes
-        {
+        for (name, span) in zip(suite.spec.groups, suite.whereSpans) {
+            guard let group = group(name, span), groups[group].stepsAreKnown, !groups[group].spec.hasNodes else {
+                continue
+            }
             sink.add(
                 span,
-                "group '\(suite.spec.group)' has no nodes to run tests on",
+                "group '\(name)' has no nodes to run tests on",
                 hint: "begin its 'provision' with a step that creates them, such as 'process: {}'",
                 notes: [("the group", groups[group].nameSpan)]
             )
@@ -104,7 +105,7 @@ extension LabReader {
             guard !groups[user].spec.needs.contains(where: { $0.group == node.group }) else { return }
             groups[user].spec.needs.append(need)
             groups[user].needSpans.append(reference.needSpan ?? span)
-        case .suite(let user) where suites[user].spec.group != node.group:
+        case .suite(let user) where !suites[user].spec.groups.contains(node.group):
             guard !suites[user].spec.needs.contains(where: { $0.group == node.group }) else { return }
             suites[user].spec.needs.append(need)
             suites[user].needSpans.append(reference.needSpan ?? span)

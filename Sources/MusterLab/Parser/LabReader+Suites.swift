@@ -12,10 +12,7 @@ extension LabReader {
     private mutating func readSuite(_ index: Int, _ entry: YamlNode.Entry) {
         let owner = "suite '\(entry.key)'"
         guard let fields = fields(entry.value, LabKeys.suite, of: owner, at: entry.keySpan) else { return }
-        if let entry = fields["where"], let group = text(entry, wants: "the name of a group") {
-            suites[index].spec.group = group
-            suites[index].whereSpan = entry.value.span
-        }
+        if let entry = fields["where"] { readWhere(index, entry) }
         if let entry = fields["needs"] {
             let needs = readNeeds(entry)
             suites[index].spec.needs = needs.map(\.need)
@@ -24,6 +21,7 @@ extension LabReader {
         if let reruns = fields["reruns"].flatMap({ integer($0, 0...LabKeys.rerunsMax) }) {
             suites[index].spec.reruns = reruns
         }
+        readPolicy(index, fields)
         if let timeout = fields["timeout"].flatMap({ duration($0, example: "5m") }) {
             suites[index].spec.timeout = timeout
         }
@@ -38,6 +36,37 @@ extension LabReader {
         var testsAreKnown = true
         if let entry = fields["discover"] { testsAreKnown = readDiscover(index, entry) }
         if let entry = fields["destructive"] { readDestructive(index, entry, testsAreKnown: testsAreKnown) }
+    }
+
+    private mutating func readWhere(_ index: Int, _ entry: YamlNode.Entry) {
+        let names = texts(entry, wants: "the name of a group, or a list of them", mayBeSingle: true)
+        if case .sequence(let nodes) = entry.value.value, nodes.isEmpty {
+            sink.add(entry.value.span, "'where' names no group")
+        }
+        for (place, name) in names.enumerated() where names[..<place].contains(where: { $0.text == name.text }) {
+            sink.add(name.span, "'where' names '\(name.text)' twice")
+        }
+        guard let first = names.first else { return }
+        suites[index].spec.group = first.text
+        if names.count > 1 { suites[index].spec.alsoOn = names.dropFirst().map(\.text) }
+        suites[index].whereSpans = names.map(\.span)
+    }
+
+    /// Where tests run again, and what ends or renews nodes.
+    private mutating func readPolicy(_ index: Int, _ fields: Fields) {
+        var policy = SuitePolicy()
+        if let place = fields["rerun-on"].flatMap({ choice($0, SuitePolicy.RerunPlace.self) }) {
+            policy.rerunOn = place
+        }
+        if let entry = fields["rerun-when"] { policy.rerunWhen = outcomes(entry, LabKeys.rerunWords) }
+        if let entry = fields["renew-after"] { policy.renewAfter = outcomes(entry, LabKeys.renewWords) }
+        policy.stopAfter = fields["stop-after"].flatMap { integer($0, 1...LabKeys.stopAfterMax) }
+        if let spares = fields["spares"].flatMap({ integer($0, 0...LabKeys.sparesMax) }) { policy.spares = spares }
+        if policy != SuitePolicy() { suites[index].spec.policy = policy }
+    }
+
+    private mutating func outcomes(_ entry: YamlNode.Entry, _ words: [String]) -> [Outcome] {
+        (list(entry) ?? []).compactMap { choice($0, key: entry.key, words).flatMap(Outcome.init) }
     }
 
     /// Marks the tests that change their node for good. A pattern that finds none is a mistake that would cost nodes.

@@ -55,7 +55,7 @@ struct LabReader {
     struct SuiteDraft {
         var spec: SuiteSpec
         var nameSpan: Span
-        var whereSpan: Span?
+        var whereSpans: [Span] = []
         var needSpans: [Span] = []
         var flakyFails = false
     }

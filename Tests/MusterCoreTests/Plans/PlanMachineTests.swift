@@ -255,11 +255,11 @@ struct PlanDriver {
         let high = driver.add(pool: pool, priority: 9)
         #expect(driver.start() == [])
         #expect(driver.plan.isDrained, "nothing will happen by itself without a node")
-        driver.plan.addNode(NodeID(4), toPool: pool)
+        driver.plan.addNode(NodeID(4), toPools: [pool])
         #expect(driver.start() == [high])
         #expect(driver.plan.node(of: high) == NodeID(4))
         driver.finish(high)
-        driver.plan.addNode(NodeID(4), toPool: pool)
+        driver.plan.addNode(NodeID(4), toPools: [pool])
         #expect(driver.start() == [low])
     }
 

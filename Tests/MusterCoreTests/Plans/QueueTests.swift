@@ -52,7 +52,7 @@ import Testing
     @Test func theHighestPriorityGetsTheNodeThatWasFreeLongest() {
         var pool = NodePool()
         for (index, priority) in [(4, 1), (2, 5), (7, 5), (1, 0)] {
-            pool.wait(StepIndex(index), priority: Int64(priority))
+            pool.wait(StepIndex(index), priority: Int64(priority), rule: nil)
         }
         #expect(!pool.canStart)
         for node: Int64 in [8, 6, 9] { pool.add(NodeID(node)) }
@@ -62,17 +62,58 @@ import Testing
         #expect(pool.take().map { [$0.step, StepIndex($0.node.rawValue)] } == [7, 9])
         #expect(pool.take() == nil, "a node is free once, however often it is added")
         #expect(pool.dismissWaiters() == [4, 1])
-        #expect(pool.isIdle)
+        #expect(pool.waitingCount == 0)
     }
 
     @Test func aNodeThatIsPutBackStaysTheFirst() {
         var pool = NodePool()
         for node: Int64 in [1, 2] { pool.add(NodeID(node)) }
-        pool.wait(0, priority: 0)
+        pool.wait(0, priority: 0, rule: nil)
         let taken = pool.take()
         pool.putBack(NodeID(taken?.node.rawValue ?? 0))
-        pool.wait(1, priority: 0)
+        pool.wait(1, priority: 0, rule: nil)
         #expect(pool.take()?.node == NodeID(1))
+    }
+
+    @Test func aRuleHoldsAStepUntilANodeItMayHaveIsFree() {
+        var pool = NodePool()
+        pool.wait(1, priority: 0, rule: .only(NodeID(5)))
+        pool.wait(2, priority: 0, rule: .not([NodeID(3), NodeID(4)]))
+        pool.wait(3, priority: 0, rule: .after(NodeID(4)))
+        for node: Int64 in [3, 4] { pool.add(NodeID(node)) }
+        #expect(!pool.canStart)
+        #expect(pool.take() == nil)
+        pool.wait(4, priority: 0, rule: nil)
+        #expect(pool.take().map { [$0.step, StepIndex($0.node.rawValue)] } == [4, 3], "others pass by")
+        pool.add(NodeID(5))
+        #expect(pool.take().map { [$0.step, StepIndex($0.node.rawValue)] } == [1, 5])
+        pool.add(NodeID(6))
+        #expect(pool.take().map { [$0.step, StepIndex($0.node.rawValue)] } == [2, 6])
+        #expect(pool.take() == nil)
+        pool.relax()
+        #expect(pool.take().map { [$0.step, StepIndex($0.node.rawValue)] } == [3, 4])
+    }
+
+    @Test func aStepThatWaitsForANodeThatIsGoneTakesAnyOther() {
+        var pool = NodePool()
+        pool.wait(1, priority: 0, rule: .only(NodeID(5)))
+        pool.wait(2, priority: 9, rule: .only(NodeID(6)))
+        pool.add(NodeID(4))
+        pool.relax(waitingFor: NodeID(5))
+        #expect(pool.take()?.step == 1)
+        #expect(pool.waitingCount == 1)
+    }
+
+    @Test func noMoreNodesThanAllowedAreAtWork() {
+        var pool = NodePool()
+        pool.limit = 1
+        for step: StepIndex in [1, 2] { pool.wait(step, priority: 0, rule: nil) }
+        for node: Int64 in [3, 4] { pool.add(NodeID(node)) }
+        #expect(pool.take()?.step == 1)
+        pool.running = 1
+        #expect(pool.take() == nil)
+        pool.running = 0
+        #expect(pool.take().map { [$0.step, StepIndex($0.node.rawValue)] } == [2, 4])
     }
 
     // MARK: Graphs

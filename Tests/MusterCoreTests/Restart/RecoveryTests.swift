@@ -182,7 +182,7 @@ import Testing
         let id = try lab.begin(run(.test, groups, tests))
         lab.settle()
         #expect(lab.plan(id)?.state == .paused)
-        #expect(lab.nodeStates == ["app/0 ready", "app/1 ready"], "what was not undone is not destroyed")
+        #expect(lab.nodeStates == ["app/0 stopped", "app/1 ready"], "what was not undone is not destroyed")
         lab.restart()
         lab.script = { _ in .succeeds }
         lab.forgetEndings()
@@ -200,7 +200,7 @@ import Testing
         lab.request(.cancel(id))
         lab.settle()
         #expect(lab.plan(id)?.state == .stopped)
-        #expect(lab.nodeStates == ["app/0 ready", "app/1 failed"], "of the second a step is undone already")
+        #expect(lab.nodeStates == ["app/0 stopped", "app/1 failed"], "of the second a step is undone already")
         lab.submit(down())
         lab.script = { _ in .succeeds }
         lab.settle()

@@ -1,0 +1,134 @@
+// The nodes that tests run on: where a test runs again, what stands in for whom, and who is not needed any more.
+
+extension RunMachine {
+    // MARK: Running again
+
+    /// Whether an attempt that ended like this has its node made anew.
+    func usesUp(_ verdict: SuiteMachine.Verdict, in suite: Int) -> Bool {
+        guard !verdict.isCancelled, verdict.outcome != .infra else { return false }
+        let rules = spec.suites[suite].rules
+        return rules.renewAfter.contains(verdict.outcome) || verdict.runsAgain && rules.rerunOn == .fresh
+    }
+
+    /// Adds another attempt of a test that has failed, or whose node was lost.
+    ///
+    /// - Parameter node: the node of the last one, where that is made anew now.
+    mutating func appendRerun(of test: Int, in suite: Int, usesUp node: NodeID?, nodes: NodeTable) {
+        appendAttempt(of: test, in: suite, rule: rule(for: test, in: suite, usedUp: node, nodes: nodes))
+    }
+
+    /// Which nodes a test that has failed may run on; nil for all.
+    private func rule(for test: Int, in suite: Int, usedUp: NodeID?, nodes: NodeTable) -> NodeRule? {
+        let failedOn = suites[suite].tests[test].failedOn
+        guard let last = failedOn.last else { return nil }
+        switch spec.suites[suite].rules.rerunOn {
+        case .any: return nil
+        case .same: return last != usedUp && nodes[last]?.state == .ready ? .only(last) : nil
+        case .other: return .not(failedOn)
+        case .fresh: return .after(last)
+        }
+    }
+
+    /// The rules of attempts that wait, as the stored attempts tell.
+    mutating func restoreRules(of steps: [StepRow], nodes: NodeTable) {
+        for step in steps where step.spec.action == .attempt && step.state == .pending && step.spec.c > 1 {
+            plan.rules[step.index] = rule(
+                for: Int(step.spec.b),
+                in: Int(step.spec.a),
+                usedUp: nil,
+                nodes: nodes
+            )
+        }
+    }
+
+    /// Ends the tests of a suite of which enough have failed. What runs goes to its end.
+    mutating func giveUp(_ suite: Int, into turn: inout Turn) {
+        guard let most = spec.suites[suite].rules.stopAfter else { return }
+        let failures = most == 1 ? "a test has failed" : "\(most) tests have failed"
+        endUnrunTests(of: suite, .skip, note: "not run: \(failures) (stop-after)", into: &turn)
+    }
+
+    // MARK: Nodes that are not needed any more
+
+    /// Why a node was let go before its run ended.
+    static let surplusReason = "no test needs it any more"
+
+    /// Whether a node is taken down before the end of the run because no test needs it.
+    func isLetGo(_ node: NodeID) -> Bool { released.contains(node) && plan.row.phase == .main }
+
+    /// The nodes that only stood in for others.
+    func spares(_ nodes: NodeTable) -> [NodeRow] {
+        groups.indices.flatMap { group in
+            groups[group].slots.indices.dropFirst(spec.groups[group].count).compactMap { slot in
+                let place = groups[group].slots[slot]
+                return place.wasUp ? nil : place.node.flatMap { nodes[$0] }
+            }
+        }
+    }
+
+    /// Takes down free nodes of which more are there than tests could still ask for, while the others work.
+    mutating func releaseSurplus(in context: inout RunContext, into turn: inout Turn) {
+        guard spec.verb == .test, spec.keep == .never, plan.row.phase == .main, plan.gateIsOpen, !isHeld,
+            // After the last test everything goes in the order of the teardown.
+            suites.contains(where: { !$0.hasEnded })
+        else { return }
+        for group in groups.indices where groups[group].isForTests && mayRelease(group) {
+            var wanted = 0
+            var free = 0
+            for pool in groups[group].pools {
+                let standing = plan.standing(ofPool: pool)
+                wanted += standing.waiting + min(standing.running, reserve(ofPool: pool))
+                free = max(free, standing.free)
+            }
+            guard free > wanted, let pool = groups[group].pools.first else { continue }
+            for node in plan.lastFree(free - wanted, ofPool: pool) {
+                release(node, of: group, in: &context, into: &turn)
+            }
+        }
+    }
+
+    /// How many nodes are kept for tests that run and may ask for another one.
+    private func reserve(ofPool pool: Int32) -> Int {
+        spec.suites.indices.filter { self.pool(of: $0) == pool && !suites[$0].hasEnded }.map { suite in
+            let rules = spec.suites[suite].rules
+            return max(rules.spares, spec.suites[suite].reruns > 0 && rules.rerunOn == .other ? 1 : 0)
+        }.max() ?? 0
+    }
+
+    /// Whether nothing but tests uses a group, and none of them is still to come.
+    private func mayRelease(_ group: Int) -> Bool {
+        let name = spec.groups[group].name
+        guard !spec.groups.contains(where: { $0.needs.contains { $0.group == name } }) else { return false }
+        return spec.suites.indices.allSatisfy { suite in
+            if spec.suites[suite].needs.contains(where: { $0.group == name }) { return suites[suite].hasEnded }
+            guard spec.suites[suite].groups.contains(name) else { return true }
+            // Its tests stand in the pool only when that has ended.
+            let hasBegun = before[suite].map { plan.state(of: $0).hasEnded } ?? spec.suites[suite].needs.isEmpty
+            return suites[suite].hasEnded || hasBegun && spec.suites[suite].after == nil
+        }
+    }
+
+    /// Leaves a node that was let go, and of which something could not be undone, to the teardown: there a person can
+    /// be asked, and what comes after the undo comes after it.
+    mutating func abandonRelease(of node: NodeID, after undo: StepIndex, _ error: StepError, into turn: inout Turn) {
+        plan.finish(undo, .skipped, error: error, into: &turn)
+        for step in plan.steps(in: .pending) where plan.spec(of: step).node == node {
+            plan.finish(step, .skipped, error: error, into: &turn)
+        }
+    }
+
+    private mutating func release(
+        _ node: NodeID,
+        of group: Int,
+        in context: inout RunContext,
+        into turn: inout Turn
+    ) {
+        guard let row = context.nodes[node], row.state == .ready, row.createdBy == id, busy[node] == nil,
+            let place = place(of: row), place.group == group, !groups[group].slots[place.slot].wasUp
+        else { return }
+        plan.removeNode(node, fromPools: groups[group].pools)
+        context.nodes.move(node, to: .stopped, reason: Self.surplusReason, plan: id, into: &turn)
+        released.insert(node)
+        _ = appendRemoval(of: row, needs: [], in: context)
+    }
+}
