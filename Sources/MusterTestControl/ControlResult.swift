@@ -36,7 +36,7 @@ package struct ControlResult: Hashable, Sendable {
         self.byteCount = byteCount
         files = try Self.files(object["files"], of: name, limits)
         var members = object
-        members.remove(["name", "partial", "files"])
+        members.remove("name", "partial", "files")
         self.members = members
     }
 

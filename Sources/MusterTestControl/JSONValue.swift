@@ -86,7 +86,7 @@ package struct JSONObject: Sendable {
         get { place(of: key).map { members[$0].value } }
         set {
             guard let newValue else {
-                if let place = place(of: key) { remove { $0 == place } }
+                remove(key)
                 return
             }
             if let place = place(of: key) {
@@ -97,11 +97,11 @@ package struct JSONObject: Sendable {
         }
     }
 
-    /// Removes the members of these keys.
-    package mutating func remove(_ keys: Set<String>) {
+    /// Removes the members whose keys are among these, few ones.
+    package mutating func remove(_ keys: String...) {
         guard members.contains(where: { keys.contains($0.key) }) else { return }
-        let members = members
-        remove { keys.contains(members[$0].key) }
+        members.removeAll { keys.contains($0.key) }
+        index()
     }
 
     /// Takes in a later partial result: new keys are added, `null` deletes, the rest goes as `JSONValue.merge` says.
@@ -118,7 +118,9 @@ package struct JSONObject: Sendable {
                 append(member)
             }
         }
-        if !deleted.isEmpty { remove { deleted.contains($0) } }
+        guard !deleted.isEmpty else { return }
+        members = members.indices.lazy.filter { !deleted.contains($0) }.map { members[$0] }
+        index()
     }
 
     private func place(of key: String) -> Int? {
@@ -134,15 +136,8 @@ package struct JSONObject: Sendable {
         }
     }
 
-    private mutating func remove(where isRemoved: (Int) -> Bool) {
-        var kept: [Member] = []
-        for (place, member) in members.enumerated() where !isRemoved(place) { kept.append(member) }
-        members = kept
-        index()
-    }
-
     private mutating func index() {
-        places = [:]
+        if !places.isEmpty { places = [:] }
         guard members.count > Self.searchedMax else { return }
         for (place, member) in members.enumerated() { places[member.key] = place }
     }

@@ -153,7 +153,7 @@ package struct ResultBook: Sendable {
         }
         let reported = Self.shown(entry.members["status"])
         var custom = entry.members
-        custom.remove(["status", "note", "testout"])
+        custom.remove("status", "note", "testout")
         let known = reported.map { ResultOutcome(rawValue: $0) }
         var notes: [String] = []
         if let reported, known == .some(nil) {
