@@ -18,8 +18,8 @@ package enum ReportEvent: Hashable, Sendable {
 
 /// A test's control stream up to its rows: `ControlMachine` and `ResultBook`, each telling the other what is wrong.
 ///
-/// Being a value it can be copied at any point and go on from the copy. Kept on disk is less: `checkpoint`, with the rows
-/// and files until then. The same stream read again from its beginning gives the same rows and places.
+/// Being a value it can be copied at any point and go on from the copy. Kept on disk is less: `checkpoint`, with the
+/// rows and files until then. The same stream read again from its beginning gives the same rows and places.
 package struct ReportMachine: Sendable {
     private var control: ControlMachine
     private var book: ResultBook

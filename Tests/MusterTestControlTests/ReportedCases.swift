@@ -109,7 +109,7 @@ extension ReportedCase {
         ReportedCase(
             "keys of its own",
             Stream.result(
-                #"{"status": "pass", "a_text": "some text", "a_number": 123, "a_list": [1, 2], "an_object": {"k": "v"}}"#
+                #"{"status": "pass", "a_text": "some text", "a_number": 123, "a_list": [1, 2], "an_object": {"k":"v"}}"#
             ),
             rows: [
                 final(
