@@ -6,7 +6,7 @@ package enum ControlEvent: Hashable, Sendable {
     case fileData(ControlFile, offset: Int, range: Range<Int>)
     /// A result, when all of its files have come.
     case result(ControlResult)
-    /// The code that the test's program ended with; the last one counts.
+    /// The code that the test's program ended with, as a wrapper around it says; the last one counts.
     case exitCode(Int)
     case duration(DurationChange)
     /// The connection will break on purpose: the test is started again once the machine is back (ATEX from 1.0).

@@ -105,7 +105,6 @@ package struct ResultBook: Sendable {
 
     private mutating func forget(_ name: ExactText?, _ place: Int) {
         places[name] = nil
-        while let last = open.last, last == nil { open.removeLast() }
         // Half of it being gaps, it is made anew: each entry pays for it once.
         guard open.count > 32, places.count < open.count / 2 else { return }
         open.removeAll { $0 == nil }

@@ -82,22 +82,21 @@ struct ResultPaths: Sendable {
         path += component
     }
 
-    /// ASCII letters, digits and a few signs, not too long, and no point where a component begins.
+    /// Visible ASCII, not too long, and no component that is empty or has nothing but points.
     private static func isPlain(_ name: String) -> Bool {
         guard !name.isEmpty, name.utf8.count <= componentBytesMax else { return false }
-        var begins = true
+        var isComponent = false
         for byte in name.utf8 {
             switch byte {
             case UInt8(ascii: "/"):
-                guard !begins else { return false }
-                begins = true
-            case UInt8(ascii: "."):
-                guard !begins else { return false }
-            case 0x21..<0x7F: begins = false
+                guard isComponent else { return false }
+                isComponent = false
+            case UInt8(ascii: "."): break
+            case 0x21..<0x7F: isComponent = true
             default: return false
             }
         }
-        return !begins
+        return isComponent
     }
 
     /// Takes a path for the test's output.

@@ -95,6 +95,8 @@ import Testing
         #expect(last(pass + Stream.result("{}"), .exited(code: 1))?.outcome == .pass)
         #expect(last(pass + Stream.result(#"{"partial":true,"a":1}"#), .exited(code: 1))?.outcome == .pass)
         #expect(last(pass + Stream.result(#"{"partial":true,"status":"fail"}"#), .exited(code: 0))?.outcome == .fail)
+        let kinds = Transcript.of(pass + Stream.result(#"{"partial":true,"a":1}"#)).rows.map(\.kind)
+        #expect(kinds == [.superseded, .final])
         // It has closed a result: nothing is added to what follows.
         #expect(last(pass + Stream.result(#"{"partial":true,"a":1}"#), .exited(code: 0))?.files == [])
     }
