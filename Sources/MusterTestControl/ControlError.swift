@@ -1,5 +1,6 @@
 /// Why a test-control stream was given up. Nothing behind it is interpreted.
 package struct ControlError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// What is wrong, without its place. Its description says what would have been right.
     package enum Reason: Error, Hashable, Sendable {
         /// A line of nothing but its newline.
         case emptyLine
@@ -38,10 +39,12 @@ package struct ControlError: Error, Hashable, Sendable, CustomStringConvertible 
         case pathBytes = "bytes of names of files and their folders in all"
     }
 
+    /// What is wrong.
     package let reason: Reason
     /// Bytes of the stream before the place: where the line begins, the JSON's byte at fault, or the end.
     package let offset: Int
 
+    /// - Parameter offset: bytes of the stream before the place.
     package init(_ reason: Reason, offset: Int) {
         self.reason = reason
         self.offset = offset

@@ -38,6 +38,7 @@ package struct ControlFile: Hashable, Sendable {
     /// Bytes that belong to it.
     package let byteCount: Int
 
+    /// - Parameter byteCount: not negative.
     package init(index: Int, subtest: String?, name: String, byteCount: Int) {
         self.index = index
         self.subtest = subtest
@@ -52,9 +53,12 @@ package struct ControlCheckpoint: Hashable, Sendable {
     package var offset: Int
     /// What counts against the limits so far, also over several streams of one attempt.
     package var results: Int
+    /// Entries of `files`.
     package var files: Int
+    /// Bytes of their data.
     package var fileBytes: Int
 
+    /// The beginning of an attempt, unless said otherwise.
     package init(offset: Int = 0, results: Int = 0, files: Int = 0, fileBytes: Int = 0) {
         self.offset = offset
         self.results = results
@@ -69,6 +73,7 @@ package struct ControlLimits: Hashable, Sendable {
     package var jsonBytesMax: Int
     /// Lists and objects within each other.
     package var depthMax: Int
+    /// Partial ones too.
     package var resultsMax: Int
     /// Entries of `files`.
     package var filesMax: Int
@@ -77,6 +82,7 @@ package struct ControlLimits: Hashable, Sendable {
     /// Of a subtest's name, and of a file's.
     package var nameBytesMax: Int
 
+    /// Limits for tests of people who mean well, and for runners of little memory.
     package init(
         jsonBytesMax: Int = 1 << 20,
         depthMax: Int = 100,

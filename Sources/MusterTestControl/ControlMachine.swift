@@ -23,6 +23,7 @@ package struct ControlMachine: Sendable {
         case over
     }
 
+    /// The most that is taken.
     package let limits: ControlLimits
     /// Where the stream can be read on after a crash, when all that came out before is kept.
     package private(set) var checkpoint: ControlCheckpoint

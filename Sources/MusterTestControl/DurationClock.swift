@@ -23,6 +23,7 @@ package struct DurationClock: Hashable, Sendable {
     /// - Parameter duration: how long the test may take from `now` on.
     package init(duration: Int64, now: Int64) { deadline = Self.sum(now, duration) }
 
+    /// Carries out a change at `now`, in microseconds of the same clock. No length is too large.
     package mutating func apply(_ change: DurationChange, now: Int64) {
         switch change {
         case .set(let duration): deadline = Self.sum(now, duration)

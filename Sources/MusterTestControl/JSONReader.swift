@@ -5,6 +5,7 @@ package struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
     /// What is there and what would be right, without the offset.
     package let reason: String
 
+    /// The offset and the reason.
     package var description: String { "byte \(offset): \(reason)" }
 }
 

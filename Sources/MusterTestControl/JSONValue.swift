@@ -60,18 +60,23 @@ extension JSONValue: ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral, E
 ///
 /// Two objects are equal when they have equal members in the same order.
 package struct JSONObject: Sendable {
+    /// A key with its value.
     package struct Member: Hashable, Sendable {
+        /// Unique in its object.
         package let key: String
+        /// `null` is a value like others.
         package var value: JSONValue
     }
 
     /// Up to so many members are searched one by one, which is quicker than a dictionary.
     private static let searchedMax = 16
 
+    /// In the order in which the keys came first.
     package private(set) var members: [Member] = []
     /// Where keys are, when there are more than `searchedMax`: an object of 100,000 keys is read in linear time.
     private var places: [String: Int] = [:]
 
+    /// An object without members.
     package init() {}
 
     /// - Parameter members: of two with one key the later one counts.
@@ -79,6 +84,7 @@ package struct JSONObject: Sendable {
         for (key, value) in members { self[key] = value }
     }
 
+    /// Whether it has no members.
     package var isEmpty: Bool { members.isEmpty }
 
     /// The value of a key. Setting nil removes the member; `null` is a value.

@@ -29,6 +29,7 @@ package struct ReportMachine: Sendable {
     /// Why a stream of the attempt was given up.
     package private(set) var error: ControlError?
 
+    /// A machine at the beginning of an attempt.
     package init(limits: ControlLimits = ControlLimits(), rules: ResultRules = ResultRules()) {
         control = ControlMachine(limits: limits)
         book = ResultBook(rules: rules)

@@ -14,6 +14,7 @@ package struct ResultBook: Sendable {
         var cost: Int
     }
 
+    /// What the runner decides.
     package let rules: ResultRules
     private var paths: ResultPaths
     /// Partial results in the order in which they came first; nil where one was closed.
@@ -24,10 +25,12 @@ package struct ResultBook: Sendable {
     private(set) var own: ResultRow?
     /// The last status that the test reported for itself in a closed result.
     private(set) var ownStatus: String?
+    /// Whether it has its final result; nothing may be recorded any more.
     package private(set) var isFinished = false
     /// Rows of subtests that failed, warned or could not be run; BeakerLib's runners fail a test for them.
     package private(set) var failedSubtests = 0
 
+    /// An empty book, at the beginning of an attempt.
     package init(rules: ResultRules = ResultRules()) {
         self.rules = rules
         paths = ResultPaths(bytesMax: rules.pathBytesMax)

@@ -5,6 +5,7 @@ package enum ResultOutcome: String, Hashable, Sendable, CaseIterable {
 
 /// One result of an attempt as it is kept.
 package struct ResultRow: Hashable, Sendable {
+    /// What the row is of.
     package enum Kind: Hashable, Sendable {
         /// Of a part of the test, which has a name.
         case subtest
@@ -14,11 +15,13 @@ package struct ResultRow: Hashable, Sendable {
         case final
     }
 
+    /// What the row is of; `name` is nil for all but `.subtest`.
     package let kind: Kind
     /// The subtest as the test named it; nil for the test itself.
     package let name: String?
     /// The status that the test reported, whatever it is; nil when it reported none.
     package let reported: String?
+    /// What it counts as.
     package let outcome: ResultOutcome
     /// What the runner says about it, then what the test says.
     package let note: String?
@@ -27,6 +30,7 @@ package struct ResultRow: Hashable, Sendable {
     /// The test's own keys, in the order in which they came first.
     package let custom: JSONObject
 
+    /// A row; what is not said is not there.
     package init(
         kind: Kind,
         name: String? = nil,
@@ -58,6 +62,7 @@ package struct ResultFile: Hashable, Sendable {
     /// The test's output has this name, too: a link, no data of the stream.
     package let isOutput: Bool
 
+    /// - Parameter path: nil for a file of the test itself, whose path is its name.
     package init(_ name: String, path: String? = nil, isOutput: Bool = false) {
         self.name = name
         self.path = path ?? name
@@ -118,6 +123,7 @@ package struct ResultRules: Hashable, Sendable {
     /// What keeping a path costs besides its text.
     package static let pathCost = 64
 
+    /// The rules of Muster's own tests, unless said otherwise.
     package init(
         outputName: String = "output.txt",
         skipCode: Int? = 77,
