@@ -60,6 +60,7 @@ let package = Package(
         .target(name: "MusterLab", dependencies: ["MusterCore", yams], swiftSettings: strict),
         .target(name: "MusterReport", dependencies: ["MusterCore"], swiftSettings: strict),
         .target(name: "MusterSupervision", swiftSettings: strict),
+        .target(name: "MusterTestControl", swiftSettings: strict),
         .target(
             name: "MusterDrivers",
             dependencies: ["MusterCore", "MusterSupervision", logging, nioCore, nioHTTP1, nioPosix],
@@ -137,6 +138,11 @@ let package = Package(
         ),
         .testTarget(name: "MusterLabTests", dependencies: ["MusterCore", "MusterLab"], swiftSettings: strict),
         .testTarget(name: "MusterReportTests", dependencies: ["MusterCore", "MusterReport"], swiftSettings: strict),
+        .testTarget(
+            name: "MusterTestControlTests",
+            dependencies: ["MusterTestControl"],
+            swiftSettings: strict
+        ),
         .testTarget(
             name: "MusterDriversTests",
             dependencies: ["MusterCore", "MusterSupervision", "MusterDrivers", "MusterTestKit", "muster-supervise"],

@@ -10,6 +10,7 @@ enum ImportRules {
     static let allowed: [String: Set<String>] = [
         // Values and machines: no Foundation, no locks, no clock.
         "MusterCore": collections,
+        "MusterTestControl": [],
         "MusterSupervision": systemOnly,
         "muster-supervise": systemOnly.union(["MusterSupervision"]),
         "MusterStore": system.union(["MusterCore", "GRDB", "GRDBSQLite"]),
