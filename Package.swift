@@ -63,7 +63,9 @@ let package = Package(
         .target(name: "MusterTestControl", swiftSettings: strict),
         .target(
             name: "MusterDrivers",
-            dependencies: ["MusterCore", "MusterSupervision", logging, nioCore, nioHTTP1, nioPosix],
+            dependencies: [
+                "MusterCore", "MusterSupervision", "MusterTestControl", logging, nioCore, nioHTTP1, nioPosix,
+            ],
             swiftSettings: strict
         ),
         .target(
@@ -101,7 +103,7 @@ let package = Package(
             swiftSettings: strict
         ),
         .executableTarget(name: "muster", dependencies: ["MusterCLI"], swiftSettings: strict),
-        .executableTarget(name: "muster-supervise", dependencies: ["MusterSupervision"], swiftSettings: strict),
+        .executableTarget(name: "muster-supervise", dependencies: ["MusterSupervision", "MusterTestControl"], swiftSettings: strict),
         .executableTarget(
             name: "muster-bench",
             dependencies: [

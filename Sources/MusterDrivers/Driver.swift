@@ -1,4 +1,6 @@
+import Foundation
 package import MusterCore
+import MusterSupervision
 
 /// How machines of one kind are made, reached, powered and destroyed. Done when it passes `DriverConformance`
 /// (MusterTestKit).
@@ -167,6 +169,9 @@ package struct Command: Hashable, Sendable {
     package var leftovers: Leftovers
     /// How much output is kept at the beginning and at the end, in bytes each.
     package var outputLimit: Int64
+    /// Most bytes that are kept of what it says on its control descriptor (`docs/formats/test-control.md`); nil when it
+    /// has none.
+    package var controlLimit: Int64?
     /// Files of the lab that it needs in the node's folder; none where nodes share this host's files.
     package var files: [FileContent] = []
 
@@ -214,6 +219,12 @@ package enum DriverEvent: Hashable, Sendable {
 }
 
 extension Driver {
+    /// Where what an operation has said on its control descriptor is on this host, once it has ended. No file stands for
+    /// nothing said.
+    package func controlPath(of operation: OperationID, on node: NodeHandle) -> String {
+        (outputPath(of: operation, on: node) as NSString).deletingLastPathComponent + "/" + SupervisorFiles.control
+    }
+
     package var sharesFiles: Bool { true }
     package func close() async {}
 

@@ -113,6 +113,7 @@ extension OperationSpec {
             isServer: isServer
         )
         masked = command.masked.sorted()
+        controlLimit = command.controlLimit
     }
 
     private static func variables(_ values: [String: String]) -> [Variable] {

@@ -82,7 +82,8 @@ package struct CommandBuilder {
         return command
     }
 
-    func test(_ test: TestSpec, in suite: SuiteSpec, attempt: Int) throws(StepError) -> Command {
+    /// - Parameter restarts: how often the test was started in this attempt before, as it had gone away.
+    func test(_ test: TestSpec, in suite: SuiteSpec, attempt: Int, restarts: Int) throws(StepError) -> Command {
         var command: Command
         switch test.command {
         case .file(let path):
@@ -99,6 +100,8 @@ package struct CommandBuilder {
         command.environment["MUSTER_SUITE"] = suite.name
         command.environment["MUSTER_TEST"] = test.name
         command.environment["MUSTER_ATTEMPT"] = String(attempt)
+        command.environment["MUSTER_RESTARTS"] = String(restarts)
+        command.controlLimit = Defaults.controlLimit
         return command
     }
 

@@ -27,6 +27,8 @@ extension Performer {
             case run(Command)
         }
         let work: Work
+        /// Of an attempt of a test: what it has said of itself.
+        let findings: FindingsReader?
         let node: NodeHandle
         let operation: OperationID
         let key: Key
@@ -47,12 +49,53 @@ extension Performer {
         let builder = builder(for: node, spec, run: act.step.plan, with: director)
         var handle = handle(for: node, tenure)
         handle.machine = creator.groups.first { $0.name == node.name.group }?.machine
+        let work: Job.Work = act.isInDoubt ? .attach : try work(for: act, builder)
         return Job(
-            work: act.isInDoubt ? .attach : try work(for: act, builder),
+            work: work,
+            findings: findings(of: act, builder, at: handle, begins: work),
             node: act.isInDoubt ? place(of: act, handle, creator) : handle,
             operation: operation(of: act),
             key: Key(step: act.step, number: act.number)
         )
+    }
+
+    /// What reads what a test has said of itself; nil of all but attempts.
+    ///
+    /// - Parameter work: what is begun with it; nil where it was begun by another conductor.
+    private func findings(
+        of act: Act,
+        _ builder: CommandBuilder,
+        at node: NodeHandle,
+        begins work: Job.Work?
+    ) -> FindingsReader? {
+        guard act.spec.action == .attempt, builder.spec.suites.indices.contains(Int(act.spec.a)) else { return nil }
+        let suite = builder.spec.suites[Int(act.spec.a)]
+        let test = suite.tests[Int(act.spec.b)]
+        var command: Command?
+        if case .run(let begun)? = work { command = begun }
+        // Its secrets may not be there any more: then nothing can be told from them either.
+        command = command ?? (try? builder.test(test, in: suite, attempt: Int(act.spec.c), restarts: 0))
+        return FindingsReader(
+            drivers.of(node),
+            node,
+            operations: (1...max(1, act.number)).map { number in
+                OperationID(state: settings.stateName, step: act.step, attempt: Int(number))
+            },
+            timeout: test.timeout,
+            secrets: (command.map { Array($0.secrets.values) + Array($0.masked) }) ?? []
+        )
+    }
+
+    /// The same of an act that was begun by a conductor that is gone.
+    func findings(
+        of act: Act,
+        at node: NodeRow,
+        with director: borrowing Director,
+        for tenure: Tenure
+    ) -> FindingsReader? {
+        guard act.spec.action == .attempt, let spec = director.spec(act.step.plan) else { return nil }
+        let builder = builder(for: node, spec, run: act.step.plan, with: director)
+        return findings(of: act, builder, at: handle(for: node, tenure), begins: nil)
     }
 
     private func builder(
@@ -167,7 +210,9 @@ extension Performer {
             )
         case .attempt:
             let suite = spec.suites[a]
-            return .run(try builder.test(suite.tests[Int(act.spec.b)], in: suite, attempt: Int(act.spec.c)))
+            let test = suite.tests[Int(act.spec.b)]
+            let restarts = Int(act.number) - 1
+            return .run(try builder.test(test, in: suite, attempt: Int(act.spec.c), restarts: restarts))
         case .exec:
             guard let exec = spec.exec else { throw StepError(.unresolved, "there is nothing to run") }
             return .run(try builder.exec(exec))

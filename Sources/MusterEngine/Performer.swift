@@ -193,8 +193,8 @@ package final class Performer: Sendable {
             guard tenure.mayAct else {
                 return report(.actFound(act, act.isInDoubt ? .running : .neverStarted), of: key, tenure)
             }
-            let outcome = await carryOut(job)
-            if let outcome { report(.actEnded(act, outcome), of: key, tenure) }
+            guard let outcome = await carryOut(job) else { return }
+            report(.actEnded(act, await Self.completed(outcome, by: job.findings)), of: key, tenure)
         }
         underWay.withLock { $0[key]?.task = task }
     }
@@ -218,14 +218,23 @@ package final class Performer: Sendable {
         let handle = place(of: act, handle(for: node, tenure), director.spec(node.createdBy))
         let inquiry = Inquiry(driver: drivers.of(handle), node: handle, operation: operation(of: act))
         let creates = act.spec.action == .provision && director.spec(node.createdBy)?.creates(act.spec) == true
+        let findings = findings(of: act, at: node, with: director, for: tenure)
         // As above.
         let task = Task { [self] in
             guard let found = await creates ? inquiry.creation() : inquiry.command() else { return }
-            let status = Self.known(found, at: handle)
+            var status = Self.known(found, at: handle)
+            if case .ended(let outcome) = status { status = .ended(await Self.completed(outcome, by: findings)) }
             if case .ended = status { await vacate(handle) }
             report(.actFound(act, status), of: key, tenure)
         }
         underWay.withLock { $0[key]?.task = task }
+    }
+
+    /// The end of a test with what the test has said of itself.
+    private static func completed(_ outcome: ActOutcome, by findings: FindingsReader?) async -> ActOutcome {
+        guard let findings, case .exited(var exit) = outcome else { return outcome }
+        exit.findings = await findings.findings(after: exit)
+        return .exited(exit)
     }
 
     static let nodeIsGone = StepError(.lost, "its node is not there any more")

@@ -110,7 +110,12 @@ package protocol Store: AnyObject, Sendable {
     func steps(of id: PlanID) throws(StoreError) -> [StepRow]
     func timers(of id: PlanID) throws(StoreError) -> [TimerRow]
     /// A plan's ended attempts, by step.
+    ///
+    /// What their tests have reported is not in them.
     func attempts(of id: PlanID) throws(StoreError) -> [AttemptRow]
+
+    /// What the tests of a plan have reported, as in `TestFindings`, by the steps of their attempts.
+    func testResults(of id: PlanID) throws(StoreError) -> [StepIndex: String]
     /// What was sent to a plan's steps and is not delivered, by number.
     func signals(of id: PlanID) throws(StoreError) -> [SignalRow]
     /// Who holds a limit, in the order of asking, and then who waits for it: the next to get it first.

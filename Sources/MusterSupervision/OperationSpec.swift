@@ -45,6 +45,9 @@ package struct OperationSpec: Hashable, Sendable {
     /// Whether this is the node's server: its end by itself is the loss of the node.
     package var isServer: Bool
     package var extensions: [Extension]
+    /// Most bytes that are kept of what the program says on its control descriptor; nil when it has none. It goes as an
+    /// extension.
+    package var controlLimit: Int64?
 
     package init(
         operation: String,
@@ -72,7 +75,8 @@ package struct OperationSpec: Hashable, Sendable {
         self.extensions = extensions
     }
 
-    /// The extension that holds `masked`. 1 is left to the control descriptor of tests.
+    /// The extensions that hold `controlLimit` and `masked`.
+    private static let controlTag: UInt16 = 1
     private static let maskedTag: UInt16 = 2
 
     /// Most bytes that `outputLimit` may be.
@@ -101,6 +105,11 @@ package struct OperationSpec: Hashable, Sendable {
         writer.put(outputLimit)
         writer.put(isServer)
         var all = extensions
+        if let controlLimit {
+            var limit = WireWriter()
+            limit.put(controlLimit)
+            all.append(Extension(tag: Self.controlTag, bytes: limit.bytes))
+        }
         if !masked.isEmpty {
             var texts = WireWriter()
             texts.put(list: masked) { $0.put($1) }
@@ -138,11 +147,13 @@ package struct OperationSpec: Hashable, Sendable {
             Extension(tag: try reader.number(), bytes: try reader.raw())
         }
         for one in all {
-            guard one.tag == Self.maskedTag else { throw WireError("the extension \(one.tag) is not known here") }
-            var texts = WireReader(one.bytes)
-            let more = try texts.list { reader throws(WireError) in try reader.text() }
-            try texts.finish()
-            masked += more
+            var content = WireReader(one.bytes)
+            switch one.tag {
+            case Self.controlTag: controlLimit = max(0, try content.number(Int64.self))
+            case Self.maskedTag: masked += try content.list { reader throws(WireError) in try reader.text() }
+            default: throw WireError("the extension \(one.tag) is not known here")
+            }
+            try content.finish()
         }
     }
 

@@ -17,6 +17,8 @@ package enum SupervisorFiles {
     /// Room for `exit`, taken before the start so that a full disk cannot keep an end from being written.
     package static let exitDraft = "exit.part"
     package static let output = "output"
+    /// What a test has said on its control descriptor.
+    package static let control = "control"
     /// What follows the first part of a long output, in turns.
     package static let segments = ["output.1", "output.2"]
 
@@ -43,6 +45,10 @@ package enum Markers {
     package static let operation = "MUSTER_OPERATION"
     package static let node = "MUSTER_NODE_DIR"
     package static let address = "MUSTER_ADDRESS"
+    /// The number of the descriptor on which a test reports; the second is for tests written for ATEX.
+    package static let control = ["MUSTER_TEST_CONTROL", "ATEX_TEST_CONTROL"]
+    /// That number. Shells take only one digit.
+    package static let controlDescriptor: Int32 = 3
     /// In the environment of supervisors only.
     package static let supervisor = "MUSTER_SUPERVISOR_DIR"
 }

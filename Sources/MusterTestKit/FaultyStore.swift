@@ -143,6 +143,7 @@ package final class FaultyStore: Store {
     package func spec(of id: PlanID) throws(StoreError) -> RunSpec? { try base.spec(of: id) }
     package func steps(of id: PlanID) throws(StoreError) -> [StepRow] { try base.steps(of: id) }
     package func timers(of id: PlanID) throws(StoreError) -> [TimerRow] { try base.timers(of: id) }
+    package func testResults(of id: PlanID) throws(StoreError) -> [StepIndex: String] { try base.testResults(of: id) }
     package func attempts(of id: PlanID) throws(StoreError) -> [AttemptRow] { try base.attempts(of: id) }
     package func nodes(lab: String?, includingGone: Bool) throws(StoreError) -> [NodeRow] {
         try base.nodes(lab: lab, includingGone: includingGone)

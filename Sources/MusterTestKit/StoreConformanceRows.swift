@@ -185,6 +185,24 @@ extension StoreConformance {
             try writer.commit { $0.attempts = [rows[2]] }
             try equal(store.attempts(of: PlanID(1)), rows, "an attempt that was written again")
         },
+        Check("what tests report comes back by the steps of their attempts, and not with those") { subject in
+            let store = try subject.make()
+            var writer = try Writer(store)
+            var rows = [Sample.attempt(1, step: 0, test: "a"), Sample.attempt(1, step: 3, test: "b")]
+            let plain = rows
+            rows[1].results = "[{\"name\":\"\(Sample.text.count)\"}]"
+            try writer.commit {
+                $0.plans = [Sample.plan(1)]
+                $0.attempts = rows
+            }
+            try equal(store.attempts(of: PlanID(1)), plain, "the attempts")
+            let found = try subject.join(store).testResults(of: PlanID(1))
+            try equal(found, [3: rows[1].results ?? ""], "what they reported")
+            try equal(store.testResults(of: PlanID(2)), [:], "of another run")
+            rows[1].results = "[]"
+            try writer.commit { $0.attempts = rows }
+            try equal(store.testResults(of: PlanID(1)), [3: "[]"], "what was written again")
+        },
         Check("events come back with every column") { subject in
             let store = try subject.make()
             var writer = try Writer(store)

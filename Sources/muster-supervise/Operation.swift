@@ -1,5 +1,6 @@
 import Glibc
 import MusterSupervision
+import MusterTestControl
 
 /// One operation that is under way, or whose leftovers live on with the node.
 final class Operation {
@@ -20,6 +21,8 @@ final class Operation {
     let main: ProcessIdentity
     let startedAt: Int64
     var spool: Spool
+    /// What a test reports; nil where it has no descriptor for that.
+    var control: ControlSpool?
     var phase = Phase.running
     /// How its program ended, as `waitpid` says it; nil while it runs.
     var mainEnd: Int32?
@@ -47,14 +50,18 @@ final class Operation {
         folder: OperationFolder,
         main: ProcessIdentity,
         startedAt: Int64,
-        spool: Spool
+        spool: Spool,
+        control: ControlSpool? = nil
     ) {
         self.spec = spec
         self.folder = folder
         self.main = main
         self.startedAt = startedAt
         self.spool = spool
-        deadline = spec.timeout.map { Clock.monotonic() + $0 }
+        self.control = control
+        let now = Clock.monotonic()
+        deadline = spec.timeout.map { now + $0 }
+        self.control?.clock = spec.timeout.map { DurationClock(duration: $0, now: now) }
         sessions = [main.pid]
     }
 
@@ -68,6 +75,12 @@ final class Operation {
         case .terminating(let until), .killing(let until): until
         case .left: nil
         }
+    }
+
+    /// Takes what the test has said, and moves its deadline as it asks.
+    func drainControl() {
+        control?.drain(now: Clock.monotonic())
+        if phase == .running, let clock = control?.clock { deadline = clock.deadline }
     }
 
     func record(endedAt: Int64) -> ExitRecord {

@@ -16,6 +16,8 @@ struct Spawn {
     let directory: String
     /// Becomes standard output and standard error.
     let output: Int32
+    /// Becomes the descriptor on which a test reports; nil for none.
+    let control: Int32?
     /// The mask that the conductor runs with; the supervisor's own is stricter.
     let fileMask: mode_t
 
@@ -43,6 +45,7 @@ struct Spawn {
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO)
         posix_spawn_file_actions_adddup2(&actions, output, STDERR_FILENO)
+        if let control { posix_spawn_file_actions_adddup2(&actions, control, Markers.controlDescriptor) }
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }

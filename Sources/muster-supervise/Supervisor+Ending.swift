@@ -67,6 +67,7 @@ extension Supervisor {
     func finish(_ operation: Operation) {
         operation.spool.drain()
         operation.spool.assemble()
+        operation.control?.drainAll(now: Clock.monotonic())
         let isFirstEnd = records[operation.id] == nil
         if isFirstEnd {
             let record = operation.record(endedAt: Clock.utc())
@@ -100,6 +101,7 @@ extension Supervisor {
         operation.spool.drain()
         operation.spool.assemble()
         operation.spool.closeAll()
+        operation.control?.closeAll()
         operation.folder.closeAll()
         operations[operation.id] = nil
     }

@@ -27,9 +27,21 @@ extension Supervisor {
         -> SupervisorReply.Body?
     {
         let pipe = try makePipe()
-        let environment = spec.environment(adding: [
+        var control: ControlSpool?
+        var controlEnd: Int32?
+        if let limit = spec.controlLimit {
+            let ends = try makePipe()
+            control = ControlSpool(pipe: ends.read, folder: operationFolder.descriptor, limit: limit)
+            // Away from the number that it is to get: a duplicate of itself would be closed at the start.
+            controlEnd = fcntl(ends.write, F_DUPFD_CLOEXEC, 10)
+            close(ends.write)
+        }
+        defer { if let controlEnd { close(controlEnd) } }
+        var markers = [
             Markers.operation: spec.operation, Markers.node: folder.path, Markers.address: facts.address,
-        ])
+        ]
+        if control != nil { for name in Markers.control { markers[name] = "\(Markers.controlDescriptor)" } }
+        let environment = spec.environment(adding: markers)
         let pid: pid_t
         do throws(Spawn.Failure) {
             let program = try spec.program(environment: environment)
@@ -39,6 +51,7 @@ extension Supervisor {
                 environment: environment.map { "\($0)=\($1)" }.sorted(),
                 directory: spec.directory,
                 output: pipe.write,
+                control: controlEnd,
                 fileMask: fileMask
             )
             pid = try spawn.start(returningTo: folder.descriptor)
@@ -46,6 +59,7 @@ extension Supervisor {
         } catch {
             close(pipe.write)
             close(pipe.read)
+            control?.closeAll()
             var record = ExitRecord(operation: spec.operation, startedAt: now, endedAt: Clock.utc())
             record.notStarted = error.sentence
             write(record, in: operationFolder)
@@ -68,7 +82,8 @@ extension Supervisor {
                 folder: operationFolder.descriptor,
                 limit: spec.outputLimit,
                 secrets: spec.secrets.map(\.value) + spec.masked
-            )
+            ),
+            control: control
         )
         if spec.isServer {
             server = spec

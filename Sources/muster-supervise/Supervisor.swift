@@ -69,13 +69,22 @@ final class Supervisor {
             for operation in spools {
                 waits.append(pollfd(fd: operation.spool.pipe, events: Int16(POLLIN), revents: 0))
             }
+            let controls = operations.values.filter { $0.control?.pipe ?? -1 >= 0 }
+            for operation in controls {
+                waits.append(pollfd(fd: operation.control?.pipe ?? -1, events: Int16(POLLIN), revents: 0))
+            }
             let count = poll(&waits, nfds_t(waits.count), pollTimeout())
             if count < 0, errno != EINTR { Log.say(SystemError("waiting failed").description) }
             if waits[0].revents != 0 { signalled(Signals.take(from: signals)) }
-            for (operation, wait) in zip(spools, waits.suffix(spools.count)) where wait.revents != 0 {
+            for (operation, wait) in zip(controls, waits.suffix(controls.count)) where wait.revents != 0 {
+                operation.drainControl()
+            }
+            let outputs = waits.dropLast(controls.count).suffix(spools.count)
+            for (operation, wait) in zip(spools, outputs) where wait.revents != 0 {
                 if operation.spool.pipe == wait.fd { operation.spool.drain() }
             }
-            for wait in waits.dropFirst(2).prefix(waits.count - 2 - spools.count) where wait.revents != 0 {
+            let others = spools.count + controls.count
+            for wait in waits.dropFirst(2).dropLast(others) where wait.revents != 0 {
                 guard let connection = connections[wait.fd] else { continue }
                 if wait.revents & Int16(POLLOUT) != 0 { connection.flush() }
                 if wait.revents & ~Int16(POLLOUT) != 0 {

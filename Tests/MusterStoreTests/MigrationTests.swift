@@ -30,6 +30,7 @@ import Testing
 
     /// Makes of a state what the version before plans of programs would have made.
     static let backToFour = """
+        DROP TABLE test_results;
         DROP TABLE report_positions;
         DROP TABLE errands;
         DROP TABLE notice_sinks;

@@ -12,12 +12,12 @@ enum ImportRules {
         "MusterCore": collections,
         "MusterTestControl": [],
         "MusterSupervision": systemOnly,
-        "muster-supervise": systemOnly.union(["MusterSupervision"]),
+        "muster-supervise": systemOnly.union(["MusterSupervision", "MusterTestControl"]),
         "MusterStore": system.union(["MusterCore", "GRDB", "GRDBSQLite"]),
         "MusterLab": system.union(["MusterCore", "Yams", "CYaml"]),
         "MusterReport": system.union(["MusterCore"]),
         "MusterDrivers": system.union(nio).union([
-            "MusterCore", "MusterSupervision", "Logging",
+            "MusterCore", "MusterSupervision", "MusterTestControl", "Logging",
         ]),
         "MusterEngine": system.union(nio).union(collections).union([
             "MusterCore", "MusterStore", "MusterDrivers", "AsyncHTTPClient", "Crypto", "Logging", "Metrics", "NIOSSL",

@@ -288,6 +288,8 @@ package struct AttemptRow: Hashable, Sendable {
     package var infraSpent: Int
     /// Whether Muster ended it on request: it says nothing about the test and is repeated on resume.
     package var isCancelled: Bool
+    /// What the test has reported, as in `TestFindings`. Written once, and read by itself.
+    package var results: String?
 
     package init(
         plan: PlanID,
@@ -303,7 +305,8 @@ package struct AttemptRow: Hashable, Sendable {
         endedAt: Timestamp,
         rerunsSpent: Int = 0,
         infraSpent: Int = 0,
-        isCancelled: Bool = false
+        isCancelled: Bool = false,
+        results: String? = nil
     ) {
         self.plan = plan
         self.step = step
@@ -319,6 +322,7 @@ package struct AttemptRow: Hashable, Sendable {
         self.rerunsSpent = rerunsSpent
         self.infraSpent = infraSpent
         self.isCancelled = isCancelled
+        self.results = results
     }
 }
 

@@ -380,6 +380,10 @@ package enum Defaults {
     package static let grace: Duration = .seconds(5)
     /// Attempts that may be lost to infrastructure, for each test.
     package static let infraAttemptsMax = 3
+    /// How often a test may go away and be started again, in each attempt.
+    package static let restartsMax = 100
+    /// Most bytes that are kept of what a test says on its control descriptor.
+    package static let controlLimit: Int64 = 1 << 30
     /// Times a node may be replaced because its provisioning failed, for each node.
     package static let replacementsMax = 3
     package static let nodesMax = 1_000

@@ -62,6 +62,8 @@ package struct ProcessExit: Hashable, Sendable, Codable {
     package var outputDropped: Int64
     /// Processes it left behind, which were ended.
     package var leftovers: Int
+    /// Of an attempt of a test: what the test has said of itself.
+    package var findings: TestFindings?
 
     package init(
         status: Int? = nil,

@@ -5,6 +5,17 @@ extension PlanMachine {
         turn.directives.append(.perform(act(of: step, isInDoubt: isInDoubt)))
     }
 
+    /// Performs a running step once more, on the node it has, as its next try.
+    mutating func startAgain(_ step: StepIndex, into turn: inout Turn) {
+        precondition(
+            state(of: step) == .running,
+            "only a running step starts again, not one that is \(state(of: step))"
+        )
+        cells[Int(step)].tries += 1
+        turn.emit(.stepRetrying, plan: row.id, step: step, node: node(of: step), detail: "it starts again")
+        perform(step, isInDoubt: false, into: &turn)
+    }
+
     /// The steps that wait for a step.
     func successors(of step: StepIndex) -> [StepIndex] {
         var successors: [StepIndex] = []

@@ -180,6 +180,7 @@ extension RunMachine {
         let suite = Int(spec.a)
         let test = Int(spec.b)
         let testSpec = self.spec.suites[suite].tests[test]
+        if lost == nil, startsAgain(step, outcome) { return plan.startAgain(step, into: &turn) }
         let verdict = suites[suite].attemptEnded(
             SuiteMachine.judge(
                 outcome,
@@ -217,6 +218,16 @@ extension RunMachine {
         }
     }
 
+    /// Whether a test that said that it goes away, and went, is started again: as part of the same attempt, on the same
+    /// node.
+    private mutating func startsAgain(_ step: StepIndex, _ outcome: ActOutcome) -> Bool {
+        guard case .exited(let exit) = outcome, exit.findings?.restarts == true, !plan.row.isCancelling,
+            plan.tries(of: step) <= Defaults.restartsMax, let node = plan.node(of: step)
+        else { return false }
+        busy[node] = step
+        return true
+    }
+
     /// Notes that an attempt ran whose end nobody waits for.
     mutating func attemptHalted(_ step: StepIndex, nodes: NodeTable, into turn: inout Turn) {
         let verdict = SuiteMachine.Verdict(outcome: .skip, note: "halted while it ran", isCancelled: true)
@@ -248,7 +259,8 @@ extension RunMachine {
                 endedAt: turn.now,
                 rerunsSpent: state.rerunsSpent,
                 infraSpent: state.infraSpent,
-                isCancelled: verdict.isCancelled
+                isCancelled: verdict.isCancelled,
+                results: verdict.results
             )
         )
         turn.emit(

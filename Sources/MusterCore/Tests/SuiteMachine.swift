@@ -27,6 +27,8 @@ package struct SuiteMachine: Sendable {
         package var note: String?
         /// Muster ended it on request: it says nothing about the test.
         package var isCancelled = false
+        /// What the test has reported, as in `TestFindings`.
+        package var results: String?
         /// Whether the test is to run again, as another attempt.
         package var runsAgain = false
     }
@@ -137,7 +139,10 @@ package struct SuiteMachine: Sendable {
     private static func judge(_ exit: ProcessExit, timeout: Duration) -> Verdict {
         var notes: [String] = []
         let outcome: Outcome
-        if let notStarted = exit.notStarted {
+        if let findings = exit.findings {
+            outcome = findings.outcome
+            if let note = findings.note { notes.append(note) }
+        } else if let notStarted = exit.notStarted {
             outcome = .error
             notes.append(notStarted)
         } else if exit.timedOut {
@@ -159,6 +164,7 @@ package struct SuiteMachine: Sendable {
             notes.append("\(exit.outputDropped) bytes of output beyond the limit were dropped")
         }
         if exit.leftovers > 0 { notes.append("left \(exit.leftovers) processes behind, which were ended") }
-        return Verdict(outcome: outcome, note: notes.isEmpty ? nil : notes.joined(separator: "; "))
+        let note = notes.isEmpty ? nil : notes.joined(separator: "; ")
+        return Verdict(outcome: outcome, note: note, results: exit.findings?.results)
     }
 }

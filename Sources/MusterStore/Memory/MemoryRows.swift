@@ -14,6 +14,7 @@ struct MemoryRows {
     private(set) var nodes: [NodeID: NodeRow] = [:]
     private var timers: [PlanID: [StepIndex: TimerRow]] = [:]
     private var attempts: [PlanID: [AttemptRow]] = [:]
+    private var testResults: [PlanID: [StepIndex: String]] = [:]
     private(set) var durations: [Suite: [String: TestDuration]] = [:]
     private(set) var events: [EventRow] = []
     private var signals: [PlanID: [Int64: SignalRow]] = [:]
@@ -180,7 +181,10 @@ struct MemoryRows {
         steps[step.plan, default: [:]][step.index] = step
     }
 
-    private mutating func write(_ attempt: AttemptRow) {
+    private mutating func write(_ written: AttemptRow) {
+        var attempt = written
+        if let results = written.results { testResults[written.plan, default: [:]][written.step] = results }
+        attempt.results = nil
         var list = attempts[attempt.plan] ?? []
         let place = list.firstIndex { ($0.step, $0.number) >= (attempt.step, attempt.number) } ?? list.count
         if place < list.count, list[place].step == attempt.step, list[place].number == attempt.number {
@@ -226,6 +230,7 @@ struct MemoryRows {
             steps[plan.id] = nil
             timers[plan.id] = nil
             attempts[plan.id] = nil
+            testResults[plan.id] = nil
             signals[plan.id] = nil
             if let parent = plan.parent { children[parent]?.add(-1, state: plan.state, result: plan.result) }
             lastDeleted = max(lastDeleted, plan.id.rawValue)
@@ -281,6 +286,7 @@ struct MemoryRows {
 
     func timers(of plan: PlanID) -> [TimerRow] { (timers[plan] ?? [:]).values.sorted { $0.step.index < $1.step.index } }
 
+    func testResults(of plan: PlanID) -> [StepIndex: String] { testResults[plan] ?? [:] }
     func attempts(of plan: PlanID) -> [AttemptRow] { attempts[plan] ?? [] }
 
     func nodes(_ isWanted: (NodeRow) -> Bool) -> [NodeRow] {

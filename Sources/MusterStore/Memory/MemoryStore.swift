@@ -126,6 +126,10 @@ package final class MemoryStore: Store {
     package func spec(of id: PlanID) throws(StoreError) -> RunSpec? { try withRows { $0.specs[id] } }
     package func steps(of id: PlanID) throws(StoreError) -> [StepRow] { try withRows { $0.steps(of: id) } }
     package func timers(of id: PlanID) throws(StoreError) -> [TimerRow] { try withRows { $0.timers(of: id) } }
+    package func testResults(of id: PlanID) throws(StoreError) -> [StepIndex: String] {
+        try withRows { $0.testResults(of: id) }
+    }
+
     package func attempts(of id: PlanID) throws(StoreError) -> [AttemptRow] { try withRows { $0.attempts(of: id) } }
 
     package func nodes(lab: String?, includingGone: Bool) throws(StoreError) -> [NodeRow] {

@@ -130,6 +130,12 @@ enum SQLiteSchema {
         """,
         nodeStates,
         errands,
+        """
+        -- What tests have reported of themselves, as JSON: only who shows results reads it.
+        CREATE TABLE test_results (
+            plan INTEGER NOT NULL, step INTEGER NOT NULL, results TEXT NOT NULL, PRIMARY KEY (plan, step)
+        ) STRICT, WITHOUT ROWID;
+        """,
     ]
 
     /// Reports by files, and what is to be done outside because of nodes.

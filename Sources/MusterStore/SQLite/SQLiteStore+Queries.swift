@@ -158,6 +158,7 @@ enum CleaningSQL {
         "DELETE FROM event_blocks WHERE plan = ?2", "DELETE FROM steps WHERE plan = ?2",
         "DELETE FROM attempts WHERE plan = ?2", "DELETE FROM timers WHERE plan = ?2",
         "DELETE FROM signals WHERE plan = ?2", "DELETE FROM chunks WHERE plan = ?2",
+        "DELETE FROM test_results WHERE plan = ?2",
         "UPDATE numbers SET deleted_plan = max(deleted_plan, ?2)",
         """
         DELETE FROM plan_blocks WHERE (lab, block) = (SELECT lab, id >> 8 FROM plans WHERE id = ?2)

@@ -4,6 +4,8 @@ enum ReaderSQL {
     static let spec = "SELECT spec FROM plans WHERE id = ?1 AND spec IS NOT NULL"
     static let steps = "SELECT \(PreparedStatement.stepColumns) FROM steps WHERE plan = ?1 ORDER BY step"
     static let timers = "SELECT step, due_at FROM timers WHERE plan = ?1 ORDER BY step"
+    static let testResults = "SELECT step, results FROM test_results WHERE plan = ?1"
+
     static let attempts =
         "SELECT \(PreparedStatement.attemptColumns) FROM attempts WHERE plan = ?1 ORDER BY step, number"
     static let events = """
@@ -124,6 +126,15 @@ extension SQLiteStore {
         } row: { statement throws(BrokenRow) in
             try statement.attempt(of: id)
         }
+    }
+
+    package func testResults(of id: PlanID) throws(StoreError) -> [StepIndex: String] {
+        let rows = try all(ReaderSQL.testResults, "results of \(RunName(id))") {
+            $0.bind(1, id.rawValue)
+        } row: { statement throws(BrokenRow) in
+            (StepIndex(truncatingIfNeeded: statement.int(0)), statement.text(1))
+        }
+        return Dictionary(rows, uniquingKeysWith: { $1 })
     }
 
     package func nodes(lab: String?, includingGone: Bool) throws(StoreError) -> [NodeRow] {

@@ -105,6 +105,11 @@ enum TurnSQL {
             is_cancelled = excluded.is_cancelled
         """
 
+    static let putTestResults = """
+        INSERT INTO test_results (plan, step, results) VALUES (?1, ?2, ?3)
+        ON CONFLICT (plan, step) DO UPDATE SET results = excluded.results
+        """
+
     static let putDuration = """
         INSERT INTO durations (lab, suite, test, duration, ended_at) SELECT lab, ?2, ?3, ?4, ?5 FROM plans WHERE id = ?1
         ON CONFLICT (lab, suite, test) DO UPDATE SET duration = excluded.duration, ended_at = excluded.ended_at

@@ -32,6 +32,7 @@ final class TurnWriter {
     private let clearTimer: PreparedStatement
     private let putAttempt: PreparedStatement
     private let putDuration: PreparedStatement
+    private let putTestResults: PreparedStatement
     private let addEvent: PreparedStatement
     private let addEventBlock: PreparedStatement
     private let addRequest: PreparedStatement
@@ -63,6 +64,7 @@ final class TurnWriter {
         clearTimer = try prepare(TurnSQL.clearTimer)
         putAttempt = try prepare(TurnSQL.putAttempt)
         putDuration = try prepare(TurnSQL.putDuration)
+        putTestResults = try prepare(TurnSQL.putTestResults)
         addEvent = try prepare(TurnSQL.addEvent)
         addEventBlock = try prepare(TurnSQL.addEventBlock)
         addRequest = try prepare(TurnSQL.addRequest)
@@ -384,6 +386,12 @@ final class TurnWriter {
         put.bind(14, Int64(attempt.infraSpent))
         put.bind(15, attempt.isCancelled)
         try run(put)
+        if let results = attempt.results {
+            putTestResults.bind(1, attempt.plan.rawValue)
+            putTestResults.bind(2, attempt.step)
+            putTestResults.bind(3, results)
+            try run(putTestResults)
+        }
         guard let duration = attempt.testDuration else { return }
         putDuration.bind(1, attempt.plan.rawValue)
         putDuration.bind(2, attempt.suite)

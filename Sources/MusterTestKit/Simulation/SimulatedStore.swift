@@ -214,6 +214,7 @@ final class SimulatedStore: Store, @unchecked Sendable {
     func spec(of id: PlanID) throws(StoreError) -> RunSpec? { try base.spec(of: id) }
     func steps(of id: PlanID) throws(StoreError) -> [StepRow] { try base.steps(of: id) }
     func timers(of id: PlanID) throws(StoreError) -> [TimerRow] { try base.timers(of: id) }
+    func testResults(of id: PlanID) throws(StoreError) -> [StepIndex: String] { try base.testResults(of: id) }
     func attempts(of id: PlanID) throws(StoreError) -> [AttemptRow] { try base.attempts(of: id) }
     func nodes(lab: String?, includingGone: Bool) throws(StoreError) -> [NodeRow] {
         try base.nodes(lab: lab, includingGone: includingGone)

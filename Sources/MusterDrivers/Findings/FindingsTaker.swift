@@ -1,0 +1,156 @@
+import Foundation
+import MusterCore
+import MusterSupervision
+import MusterTestControl
+
+/// Takes the streams of one attempt as they are read: files go to their folder, rows are kept.
+final class FindingsTaker {
+    private let folder: FindingsFolder
+    private let secrets: [String]
+    private var machine = ReportMachine()
+    private var rows: [ResultRow] = []
+    /// The file whose data come now, and what holds back the beginnings of secrets in it.
+    private var file: CInt = -1
+    private var place: FilePlace?
+    private var mask: SecretMask
+    /// Whether the last stream said that the test goes away.
+    private var restarts = false
+    /// Whether it does so whenever it ends, until it says otherwise.
+    private var alwaysRestarts = false
+
+    init(_ folder: FindingsFolder, secrets: [String]) {
+        self.folder = folder
+        self.secrets = secrets
+        mask = SecretMask(secrets)
+    }
+
+    deinit { if file >= 0 { close(file) } }
+
+    func take(_ bytes: UnsafeRawBufferPointer) throws(StepError) {
+        let chunk = bytes.bindMemory(to: UInt8.self)
+        var position = 0
+        while let event = machine.next(in: chunk.span, from: &position) {
+            switch event {
+            case .fileBegan(let place): try begin(place)
+            case .fileData(_, _, let range): try write(UnsafeBufferPointer(rebasing: chunk[range]))
+            case .row, .exitCode, .duration, .disconnect, .reconnect, .noop, .partialLine, .error: note(event)
+            }
+        }
+    }
+
+    func end() {
+        while let event = machine.end() { note(event) }
+        endFile()
+    }
+
+    /// The test was started again, and said what follows.
+    func reopen() {
+        restarts = alwaysRestarts
+        machine.reopen()
+    }
+
+    private func note(_ event: ReportEvent) {
+        switch event {
+        case .row(let row):
+            endFile()
+            rows.append(row)
+        case .disconnect: restarts = true
+        case .reconnect(.once): restarts = true
+        case .reconnect(.always): (restarts, alwaysRestarts) = (true, true)
+        case .fileBegan, .fileData, .exitCode, .duration, .noop, .partialLine, .error: break
+        }
+    }
+
+    // MARK: Files
+
+    private func begin(_ place: FilePlace) throws(StepError) {
+        endFile()
+        file = try folder.open(place.path, isNew: place.offset == 0)
+        self.place = place
+    }
+
+    private func write(_ bytes: UnsafeBufferPointer<UInt8>) throws(StepError) {
+        guard file >= 0 else { return }
+        if mask.isIdle { return try put(UnsafeRawBufferPointer(bytes)) }
+        let masked = mask.take(bytes)
+        var failure: StepError?
+        masked.withUnsafeBytes { bytes in
+            do throws(StepError) { try put(bytes) } catch { failure = error }
+        }
+        if let failure { throw failure }
+    }
+
+    private func put(_ bytes: UnsafeRawBufferPointer) throws(StepError) {
+        var rest = bytes
+        while !rest.isEmpty {
+            let count = Foundation.write(file, rest.baseAddress, rest.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw FindingsFolder.error(place?.path ?? "") }
+            rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+        }
+    }
+
+    private func endFile() {
+        guard file >= 0 else { return }
+        mask.end().withUnsafeBytes { bytes in _ = try? put(bytes) }
+        close(file)
+        file = -1
+        mask = SecretMask(secrets)
+    }
+
+    // MARK: The end
+
+    func findings(_ ending: Ending) throws(StepError) -> TestFindings {
+        rows += machine.finish(with: ending)
+        guard let final = rows.last else { return TestFindings(outcome: .error, note: "it came to no result") }
+        let results = rows.filter { $0.kind != .final || !$0.files.isEmpty || !$0.custom.isEmpty || $0.reported != nil }
+        let text: String
+        do {
+            text = String(decoding: try JSONEncoder().encode(results.map(result)), as: UTF8.self)
+        } catch {
+            throw StepError(.badValue, "what the test reported cannot be written as JSON: \(error)")
+        }
+        let (outcome, note) = Self.judged(final)
+        return TestFindings(
+            outcome: outcome,
+            note: note.map(masked),
+            results: results.isEmpty ? nil : text,
+            restarts: restarts && ending.isRestartable
+        )
+    }
+
+    /// A test cannot say that its machine was lost: who believed it would make another one for it.
+    private static func judged(_ row: ResultRow) -> (Outcome, String?) {
+        let outcome = Outcome(rawValue: row.outcome.rawValue) ?? .error
+        guard outcome == .infra, row.reported == ResultOutcome.infra.rawValue else { return (outcome, row.note) }
+        return (.error, (["it reports 'infra'"] + [row.note].compactMap(\.self)).joined(separator: "; "))
+    }
+
+    private func result(_ row: ResultRow) -> TestResult {
+        let (outcome, note) = Self.judged(row)
+        return TestResult(
+            name: row.name.map(masked),
+            outcome: outcome,
+            status: row.reported.flatMap { $0 == outcome.rawValue ? nil : masked($0) },
+            note: note.map(masked),
+            files: row.files.map(\.path),
+            extra: row.custom.isEmpty ? nil : masked(JSONValue.object(row.custom).json)
+        )
+    }
+
+    private func masked(_ text: String) -> String {
+        var mask = SecretMask(secrets)
+        if mask.isIdle { return text }
+        return String(decoding: mask.take(text.utf8) + mask.end(), as: UTF8.self)
+    }
+}
+
+extension Ending {
+    /// Whether a test that said that it goes away is started again: it did go.
+    var isRestartable: Bool {
+        switch self {
+        case .exited, .signalled, .noExitCode, .nodeLost: true
+        case .timedOut, .cancelled, .controlError, .setupFailed: false
+        }
+    }
+}
