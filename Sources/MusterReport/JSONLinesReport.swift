@@ -51,7 +51,9 @@ package enum JSONLinesReport {
     /// The keys that are there only where there is something to say.
     private static func more(_ result: TestResult?) -> String {
         var text = ""
-        if let status = result?.status { text += ",\"status\":\(JSONText.quoted(status.bounded(to: TextBounds.noteLine)))" }
+        if let status = result?.status {
+            text += ",\"status\":\(JSONText.quoted(status.bounded(to: TextBounds.noteLine)))"
+        }
         if let extra = result?.extra { text += ",\"extra\":\(object(extra))" }
         return text
     }

@@ -36,7 +36,9 @@ package struct ResultsWriter: Sendable {
         }
         folder.lock()
         for format in ResultFormat.allCases where formats.contains(format) {
-            attempt { () throws(ResultsError) in try folder.replace(format.fileName, with: render(format, report, history)) }
+            attempt { () throws(ResultsError) in
+                try folder.replace(format.fileName, with: render(format, report, history))
+            }
         }
         folder.unlock()
         all.lock()
@@ -73,7 +75,8 @@ package struct ResultsWriter: Sendable {
         case .tmt: TMTReport.render(report)
         case .atex: ATEXReport.render(report)
         case .html:
-            HTMLReport.render(report, otherFiles: fileNames.filter { $0 != format.fileName }, history: history) { file in
+            HTMLReport.render(report, otherFiles: fileNames.filter { $0 != format.fileName }, history: history) {
+                file in
                 reading(file) { folder, name in
                     folder.ends(of: name, head: TextBounds.failureHead, tail: TextBounds.failureTail)
                 }

@@ -59,9 +59,8 @@ struct TextInk: Sendable {
                 text += DisplayWidth.padded(fitting, to: widths[column]) + "  "
             }
             text = cut(text + (row.cells.last ?? ""), max(0, width - 2))
-            // Colour goes over a beginning that no column cuts.
-            let painted = text.hasPrefix(row.cells[0]) ? self.painted(row.cells[0], row.color) : row.cells[0]
-            return "  " + painted + text.dropFirst(row.cells[0].count)
+            guard text.hasPrefix(row.cells[0]) else { return "  " + text }
+            return "  " + painted(row.cells[0], row.color) + text.dropFirst(row.cells[0].count)
         }
     }
 

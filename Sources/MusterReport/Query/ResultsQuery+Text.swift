@@ -96,7 +96,7 @@ extension TextInk {
 
     fileprivate func row(_ part: TestResult) -> Row {
         let note = plain((part.note ?? "").bounded(to: TextBounds.noteLine).firstLine)
-        let word = plain(part.word.bounded(to: 80))
+        let word = cut(plain(part.word.bounded(to: 80)), 16)
         return Row(["  \(shape(part.outcome.status)) \(word)", "  \(plain(part.name ?? ""))", "", "", "", note])
     }
 }
