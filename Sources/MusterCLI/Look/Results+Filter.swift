@@ -7,10 +7,11 @@ import MusterReport
 struct ResultsFilter: ParsableArguments {
     @Option(help: ArgumentHelp("Only these outcomes; also flaky, cancelled, pending.", valueName: "word,…"))
     var outcome: [String] = []
-    @Option(help: ArgumentHelp("Only tests of such names; * stands for anything.", valueName: "glob")) var test: [String] =
-        []
+    @Option(help: ArgumentHelp("Only tests of such names; * stands for anything.", valueName: "glob"))
+    var test: [String] = []
     @Option(help: "Only tests of this suite.") var suite: [String] = []
-    @Option(help: "Only what ran on this node, or on one of this group.", completion: Completions.nodes) var node: String?
+    @Option(help: "Only what ran on this node, or on one of this group.", completion: Completions.nodes)
+    var node: String?
     @Flag(help: "Only what failed, or was lost to machines.") var failed = false
     @Flag(help: "Only what has no outcome yet.") var pending = false
     @Flag(help: "The parts too that tests reported.") var subtests = false
@@ -63,7 +64,8 @@ struct ResultsFilter: ParsableArguments {
             var seen: Set<String> = []
             let nodes = attempts.compactMap(\.node).filter { seen.insert($0).inserted }
             guard nodes.contains(where: { $0 == node || $0.hasPrefix("\(node)/") }) else {
-                throw CLIError("no test of \(report.run) ran on '\(printable(node))'; \(Self.listed(nodes, "they ran on"))")
+                let there = Self.listed(nodes, "they ran on")
+                throw CLIError("no test of \(report.run) ran on '\(printable(node))'; \(there)")
             }
             query.node = node
         }

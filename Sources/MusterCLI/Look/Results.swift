@@ -41,8 +41,12 @@ struct Results: AsyncParsableCommand {
             throw ValidationError("\(option) chooses tests to be shown, \(way) is about all of them: leave one out")
         }
         if let last {
-            guard flaky else { throw ValidationError("--last goes with --flaky: muster results --flaky --last \(last)") }
-            guard last >= 2 else { throw ValidationError("--last wants a number from 2: one run alone changes nothing") }
+            guard flaky else {
+                throw ValidationError("--last goes with --flaky: muster results --flaky --last \(last)")
+            }
+            guard last >= 2 else {
+                throw ValidationError("--last wants a number from 2: one run alone changes nothing")
+            }
         }
         try filter.check()
     }
