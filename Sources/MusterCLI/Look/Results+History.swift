@@ -19,12 +19,11 @@ extension Results {
             )
         }
         guard before.id != after.id else {
-            let run = RunName(after.id)
-            throw CLIError(
-                self.run == nil
-                    ? "\(run) is the newest test run of lab \(after.lab): name an earlier one, muster results --compare RUN"
-                    : "\(run) is compared with itself: name two runs, muster results --compare BEFORE AFTER"
-            )
+            let same =
+                run == nil
+                ? "is the newest test run of lab \(after.lab): name an earlier one, muster results --compare RUN"
+                : "is compared with itself: name two runs, muster results --compare BEFORE AFTER"
+            throw CLIError("\(RunName(after.id)) \(same)")
         }
         let comparison = ResultsComparison(before: try tests(of: before, lookup), after: try tests(of: after, lookup))
         if options.json {
