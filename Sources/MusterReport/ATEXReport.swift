@@ -12,7 +12,7 @@ package enum ATEXReport {
         let tests = report.suites.flatMap { suite in
             suite.tests.compactMap { test -> (platform: String, test: TestReport, attempt: AttemptReport)? in
                 guard test.outcome != nil, let deciding = test.decidingAttempt else { return nil }
-                return (platform ?? suite.group ?? deciding.group ?? suite.name, test, deciding)
+                return (platform ?? deciding.group ?? suite.group ?? suite.name, test, deciding)
             }
         }
         for entry in tests { named[[entry.platform, entry.test.name], default: 0] += 1 }
