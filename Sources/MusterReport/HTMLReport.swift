@@ -3,25 +3,43 @@ package import MusterCore
 /// `report.html`: one file without outside resources, readable without scripts, in light and dark, on paper and a
 /// phone.
 ///
-/// It leads with what went wrong: machines, failed tests, flaky and infra ones with all their attempts; then when
-/// what ran where; then the rest, collapsed.
+/// It leads with what went wrong: machines, failed tests, flaky and infra ones with all their attempts side by side;
+/// then when what ran where; then the rest, collapsed.
 package struct HTMLReport {
+    /// The ends of an output file that the page tells the first failing line of; nil when there is none.
+    package typealias OutputEnds = (_ file: String) -> FirstFailingLine.Ends?
+
     let report: RunReport
     let summary: RunSummary
     /// Each test's anchor, in the order of the run: `t1`, `t2` …
     let tests: [(id: String, test: TestReport)]
     let timeline: HTMLTimeline
+    let history: RunHistory
+    let outputEnds: OutputEnds?
+    /// What may still be read of outputs, and shown of parts of tests.
+    var outputLeft = TextBounds.tailsInAll
+    var partsLeft = HTMLReport.partsMax
     var page = ""
 
-    /// - Parameter otherFiles: names of files beside the page that it links to.
-    package static func render(_ report: RunReport, otherFiles: [String] = []) -> [UInt8] {
-        var writer = HTMLReport(report)
+    /// - Parameters:
+    ///   - otherFiles: names of files beside the page that it links to.
+    ///   - history: how the tests went in earlier runs.
+    ///   - outputEnds: asked for the first file of attempts that did not pass; at most 16 MiB of its answers are used.
+    package static func render(
+        _ report: RunReport,
+        otherFiles: [String] = [],
+        history: RunHistory = RunHistory(),
+        outputEnds: OutputEnds? = nil
+    ) -> [UInt8] {
+        var writer = HTMLReport(report, history, outputEnds)
         writer.addPage(otherFiles)
         return Array(writer.page.utf8)
     }
 
-    private init(_ report: RunReport) {
+    private init(_ report: RunReport, _ history: RunHistory, _ outputEnds: OutputEnds?) {
         self.report = report
+        self.history = history
+        self.outputEnds = outputEnds
         summary = RunSummary(report)
         tests = report.tests.enumerated().map { ("t\($0.offset + 1)", $0.element) }
         timeline = HTMLTimeline(report, tests: tests)
@@ -115,14 +133,14 @@ package struct HTMLReport {
         for status in present {
             add(
                 "<i class=\"\(status.identifier)\" style=\"flex-grow:\(summary[status])\""
-                    + " title=\"\(summary[status]) \(status.rawValue)\"></i>"
+                    + " title=\"\(summary[status]) \(status.word(in: report))\"></i>"
             )
         }
         add("</div>")
         add("<ul class=\"counts\">")
         for status in TestStatus.allCases
         where summary[status] > 0 || [.failed, .flaky, .infra, .passed].contains(status) {
-            let inner = "\(shape(status)) <b>\(summary[status])</b> \(status.rawValue)"
+            let inner = "\(shape(status)) <b>\(summary[status])</b> \(status.word(in: report))"
             let isEmpty = summary[status] == 0
             add(
                 isEmpty
@@ -161,7 +179,7 @@ package struct HTMLReport {
         for (id, test) in chosen {
             let attempts = test.hasRun ? RunSummary.counted(test.attempts.count, "attempt") : "never ran"
             add("<article class=\"test \(status.identifier)\" id=\"\(id)\" data-k=\"\(key(test))\">")
-            add("<h3>\(shape(status)) \(name(test)) <small>\(attempts)</small></h3>")
+            add("<h3>\(shape(status)) \(name(test)) <small>\(attempts)</small>\(past(test))</h3>")
             addAttempts(test)
             add("</article>")
         }
@@ -169,32 +187,10 @@ package struct HTMLReport {
     }
 
     private mutating func addSectionStart(_ status: TestStatus, _ count: Int, isOpen: Bool = true) {
-        let title = status.rawValue.prefix(1).uppercased() + status.rawValue.dropFirst()
+        let word = status.word(in: report)
+        let title = word.prefix(1).uppercased() + word.dropFirst()
         add("<details class=\"group \(status.identifier)\" id=\"\(status.identifier)\"\(isOpen ? " open" : "")>")
         add("<summary><h2>\(shape(status)) \(title) <small>\(count)</small></h2></summary>")
-    }
-
-    private mutating func addAttempts(_ test: TestReport) {
-        add("<table class=\"attempts\"><thead><tr><th scope=\"col\">Attempt</th><th scope=\"col\">Outcome</th>")
-        add("<th scope=\"col\">Node</th><th scope=\"col\" class=\"wide\">Started</th><th scope=\"col\">Took</th>")
-        add("<th scope=\"col\">Files</th></tr></thead><tbody>")
-        for attempt in test.attempts {
-            let hasNote = attempt.note?.isEmpty == false
-            add("<tr class=\"\(attempt.status.identifier)\(hasNote ? " noted" : "")\"><td>#\(attempt.number)</td>")
-            add("<td>\(shape(attempt.status)) \(attempt.outcomeWord)</td><td>\(nodeText(attempt))</td>")
-            add(
-                "<td class=\"wide\">\(startText(attempt))</td>"
-                    + "<td class=\"num\">\(TimeText.short(attempt.duration))</td>"
-            )
-            add("<td>\(links(attempt))</td></tr>")
-            if hasNote, let text = attempt.note {
-                add(
-                    "<tr class=\"note\"><td colspan=\"6\">"
-                        + "<pre>\(note(text, limit: TextBounds.noteShown))</pre></td></tr>"
-                )
-            }
-        }
-        add("</tbody></table>")
     }
 
     private mutating func addNotRun() {
@@ -203,7 +199,7 @@ package struct HTMLReport {
         addSectionStart(.notRun, chosen.count, isOpen: chosen.count <= 50)
         add("<p class=\"why\">\(note(report.whyNotRun, limit: TextBounds.noteLine))</p>")
         add("<ul class=\"names\">")
-        for (id, test) in chosen { add("<li id=\"\(id)\" data-k=\"\(key(test))\">\(name(test))</li>") }
+        for (id, test) in chosen { add("<li id=\"\(id)\" data-k=\"\(key(test))\">\(name(test))\(past(test))</li>") }
         add("</ul></details>")
     }
 
@@ -221,12 +217,18 @@ package struct HTMLReport {
                 extra += " <span class=\"chip\">\(deciding.outcome.rawValue)</span>"
             }
             if test.attempts.count > 1 { extra += " <span class=\"chip\">\(test.attempts.count) attempts</span>" }
+            extra += past(test)
             if let text = deciding.note, !text.isEmpty {
                 extra += "<div class=\"said\">\(note(text, limit: TextBounds.noteLine))</div>"
             }
             add("<tr id=\"\(id)\" data-k=\"\(key(test))\"><td>\(shape(status)) \(name(test))\(extra)</td>")
             add("<td>\(nodeText(deciding))</td><td class=\"num\">\(TimeText.short(deciding.duration))</td>")
-            add("<td>\(links(deciding))</td></tr>")
+            add("<td>\(links(test.files(of: deciding)))</td></tr>")
+            if !deciding.parts.isEmpty {
+                add("<tr class=\"more\"><td colspan=\"4\">")
+                addParts(deciding, of: test)
+                add("</td></tr>")
+            }
         }
         add("</tbody></table></details>")
     }
@@ -256,28 +258,7 @@ package struct HTMLReport {
     private func key(_ test: TestReport) -> String {
         var seen: Set<String> = []
         let nodes = test.attempts.compactMap(\.node).filter { seen.insert($0).inserted }
-        let words = [test.fullName.bounded(to: 300), test.status.rawValue] + nodes.prefix(8)
+        let words = [test.fullName.bounded(to: 300), test.status.word(in: report)] + nodes.prefix(8)
         return HTMLText.escaped(words.joined(separator: " ").onOneLine())
-    }
-
-    private func nodeText(_ attempt: AttemptReport) -> String {
-        attempt.node.map { "<bdi>\(HTMLText.escaped($0))</bdi>" } ?? "<span class=\"none\">none</span>"
-    }
-
-    private func startText(_ attempt: AttemptReport) -> String {
-        guard let startedAt = attempt.startedAt else { return "<span class=\"none\">never</span>" }
-        let offset = TimeText.short(max(.zero, startedAt - report.startedAt))
-        let time = TimeText.rfc3339(startedAt)
-        return "<time datetime=\"\(time)\" title=\"\(time)\">+\(offset)</time>"
-    }
-
-    private func links(_ attempt: AttemptReport) -> String {
-        if attempt.files.isEmpty { return "<span class=\"none\">none</span>" }
-        let shown = attempt.files.prefix(8).map { file in
-            let label = file.split(separator: "/").last.map(String.init) ?? file
-            return "<a href=\"\(HTMLText.href(file))\">\(HTMLText.escaped(label.bounded(to: 80)))</a>"
-        }
-        let more = attempt.files.count > shown.count ? " and \(attempt.files.count - shown.count) more" : ""
-        return shown.joined(separator: " ") + more
     }
 }

@@ -114,6 +114,22 @@ enum HTMLStyle {
         }
         td { padding: 5px 12px 5px 0; vertical-align: top; border-top: 1px solid var(--line); }
         td a { overflow-wrap: anywhere; }
+        .tries {
+          list-style: none; padding: 0; margin: 8px 0; display: grid; gap: 10px; align-items: start;
+          grid-template-columns: repeat(auto-fill, minmax(min(100%, 300px), 1fr));
+        }
+        .try { border: 1px solid var(--line); border-top: 3px solid var(--tone); border-radius: 8px; padding: 8px 12px; }
+        .try > * + * { margin-top: 5px; }
+        .what { display: flex; gap: 6px; } .what .num { margin-left: auto; color: var(--soft); }
+        .where { color: var(--soft); font-size: 13px; overflow-wrap: anywhere; }
+        .where time { margin-left: 6px; }
+        .line code { white-space: pre-wrap; overflow-wrap: anywhere; color: var(--tone); font-weight: 600; }
+        .links, .parts { font-size: 14px; overflow-wrap: anywhere; }
+        .parts summary { padding: 4px 0; } .parts td:first-child { overflow-wrap: anywhere; }
+        .parts table { max-height: 30em; overflow: auto; display: block; }
+        .more td { border-top: 0; padding: 0 20px 6px 41px !important; }
+        .past { font-size: 12px; letter-spacing: 1px; margin-left: 8px; white-space: nowrap; }
+        .past i { font-style: normal; color: var(--tone); }
         .attempts { margin: 6px 0 6px; }
         .attempts th:first-child, .attempts td:first-child { padding-left: 21px; width: 92px; }
         .attempts th:nth-child(2) { width: 9em; } .attempts th:nth-child(3) { width: 8em; }

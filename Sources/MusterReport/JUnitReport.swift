@@ -9,6 +9,9 @@ package struct JUnitReport {
     /// The end of an output file as a report shows it; nil when there is none.
     package typealias OutputTail = (_ file: String) -> [UInt8]?
 
+    /// So many parts of a test are properties of it, bad ones before others.
+    private static let partsMax = 200
+
     private let report: RunReport
     private let outputTail: OutputTail?
     private var bytes: [UInt8] = []
@@ -88,7 +91,7 @@ package struct JUnitReport {
     }
 
     private mutating func addProperty(_ name: String, _ value: String, indent: String) {
-        add("\(indent)<property name=\"\(name)\" value=\"\(XMLText.attribute(value))\"/>")
+        add("\(indent)<property name=\"\(XMLText.attribute(name))\" value=\"\(XMLText.attribute(value))\"/>")
     }
 
     private mutating func addTest(_ test: TestReport) {
@@ -105,11 +108,27 @@ package struct JUnitReport {
             if lost > 0 { addProperty("infra-attempts", String(lost), indent: "        ") }
             let cancelled = test.attempts.count { $0.isCancelled }
             if cancelled > 0 { addProperty("cancelled-attempts", String(cancelled), indent: "        ") }
+            addParts(of: deciding)
         }
         add("      </properties>")
         addResults(of: test)
         addOutput(of: test)
         add("    </testcase>")
+    }
+
+    // Test cases of their own would be counted, and a test that passed with a failed part would fail.
+    private mutating func addParts(of attempt: AttemptReport) {
+        if let status = attempt.own?.status {
+            addProperty("status", status.bounded(to: TextBounds.noteLine), indent: "        ")
+        }
+        let parts = attempt.parts
+        guard !parts.isEmpty else { return }
+        addProperty("parts", String(parts.count), indent: "        ")
+        for part in parts.bounded(to: Self.partsMax) {
+            let name = "part:" + (part.name ?? "").bounded(to: TextBounds.noteLine)
+            let note = part.note.map { ": " + $0.bounded(to: TextBounds.noteLine) } ?? ""
+            addProperty(name, part.word.bounded(to: TextBounds.noteLine) + note, indent: "        ")
+        }
     }
 
     // The schema wants this order: failures, rerunFailure, flakyFailure, skipped, error, rerunError, flakyError.
@@ -119,15 +138,15 @@ package struct JUnitReport {
         let failures = others.filter { $0.outcome == .fail }
         switch verdict(test) {
         case .passed:
-            for attempt in failures { addInterim("flakyFailure", attempt) }
+            for attempt in failures { addInterim("flakyFailure", attempt, of: test) }
             if test.status == .flaky {
-                for attempt in others where attempt.outcome == .error { addInterim("flakyError", attempt) }
+                for attempt in others where attempt.outcome == .error { addInterim("flakyError", attempt, of: test) }
             }
             return
         case .failure: addFinal("failure", type: "fail", note: deciding?.note ?? "failed")
         case .error, .skipped: break
         }
-        for attempt in failures { addInterim("rerunFailure", attempt) }
+        for attempt in failures { addInterim("rerunFailure", attempt, of: test) }
         switch verdict(test) {
         case .passed, .failure: break
         case .skipped:
@@ -141,7 +160,7 @@ package struct JUnitReport {
             }
         }
         for attempt in others where attempt.outcome == .error || attempt.outcome == .infra {
-            addInterim("rerunError", attempt)
+            addInterim("rerunError", attempt, of: test)
         }
     }
 
@@ -151,25 +170,25 @@ package struct JUnitReport {
         add("      <\(element) type=\"\(type)\" message=\"\(message)\">\(content)</\(element)>")
     }
 
-    private mutating func addInterim(_ element: String, _ attempt: AttemptReport) {
+    private mutating func addInterim(_ element: String, _ attempt: AttemptReport, of test: TestReport) {
         let note = attempt.note ?? attempt.outcome.rawValue
         let message = XMLText.attribute(note.bounded(to: TextBounds.noteLine))
         add("      <\(element) type=\"\(attempt.outcome.rawValue)\" message=\"\(message)\">")
         add("        <stackTrace>\(XMLText.content(note.bounded(to: TextBounds.noteShown)))</stackTrace>")
-        add("        <system-out>\(XMLText.content(place(attempt)))</system-out>")
+        add("        <system-out>\(XMLText.content(place(attempt, of: test)))</system-out>")
         add("      </\(element)>")
     }
 
-    private func place(_ attempt: AttemptReport) -> String {
+    private func place(_ attempt: AttemptReport, of test: TestReport) -> String {
         let node = attempt.node.map { " on \($0)" } ?? ""
-        let files = attempt.files.prefix(20).map { " \($0)" }.joined()
+        let files = test.files(of: attempt).prefix(20).map { " \($0)" }.joined()
         return "attempt \(attempt.number)\(node), \(attempt.outcomeWord):\(files.isEmpty ? " no files" : files)"
     }
 
     private mutating func addOutput(of test: TestReport) {
         guard let deciding = test.decidingAttempt else { return }
-        var text = place(deciding)
-        if verdict(test) == .failure || verdict(test) == .error, let file = deciding.files.first,
+        var text = place(deciding, of: test)
+        if verdict(test) == .failure || verdict(test) == .error, let file = test.files(of: deciding).first,
             tailsLeft > 0, let tail = outputTail?(file), !tail.isEmpty
         {
             let kept = tail.suffix(min(TextBounds.tail, tailsLeft))

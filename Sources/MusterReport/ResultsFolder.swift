@@ -154,9 +154,27 @@ struct ResultsFolder: ~Copyable {
         guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
         // One byte more than wanted tells a caller that there was more.
         let start = max(0, Int(status.st_size) - limit - 1)
-        return [UInt8](unsafeUninitializedCapacity: limit + 1) { buffer, count in
-            while count < buffer.count {
-                let got = pread(file, buffer.baseAddress! + count, buffer.count - count, off_t(start + count))
+        return ResultsFolder.bytes(file, from: start, atMost: limit + 1)
+    }
+
+    /// The first and the last bytes of a regular file here; nil when it cannot be read.
+    func ends(of name: String, head headMax: Int, tail tailMax: Int) -> FirstFailingLine.Ends? {
+        let file = openat(descriptor, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        var status = stat()
+        guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+        let size = Int(status.st_size)
+        let head = ResultsFolder.bytes(file, from: 0, atMost: min(size, headMax + tailMax))
+        guard size > head.count else { return FirstFailingLine.Ends(head: head) }
+        let tail = ResultsFolder.bytes(file, from: size - tailMax, atMost: tailMax)
+        return FirstFailingLine.Ends(head: Array(head.prefix(headMax)), tail: tail)
+    }
+
+    private static func bytes(_ file: Int32, from start: Int, atMost limit: Int) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: limit) { buffer, count in
+            while count < limit {
+                let got = pread(file, buffer.baseAddress! + count, limit - count, off_t(start + count))
                 if got < 0, errno == EINTR { continue }
                 guard got > 0 else { break }
                 count += got

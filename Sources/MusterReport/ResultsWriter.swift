@@ -23,8 +23,9 @@ package struct ResultsWriter: Sendable {
     /// Writes every format, then points `latest` at this run, unless it points at a later one. With no formats,
     /// nothing.
     ///
+    /// - Parameter history: how the tests went in earlier runs of the lab, for those formats that show it.
     /// - Throws: the first error, after everything else has been tried.
-    package func write(_ report: RunReport) throws(ResultsError) {
+    package func write(_ report: RunReport, history: RunHistory = RunHistory()) throws(ResultsError) {
         precondition(report.run == run, "results of \(report.run) in the folder of \(run)")
         guard !formats.isEmpty else { return }
         let all = try ResultsFolder.making(directory)
@@ -35,7 +36,9 @@ package struct ResultsWriter: Sendable {
         }
         folder.lock()
         for format in ResultFormat.allCases where formats.contains(format) {
-            attempt { () throws(ResultsError) in try folder.replace(format.fileName, with: render(format, report)) }
+            attempt { () throws(ResultsError) in
+                try folder.replace(format.fileName, with: render(format, report, history))
+            }
         }
         folder.unlock()
         all.lock()
@@ -65,24 +68,35 @@ package struct ResultsWriter: Sendable {
         return path.joined(separator: "/")
     }
 
-    private func render(_ format: ResultFormat, _ report: RunReport) -> [UInt8] {
+    private func render(_ format: ResultFormat, _ report: RunReport, _ history: RunHistory) -> [UInt8] {
         switch format {
-        case .jsonl: return JSONLinesReport.render(report)
-        case .tap: return TAPReport.render(report)
-        case .html: return HTMLReport.render(report, otherFiles: fileNames.filter { $0 != format.fileName })
-        case .junit:
-            let path = self.folder
-            return JUnitReport.render(report) { file in
-                guard let folder = ResultsFolder.opening(path) else { return nil }
-                let parts = file.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-                guard parts.first == "files", parts.count > 1, !parts.contains(where: { $0 == ".." || $0.isEmpty })
-                else {
-                    return nil
+        case .jsonl: JSONLinesReport.render(report)
+        case .tap: TAPReport.render(report)
+        case .tmt: TMTReport.render(report)
+        case .atex: ATEXReport.render(report)
+        case .html:
+            HTMLReport.render(report, otherFiles: fileNames.filter { $0 != format.fileName }, history: history) {
+                file in
+                reading(file) { folder, name in
+                    folder.ends(of: name, head: TextBounds.failureHead, tail: TextBounds.failureTail)
                 }
-                guard let place = try? folder.descendant(parts.dropLast(), makes: false) else { return nil }
-                return place.tail(of: parts[parts.count - 1], bytes: TextBounds.tail)
+            }
+        case .junit:
+            JUnitReport.render(report) { file in
+                reading(file) { folder, name in folder.tail(of: name, bytes: TextBounds.tail) }
             }
         }
+    }
+
+    /// Opens the folder of a file of an attempt, which lies beside the results.
+    private func reading<Value>(_ file: String, _ body: (borrowing ResultsFolder, String) -> Value?) -> Value? {
+        guard let folder = ResultsFolder.opening(self.folder) else { return nil }
+        let parts = file.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        guard parts.first == "files", parts.count > 1, !parts.contains(where: { $0 == ".." || $0.isEmpty }) else {
+            return nil
+        }
+        guard let place = try? folder.descendant(parts.dropLast(), makes: false) else { return nil }
+        return body(place, parts[parts.count - 1])
     }
 
     private func pointsAtLaterRun(_ all: borrowing ResultsFolder) -> Bool {
@@ -101,6 +115,8 @@ extension ResultFormat {
         case .junit: "junit.xml"
         case .tap: "results.tap"
         case .html: "report.html"
+        case .tmt: "results.yaml"
+        case .atex: "results.atex.jsonl"
         }
     }
 }

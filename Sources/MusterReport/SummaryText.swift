@@ -78,7 +78,7 @@ package struct SummaryText: Sendable {
             }
         }
         for status in TestStatus.allCases where always.contains(status) || summary[status] > 0 {
-            let text = "\(shape(status)) \(summary[status]) \(status.rawValue)"
+            let text = "\(shape(status)) \(summary[status]) \(status.word(in: report))"
             place(painted(text, summary[status] > 0 ? color(status) : .dim), DisplayWidth.of(text))
         }
         place(took, DisplayWidth.of(took))
@@ -147,48 +147,29 @@ package struct SummaryText: Sendable {
     private func notRunLines(_ report: RunReport, _ count: Int) -> [String] {
         let names = report.suites.lazy.flatMap(\.tests).filter { $0.status == .notRun }.prefix(3).map(\.fullName)
         let more = count > names.count ? " and \(count - names.count) more" : ""
-        return labelled("not run", "\(RunSummary.counted(count, "test")): \(names.joined(separator: ", "))\(more)", nil)
+        let text = "\(RunSummary.counted(count, "test")): \(names.joined(separator: ", "))\(more)"
+        let lines = labelled(TestStatus.notRun.word(in: report), text, nil)
+        // While the run goes on nothing is wrong with that; and what is said anyway is not said twice.
+        let why = report.whyNotRun
+        if report.isUnderway || report.problems.contains(why) || report.reason == why { return lines }
+        return lines + labelled("", "because \(why)", nil)
     }
 
     // MARK: Pieces
 
-    private enum Color: String {
-        case red = "31"
-        case yellow = "33"
-        case purple = "35"
-        case green = "32"
-        case dim = "2"
-    }
+    private typealias Color = TextInk.Color
 
-    private func color(_ status: TestStatus) -> Color {
-        switch status {
-        case .failed, .error: .red
-        case .flaky: .yellow
-        case .infra: .purple
-        case .passed: .green
-        case .cancelled, .notRun, .skipped: .dim
-        }
-    }
+    private var ink: TextInk { TextInk(width: width, usesColor: usesColor, isASCII: isASCII) }
 
-    private var ellipsis: String { isASCII ? ".." : "…" }
-
-    private func plain(_ text: String) -> String { text.onOneLine(ascii: isASCII) }
-
-    private func shape(_ status: TestStatus) -> String { isASCII ? status.asciiShape : status.shape }
-
-    private func painted(_ text: String, _ color: Color?) -> String {
-        guard usesColor, let color, !text.isEmpty else { return text }
-        return "\u{1B}[\(color.rawValue)m\(text)\u{1B}[0m"
-    }
+    private func color(_ status: TestStatus) -> Color { ink.color(status) }
+    private var ellipsis: String { ink.ellipsis }
+    private func plain(_ text: String) -> String { ink.plain(text) }
+    private func shape(_ status: TestStatus) -> String { ink.shape(status) }
+    private func painted(_ text: String, _ color: Color?) -> String { ink.painted(text, color) }
+    private func cut(_ text: String, _ room: Int) -> String { ink.cut(text, room) }
 
     private func lead(_ label: String, _ color: Color?) -> String {
         "  " + painted(label, color) + String(repeating: " ", count: max(0, Self.labelWidth - DisplayWidth.of(label)))
-    }
-
-    private func cut(_ text: String, _ room: Int) -> String {
-        let bare = String(text.reversed().drop(while: { $0 == " " }).reversed())
-        return DisplayWidth.of(bare) <= room
-            ? bare : DisplayWidth.prefix(bare, room - DisplayWidth.of(ellipsis)) + ellipsis
     }
 
     /// A label and a text that is wrapped beside it, never cut.

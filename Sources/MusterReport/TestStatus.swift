@@ -38,6 +38,11 @@ package enum TestStatus: String, Hashable, Sendable, CaseIterable {
         }
     }
 
+    /// The word for people: what has not run is still to come while its run goes on.
+    package func word(in report: RunReport) -> String {
+        self == .notRun && report.isUnderway ? "pending" : rawValue
+    }
+
     /// A word that is safe as a name in HTML.
     var identifier: String { self == .notRun ? "notrun" : rawValue }
 }
@@ -69,9 +74,15 @@ extension AttemptReport {
     /// The word for its outcome. A cancelled attempt says nothing about its test, whatever its process did.
     package var outcomeWord: String { isCancelled ? "cancelled" : outcome.rawValue }
 
+    var status: TestStatus { isCancelled ? .cancelled : outcome.status }
+
+    var endedAt: Timestamp? { startedAt.map { $0 + duration } }
+}
+
+extension Outcome {
+    /// What it counts as by itself.
     var status: TestStatus {
-        if isCancelled { return .cancelled }
-        return switch outcome {
+        switch self {
         case .fail: .failed
         case .error: .error
         case .infra: .infra
@@ -79,8 +90,6 @@ extension AttemptReport {
         case .pass, .info, .warn: .passed
         }
     }
-
-    var endedAt: Timestamp? { startedAt.map { $0 + duration } }
 }
 
 extension RunReport {

@@ -9,6 +9,9 @@ enum TextBounds {
     /// Bytes of output that a report takes over from one attempt, and from all of them.
     static let tail = 64 * 1024
     static let tailsInAll = 16 * 1024 * 1024
+    /// Bytes of output in which the first failing line of an attempt is looked for.
+    static let failureHead = 16 * 1024
+    static let failureTail = 32 * 1024
 }
 
 extension String {

@@ -31,6 +31,12 @@ package enum TimeText {
         return "\(ms / 1000).\(padded(ms % 1000, 3))"
     }
 
+    /// Hours, minutes and seconds, to the nearest second: `00:05:09`, `120:00:00`.
+    static func clock(_ length: Duration) -> String {
+        let seconds = (max(0, length.milliseconds) + 500) / 1000
+        return "\(padded(seconds / 3600, 2)):\(padded(seconds / 60 % 60, 2)):\(padded(seconds % 60, 2))"
+    }
+
     private static func tenths(_ ms: Int64) -> String {
         let rounded = (ms + 50) / 100
         return "\(rounded / 10).\(rounded % 10)"

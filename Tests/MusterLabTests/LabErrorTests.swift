@@ -122,7 +122,10 @@ import Testing
             "lab.yaml:3:7: 'keep' wants one of never, on-failure, always, not 'allways'"
         ),
         Case("lab: a\n\(g)\nkeep: allways", "^^^^^^^ did you mean 'always'?"),
-        Case("lab: a\n\(g)\nresults: {write: [pdf]}", "'write' wants one of jsonl, junit, tap, html, not 'pdf'"),
+        Case(
+            "lab: a\n\(g)\nresults: {write: [pdf]}",
+            "'write' wants one of jsonl, junit, tap, html, tmt, atex, not 'pdf'"
+        ),
         // Durations
         Case("lab: a\ngroups: {g: {timeout: 90}}", "^^ 90 seconds is 1m30s"),
         Case("lab: a\ngroups: {g: {timeout: 5min}}", "'timeout' has the unknown unit 'min'; units are ms, s, m, h, d"),

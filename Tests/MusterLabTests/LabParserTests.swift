@@ -82,7 +82,7 @@ import Testing
                 }()
             ]
         )
-        #expect(lab.resultFormats == ResultFormat.allCases)
+        #expect(lab.resultFormats == ResultFormat.standard)
         #expect(lab.resultsDirectory == "results")
         #expect(lab.warnings.isEmpty)
     }

@@ -7,8 +7,69 @@ import Testing
     private func text(_ report: RunReport) -> String { String(decoding: HTMLReport.render(report), as: UTF8.self) }
 
     @Test func aRunIsWrittenAsDocumented() throws {
-        let page = HTMLReport.render(Samples.shop, otherFiles: ["results.jsonl", "junit.xml", "results.tap"])
+        let page = HTMLReport.render(
+            Samples.shop,
+            otherFiles: ["results.jsonl", "junit.xml", "results.tap"],
+            history: RunHistory(Samples.past)
+        ) { file in
+            guard file.contains("checkout") else { return nil }
+            return FirstFailingLine.Ends(head: Array("+ ./cart.sh\nFAIL: total 41.90\nsee cart.json\n".utf8))
+        }
         try Goldens.expect(page, equals: "report.html")
+    }
+
+    @Test func attemptsStandSideBySideWithTheirFirstFailingLine() {
+        let report = Samples.one(
+            Samples.attempt(1, .fail, note: "exit 1", node: "app/0", took: 100, files: ["files/a", "files/b"]),
+            Samples.attempt(2, .pass, node: "app/1", took: 200, files: ["files/c"])
+        )
+        var asked: [String] = []
+        let bytes = HTMLReport.render(report) { file in
+            asked.append(file)
+            return FirstFailingLine.Ends(head: Array("fine\nerror: <no>\n".utf8))
+        }
+        let page = String(decoding: bytes, as: UTF8.self)
+        #expect(page.components(separatedBy: "<ol class=\"tries\">").count == 2)
+        #expect(page.components(separatedBy: "<li class=\"try ").count == 3)
+        #expect(page.contains("<code>error: &lt;no&gt;</code>"))
+        // The output of a pass says nothing of a failure, and other files are no output.
+        #expect(asked == ["files/a"])
+    }
+
+    @Test func partsAreFoldedAndBounded() {
+        let parts = (0..<5_000).map { TestResult(name: "part-\($0)", outcome: $0 == 4_999 ? .fail : .pass) }
+        let page = text(Samples.one(Samples.attempt(1, .fail, results: parts)))
+        #expect(page.contains("<details class=\"parts\"><summary>5000 parts, 1 of them not well</summary>"))
+        #expect(page.components(separatedBy: ">part-").count - 1 == 500)
+        #expect(page.contains(">part-4999<") && page.contains("<p>4500 more, all in results.jsonl</p>"))
+        let tests = (0..<100).map { index in
+            Samples.test("t\(index)", Samples.attempt(1, .pass, results: parts))
+        }
+        let many = text(Samples.report(tests))
+        #expect(many.components(separatedBy: ">part-").count - 1 == 20_000)
+        #expect(many.utf8.count < 8 << 20)
+    }
+
+    @Test func theLastTenRunsAreARowOfShapes() {
+        let runs = (1...12).map { (number: Int64) -> RunReport in
+            var run = Samples.report([Samples.test("a", Samples.attempt(1, number == 12 ? .fail : .pass))])
+            run.run = RunName(PlanID(number))
+            return run
+        }
+        let report = Samples.report([Samples.test("a", Samples.attempt(1, .pass)), Samples.test("b")])
+        // In any order, and without what is older than ten runs.
+        let page = String(decoding: HTMLReport.render(report, history: RunHistory(runs.reversed())), as: UTF8.self)
+        #expect(page.contains("title=\"10 runs before this: 9 × passed, failed\""))
+        #expect(page.components(separatedBy: "class=\"past\"").count == 2)
+    }
+
+    @Test func testsThatAreToComeArePendingWhileTheRunGoesOn() {
+        let tests = [Samples.test("a", Samples.attempt(1, .pass)), Samples.test("b")]
+        let underway = text(Samples.report(tests, state: .running, result: .pending))
+        #expect(underway.contains("Pending <small>1</small>") && !underway.contains("Not run"))
+        let ended = text(Samples.report(tests, problems: ["db/0 did not get ready"]))
+        #expect(ended.contains("Not run <small>1</small>") && !ended.contains("Pending"))
+        #expect(ended.contains("<p class=\"why\">db/0 did not get ready</p>"))
     }
 
     @Test func failuresComeFirstAndTheRestIsCollapsed() throws {

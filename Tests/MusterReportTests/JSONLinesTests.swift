@@ -20,8 +20,60 @@ import Testing
             "files",
         ]
         let lines = try objects(JSONLinesReport.render(Samples.shop))
-        #expect(lines.count == Samples.shop.tests.reduce(0) { $0 + $1.attempts.count })
-        for line in lines { #expect(Set(line.keys) == keys) }
+        let attempts = Samples.shop.tests.flatMap(\.attempts)
+        #expect(lines.count == attempts.count + attempts.reduce(0) { $0 + $1.parts.count })
+        #expect(lines.count { $0["subtest"] is NSNull } == attempts.count)
+        for line in lines { #expect(Set(line.keys).subtracting(["status", "extra"]) == keys) }
+    }
+
+    @Test func partsFollowTheirAttemptWithWhatTheySay() throws {
+        let extra = "{\n  \"a\": [1, -2.5e3, true, null],\t\"b\\u2028\": \"x\u{2028}\"\n}"
+        let attempt = Samples.attempt(
+            2,
+            .pass,
+            files: ["files/api/tests/login/2/output.txt"],
+            results: [
+                TestResult(outcome: .pass, status: "good", files: ["own.log"], extra: "{\"x\": 1}"),
+                TestResult(name: "a/b", outcome: .fail, note: "why", files: ["../x", "y"], extra: extra),
+                TestResult(name: "c", outcome: .info, status: "odd", extra: "no object"),
+            ]
+        )
+        let bytes = JSONLinesReport.render(Samples.one(attempt))
+        let lines = try objects(bytes)
+        #expect(lines.map { $0["subtest"] as? String } == [nil, "a/b", "c"])
+        #expect(lines[0]["status"] as? String == "good")
+        #expect((lines[0]["extra"] as? [String: Int]) == ["x": 1])
+        let files = lines.map { $0["files"] as? [String] }
+        #expect(files[0] == ["files/api/tests/login/2/output.txt", "files/api/tests/login/2/own.log"])
+        #expect(files[1] == ["files/api/tests/login/2/=2E./x", "files/api/tests/login/2/y"])
+        #expect(lines[1]["outcome"] as? String == "fail" && lines[1]["note"] as? String == "why")
+        #expect(lines[1]["attempt"] as? Int == 2 && lines[1]["duration_ms"] as? Int == 0)
+        #expect(lines[1]["started_at"] is NSNull && lines[1]["node"] as? String == "app/0")
+        #expect(lines[1]["status"] == nil)
+        let read = try #require(lines[1]["extra"] as? [String: Any])
+        #expect(read["b\u{2028}"] as? String == "x\u{2028}")
+        #expect((read["a"] as? [Any])?.count == 4)
+        #expect((lines[2]["extra"] as? [String: String]) == ["text": "no object"])
+        #expect(String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).count == 3)
+    }
+
+    @Test func whatIsNoJSONObjectStandsInOne() throws {
+        let wrong = [
+            "", "1", "[]", "{", "{}x", "{\"a\"}", "{\"a\":}", "{\"a\":01}", "{\"a\":1,}", "{'a':1}", "{\"a\":\"\n\"}",
+            "{\"a\":\"\\x\"}", "{\"a\":\"\\u12G4\"}", "{\"a\":tru}", "{\"a\":1.}", "{\"a\":-}", "{\"a\":1e}",
+            "{\"a\":\"",
+            String(repeating: "{\"a\":", count: 100) + "1" + String(repeating: "}", count: 100),
+        ]
+        for text in wrong {
+            let attempt = Samples.attempt(1, .pass, results: [TestResult(outcome: .pass, extra: text)])
+            let line = try #require(try objects(JSONLinesReport.render(Samples.one(attempt))).first)
+            #expect((line["extra"] as? [String: String]) == ["text": text], "\(text)")
+        }
+        for text in ["{}", " { } ", "{\"a\":{\"b\":[]}}", "{\"a\":[0,-0.5,1E+9]}", "{\"\\u00e4\":\"\\n\\/\"}"] {
+            let attempt = Samples.attempt(1, .pass, results: [TestResult(outcome: .pass, extra: text)])
+            let line = try #require(try objects(JSONLinesReport.render(Samples.one(attempt))).first)
+            #expect((line["extra"] as? [String: Any])?["text"] == nil, "\(text)")
+        }
     }
 
     @Test func whatNeverRanHasNullsAndACancelledAttemptSaysSo() throws {
@@ -39,10 +91,10 @@ import Testing
     @Test func hostileTextComesBackUnchanged() throws {
         let bytes = JSONLinesReport.render(Samples.hostile)
         let lines = try objects(bytes)
-        #expect(lines.count == 2 * Samples.hostileTexts.count)
+        #expect(lines.count == 3 * Samples.hostileTexts.count)
         for (index, text) in Samples.hostileTexts.enumerated() {
             // Foundation's own reader drops a byte order mark here and there; compare scalars without it.
-            let read = try #require(lines[2 * index]["test"] as? String)
+            let read = try #require(lines[3 * index]["test"] as? String)
             #expect(read.unicodeScalars.filter { $0 != "\u{FEFF}" } == text.unicodeScalars.filter { $0 != "\u{FEFF}" })
         }
         // No reader breaks a line inside an object.

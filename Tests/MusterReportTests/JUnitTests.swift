@@ -42,6 +42,21 @@ import Testing
         #expect(of(.infra, .pass) == [])
     }
 
+    @Test func partsArePropertiesAndAreNotCounted() {
+        let parts = [
+            TestResult(name: "a/b", outcome: .fail, note: "why"), TestResult(name: "c", outcome: .info, status: "hm"),
+        ]
+        let xml = text(Samples.one(Samples.attempt(1, .pass, results: parts)))
+        #expect(xml.contains("tests=\"1\" failures=\"0\" errors=\"0\""))
+        #expect(xml.contains("<property name=\"parts\" value=\"2\"/>"))
+        #expect(xml.contains("<property name=\"part:a/b\" value=\"fail: why\"/>"))
+        #expect(xml.contains("<property name=\"part:c\" value=\"hm\"/>"))
+        let many = (0..<5_000).map { TestResult(name: "p\($0)", outcome: $0 == 4_999 ? .fail : .pass) }
+        let long = text(Samples.one(Samples.attempt(1, .fail, results: many)))
+        #expect(long.components(separatedBy: "name=\"part:").count - 1 == 200)
+        #expect(long.contains("part:p4999\"") && long.contains("name=\"parts\" value=\"5000\""))
+    }
+
     @Test func aLostMachineIsAnErrorOfTypeInfra() {
         #expect(
             text(Samples.one(Samples.attempt(1, .infra, note: "lost"))).contains(

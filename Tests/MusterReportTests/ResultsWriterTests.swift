@@ -8,6 +8,9 @@ import Testing
 @Suite struct ResultsWriterTests {
     private let folder: TemporaryFolder
     private let run = RunName(PlanID(1))
+    private let allFiles = [
+        "junit.xml", "report.html", "results.atex.jsonl", "results.jsonl", "results.tap", "results.yaml",
+    ]
 
     init() throws { folder = try TemporaryFolder() }
 
@@ -34,7 +37,7 @@ import Testing
     @Test func everyFormatIsWrittenAndLatestIsRelative() throws {
         let writer = self.writer()
         try writer.write(Samples.shop)
-        #expect(try listing(writer.folder) == ["junit.xml", "report.html", "results.jsonl", "results.tap"])
+        #expect(try listing(writer.folder) == allFiles)
         #expect(try latest(writer) == run.description)
         #expect(try listing(writer.directory) == ["latest", run.description])
         #expect(try folder.read("lab/results/latest/results.jsonl") == JSONLinesReport.render(Samples.shop))
@@ -59,7 +62,7 @@ import Testing
         #expect(try folder.read("lab/results/latest/results.jsonl") == JSONLinesReport.render(Samples.interrupted))
         // Who had the file open still reads the old one, whole.
         #expect([UInt8](open.readDataToEndOfFile()) == JSONLinesReport.render(Samples.shop))
-        #expect(try listing(writer.folder) == ["junit.xml", "report.html", "results.jsonl", "results.tap"])
+        #expect(try listing(writer.folder) == allFiles)
     }
 
     @Test func writersOfOneRunTakeTurns() throws {
@@ -111,6 +114,20 @@ import Testing
         try writer.write(Samples.one(Samples.attempt(1, .fail, files: [path])))
         let junit = String(decoding: try folder.read("lab/results/latest/junit.xml"), as: UTF8.self)
         #expect(junit.contains("--- \(path)\nworld\n"))
+    }
+
+    @Test func thePageShowsTheFirstFailingLineOfTheOutput() throws {
+        let writer = self.writer(formats: [.html])
+        let middle = String(repeating: "all is well\n", count: 20_000)
+        let source = try folder.write("output", "begin\n\(middle)not ok 3 - late <b>\nend\n")
+        let path = try writer.place(output: source, suite: "api", test: "t", attempt: 1, name: "output.txt")
+        try writer.write(Samples.one(Samples.attempt(1, .fail, files: [path, "files/none"])))
+        let page = String(decoding: try folder.read("lab/results/latest/report.html"), as: UTF8.self)
+        #expect(page.contains("<code>not ok 3 - late &lt;b&gt;</code>"))
+        // What leads out of the folder is not read.
+        try writer.write(Samples.one(Samples.attempt(1, .fail, files: ["files/../../../../output"])))
+        let other = String(decoding: try folder.read("lab/results/latest/report.html"), as: UTF8.self)
+        #expect(!other.contains("class=\"line\""))
     }
 
     @Test(.enabled(if: FileManager.default.fileExists(atPath: "/dev/shm"), "there is no second file system here"))
@@ -166,7 +183,7 @@ import Testing
         #expect(taken?.code == .inTheWay)
         #expect(taken?.message.contains("latest is not a link that Muster made") == true)
         // What could be written was.
-        #expect(try listing(writer.folder).count == 4)
+        #expect(try listing(writer.folder).count == 6)
     }
 
     @Test func aFileThatCannotBeReplacedDoesNotStopTheOthers() throws {

@@ -12,7 +12,8 @@ enum Samples {
         at ms: Int64 = 0,
         took: Int64 = 100,
         isCancelled: Bool = false,
-        files: [String] = []
+        files: [String] = [],
+        results: [TestResult] = []
     ) -> AttemptReport {
         AttemptReport(
             number: number,
@@ -22,7 +23,8 @@ enum Samples {
             startedAt: node == nil ? nil : start + .milliseconds(ms),
             duration: .milliseconds(took),
             isCancelled: isCancelled,
-            files: files
+            files: files,
+            results: results
         )
     }
 
@@ -92,7 +94,18 @@ enum Samples {
                     node: "app/1",
                     at: 1_760,
                     took: 305,
-                    files: output("checkout", 3) + ["files/api/tests/checkout/3/cart.json"]
+                    files: output("checkout", 3) + ["files/api/tests/checkout/3/cart.json"],
+                    results: [
+                        TestResult(name: "cart/add", outcome: .pass),
+                        TestResult(
+                            name: "cart/total",
+                            outcome: .fail,
+                            note: "41.90, expected 42.00",
+                            files: ["total.log"],
+                            extra: "{\"currency\": \"EUR\"}"
+                        ),
+                        TestResult(name: "cart/tax", outcome: .warn, status: "rounded"),
+                    ]
                 )
             ),
             test(
@@ -134,7 +147,15 @@ enum Samples {
             test(
                 "/smoke",
                 suite: "web",
-                attempt(1, .pass, node: "web/0", at: 2_700, took: 380, files: ["files/web/_/smoke/1/output.txt"])
+                attempt(
+                    1,
+                    .pass,
+                    node: "web/0",
+                    at: 2_700,
+                    took: 380,
+                    files: ["files/web/_/smoke/1/output.txt"],
+                    results: [TestResult(name: "index", outcome: .pass)]
+                )
             )
         )
         tests.append(
@@ -153,6 +174,20 @@ enum Samples {
         )
         report.nodesReplaced = 1
         return report
+    }
+
+    /// Runs before `shop`, of the same tests, which went otherwise.
+    static var past: [RunReport] {
+        (0..<3).map { (back: Int64) -> RunReport in
+            var run = shop
+            run.run = RunName(PlanID(2 + back))
+            for index in run.suites[0].tests.indices {
+                let name = run.suites[0].tests[index].name
+                let outcome: Outcome = name == "tests/checkout" && back == 2 ? .fail : .pass
+                run.suites[0].tests[index].attempts = [attempt(1, outcome, note: outcome == .fail ? "exit 1" : nil)]
+            }
+            return run
+        }
     }
 
     /// The same, broken off early.
@@ -190,7 +225,17 @@ enum Samples {
                     node: "n\(text)",
                     files: ["files/api/\(text)/out"]
                 ),
-                attempt(2, index % 2 == 0 ? .fail : .pass, note: text, node: text, files: ["files/api/\(text)/out"])
+                attempt(
+                    2,
+                    index % 2 == 0 ? .fail : .pass,
+                    note: text,
+                    node: text,
+                    files: ["files/api/\(text)/out"],
+                    results: [
+                        TestResult(outcome: .fail, status: text, files: [text], extra: text),
+                        TestResult(name: text, outcome: .fail, status: text, note: text, files: [text], extra: text),
+                    ]
+                )
             )
         }
         var report = report(tests, problems: hostileTexts)

@@ -142,6 +142,21 @@ import Testing
         #expect(interrupted.contains("  not run    2 tests: api//tests/orders, api//tests/users"))
     }
 
+    @Test func whatHasNotRunIsPendingFirstAndHasAReasonAtTheEnd() {
+        let text = SummaryText(width: 80, usesColor: false)
+        let tests = [Samples.test("a", Samples.attempt(1, .pass)), Samples.test("b")]
+        let underway = lines(Samples.report(tests, state: .running, result: .pending), text)
+        #expect(underway[0].contains("○ 1 pending"))
+        #expect(underway.contains("  pending    1 test: api//b"))
+        #expect(!underway.contains { $0.contains("because") })
+        let ended = lines(Samples.report(tests), text)
+        #expect(ended[0].contains("○ 1 not run"))
+        #expect(ended.contains("  not run    1 test: api//b"))
+        #expect(ended.contains("             because the machines it needs did not get ready"))
+        // What stands there anyway is not said twice.
+        #expect(!lines(Samples.report(tests, problems: ["db/0 failed"]), text).contains { $0.contains("because") })
+    }
+
     @Test func aRunWithoutTestsSaysWhatItDid() {
         var report = Samples.report([])
         report.verb = .up

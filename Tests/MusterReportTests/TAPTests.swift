@@ -29,6 +29,45 @@ import Testing
         #expect(text(Samples.report(tests)).contains("\n  flaky: true\n"))
     }
 
+    @Test func partsAreASubtestBeforeTheirTest() {
+        let parts = [
+            TestResult(name: "a#b", outcome: .pass), TestResult(name: "c", outcome: .fail, note: "why"),
+            TestResult(name: "d", outcome: .skip, note: "no # net"),
+            TestResult(name: "e", outcome: .info, status: "hm"),
+        ]
+        func lines(_ outcome: Outcome) -> [Substring] {
+            text(Samples.one(Samples.attempt(1, outcome, results: parts))).split(separator: "\n").filter {
+                $0.hasPrefix("# Sub") || $0.hasPrefix("    1..") || $0.hasPrefix("    ok") || $0.hasPrefix("    not ok")
+                    || $0.hasPrefix("ok") || $0.hasPrefix("not ok")
+            }
+        }
+        #expect(
+            lines(.fail) == [
+                "# Subtest: api//tests/login", "    1..4", "    ok 1 - a\\#b", "    not ok 2 - c",
+                "    ok 3 - d # SKIP no ♯ net", "    ok 4 - e", "not ok 1 - api//tests/login",
+            ]
+        )
+        // A harness may take a test for failed whose subtest failed: this one was not.
+        #expect(lines(.pass)[3] == "    not ok 2 - c # TODO the test itself did not fail")
+        #expect(lines(.pass).last == "ok 1 - api//tests/login")
+        #expect(text(Samples.one(Samples.attempt(1, .pass, results: parts))).contains("\n      status: \"hm\"\n"))
+    }
+
+    @Test func thousandsOfPartsAreBoundedAndBadOnesStay() {
+        let parts = (0..<5_000).map { TestResult(name: "p\($0)", outcome: $0 == 4_999 ? .fail : .pass) }
+        let tap = text(Samples.one(Samples.attempt(1, .fail, results: parts)))
+        #expect(tap.contains("\n    1..1000\n") && tap.contains("\n    not ok 1000 - p4999\n"))
+        #expect(tap.contains("\n    # and 4000 more parts\n"))
+    }
+
+    @Test func whatHasNotRunIsNamed() {
+        let tests = [Samples.test("a", Samples.attempt(1, .pass)), Samples.test("b")]
+        #expect(
+            text(Samples.report(tests, state: .running, result: .pending)).contains("\n# pending: api//b\nBail out! ")
+        )
+        #expect(text(Samples.report(tests)).contains("\n# not run: api//b\nBail out! "))
+    }
+
     @Test func aRunThatIsBrokenOffBailsOut() {
         let tap = text(Samples.interrupted)
         #expect(tap.contains("\n1..4\n"))

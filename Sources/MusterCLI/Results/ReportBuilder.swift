@@ -32,6 +32,25 @@ struct ReportBuilder {
         )
     }
 
+    /// A run with its tests alone, for what looks at many runs.
+    ///
+    /// - Throws: when the store cannot be read. Nil when the run has no request any more.
+    func tests(of row: PlanRow) throws(StoreError) -> RunReport? {
+        guard let spec = try store.spec(of: row.id) else { return nil }
+        return RunReport(
+            run: RunName(row.id),
+            lab: row.lab,
+            verb: row.verb,
+            state: row.state,
+            result: row.result,
+            reason: row.reason,
+            startedAt: row.startedAt ?? row.createdAt,
+            endedAt: row.endedAt,
+            suites: suites(spec: spec, attempts: try store.attempts(of: row.id)),
+            flakyFails: spec.flakyFails
+        )
+    }
+
     private func suites(spec: RunSpec, attempts: [AttemptRow]) -> [SuiteReport] {
         var bySuite: [String: [String: [AttemptReport]]] = [:]
         for attempt in attempts.sorted(by: { ($0.number, $0.step) < ($1.number, $1.step) }) {

@@ -45,6 +45,12 @@ enum RunViews {
         Output.lines((style.isLive ? [""] : []) + lines + next(report))
     }
 
+    /// How lines for people are written here: how wide, with or without colour, ASCII only or not.
+    static func ink(_ options: any VerbOptions) -> (width: Int, usesColor: Bool, isASCII: Bool) {
+        let style = style(options)
+        return (width(style), style.usesColor, style.isASCII)
+    }
+
     /// What a person can do now.
     private static func next(_ report: RunReport) -> [String] {
         if report.verb == .down, report.state == .stopped, report.result == .error {

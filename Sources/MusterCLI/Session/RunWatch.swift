@@ -23,6 +23,8 @@ final class RunWatch: Sendable {
         var outputs: [StepIndex: Int] = [:]
         var isInterrupted = false
         var resultsError: ResultsError?
+        /// How the tests went in the runs before this one, which is read once: it does not change.
+        var history: RunHistory?
         var lastWrite: ContinuousClock.Instant?
         var time = HostTime()
     }
@@ -216,8 +218,10 @@ final class RunWatch: Sendable {
             let isDue = state.lastWrite.map { $0.duration(to: .now) > .seconds(1) } ?? true
             guard isOver || isDue else { return }
             state.lastWrite = .now
+            let history = state.history ?? pastRuns(of: rows.plan, spec)
+            state.history = history
             if let report = try ReportBuilder(store: session.store).report(on: rows.plan.id) {
-                try writer.write(report)
+                try writer.write(report, history: history)
             }
             state.resultsError = nil
         } catch let error as ResultsError {
@@ -226,6 +230,11 @@ final class RunWatch: Sendable {
         } catch let error as StoreError {
             throw CLIError(error.message, exitCode: error.code.exitCode)
         }
+    }
+
+    /// Only the page shows it.
+    private func pastRuns(of row: PlanRow, _ spec: RunSpec) -> RunHistory {
+        spec.resultFormats.contains(.html) ? PastRuns(store: session.store).history(before: row) : RunHistory()
     }
 
     /// Copies what the commands of an `exec` have printed to our own output.

@@ -99,6 +99,8 @@ package struct AttemptReport: Hashable, Sendable {
     package var isCancelled: Bool
     /// Paths relative to the folder of the results: `files/api/tests/login/1/output.txt`.
     package var files: [String]
+    /// What the test reported itself, in its order.
+    package var results: [TestResult]
 
     package init(
         number: Int,
@@ -108,7 +110,8 @@ package struct AttemptReport: Hashable, Sendable {
         startedAt: Timestamp?,
         duration: Duration,
         isCancelled: Bool = false,
-        files: [String] = []
+        files: [String] = [],
+        results: [TestResult] = []
     ) {
         self.number = number
         self.outcome = outcome
@@ -118,5 +121,6 @@ package struct AttemptReport: Hashable, Sendable {
         self.duration = duration
         self.isCancelled = isCancelled
         self.files = files
+        self.results = results
     }
 }

@@ -53,7 +53,7 @@ package struct RunSpec: Hashable, Sendable, Codable {
         keep = verb == .test ? .never : .always
         parallel = RunSpec.parallelDefault
         resultsDirectory = nil
-        resultFormats = ResultFormat.allCases
+        resultFormats = ResultFormat.standard
         files = []
         exec = nil
         downGroups = []
@@ -68,7 +68,16 @@ package enum Verb: String, Hashable, Sendable, Codable, CaseIterable {
     case up, test, down, exec, plan, reboot, power, provision
 }
 
-package enum ResultFormat: String, Hashable, Sendable, Codable, CaseIterable { case jsonl, junit, tap, html }
+package enum ResultFormat: String, Hashable, Sendable, Codable, CaseIterable {
+    case jsonl, junit, tap, html
+    /// The shape of tmt's `results.yaml`.
+    case tmt
+    /// The JSON lines of ATEX: six columns.
+    case atex
+
+    /// What is written where nothing else is asked for; the others are for those who have programs that read them.
+    package static let standard: [ResultFormat] = [.jsonl, .junit, .tap, .html]
+}
 
 /// A group of nodes of one kind.
 package struct GroupSpec: Hashable, Sendable, Codable {

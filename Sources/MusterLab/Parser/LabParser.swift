@@ -180,7 +180,7 @@ extension LabReader {
                 let place = "\(sink.source.file):\(suite.nameSpan.start.line)"
                 return Lab.Suite(spec: suite.spec, flakyFails: suite.flakyFails, place: place)
             },
-            resultFormats: results?.formats ?? ResultFormat.allCases,
+            resultFormats: results?.formats ?? ResultFormat.standard,
             resultsDirectory: results?.directory ?? Lab.resultsDirectoryDefault,
             vars: vars,
             warnings: []
