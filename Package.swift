@@ -103,7 +103,11 @@ let package = Package(
             swiftSettings: strict
         ),
         .executableTarget(name: "muster", dependencies: ["MusterCLI"], swiftSettings: strict),
-        .executableTarget(name: "muster-supervise", dependencies: ["MusterSupervision", "MusterTestControl"], swiftSettings: strict),
+        .executableTarget(
+            name: "muster-supervise",
+            dependencies: ["MusterSupervision", "MusterTestControl"],
+            swiftSettings: strict
+        ),
         .executableTarget(
             name: "muster-bench",
             dependencies: [

@@ -219,8 +219,8 @@ package enum DriverEvent: Hashable, Sendable {
 }
 
 extension Driver {
-    /// Where what an operation has said on its control descriptor is on this host, once it has ended. No file stands for
-    /// nothing said.
+    /// Where what an operation has said on its control descriptor is on this host, once it has ended. Where there is no
+    /// file it has said nothing.
     package func controlPath(of operation: OperationID, on node: NodeHandle) -> String {
         (outputPath(of: operation, on: node) as NSString).deletingLastPathComponent + "/" + SupervisorFiles.control
     }

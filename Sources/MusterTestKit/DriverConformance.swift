@@ -75,7 +75,7 @@ package enum DriverConformance: ConformanceSuite {
 
     package static let checks: [Check] =
         nodeChecks + runChecks + outputChecks + endChecks + lossChecks + fileChecks
-        + copyChecks
+        + copyChecks + reportChecks
 
     // MARK: Demands
 

@@ -33,7 +33,7 @@ import Testing
         let before = folder.content()
         let error = try #require(storeError { try open(access) })
         #expect(error.code == .newer)
-        for part in [folder.file(), "99", "up to 8", "--state"] { #expect(error.message.contains(part), "\(part)") }
+        for part in [folder.file(), "99", "up to 9", "--state"] { #expect(error.message.contains(part), "\(part)") }
         #expect(folder.content() == before)
     }
 

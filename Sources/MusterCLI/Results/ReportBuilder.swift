@@ -1,3 +1,4 @@
+import Foundation
 import MusterCore
 import MusterStore
 
@@ -10,6 +11,7 @@ struct ReportBuilder {
         guard let row = try store.plan(id), let spec = try store.spec(of: id) else { return nil }
         let steps = try store.steps(of: id)
         let attempts = try store.attempts(of: id)
+        let reported = try store.testResults(of: id)
         let all = try store.nodes(lab: row.lab, includingGone: true)
         let nodes = all.filter { $0.createdBy == id }
         let labels = try removalLabels(of: steps, all, by: id)
@@ -26,7 +28,7 @@ struct ReportBuilder {
             nodes: used.count,
             nodesReplaced: max(0, nodes.count - Set(nodes.map(\.name)).count),
             problems: problems(spec: spec, steps: steps, nodes: nodes, labels: labels),
-            suites: suites(spec: spec, attempts: attempts),
+            suites: suites(spec: spec, attempts: attempts, reported: reported),
             groups: GroupReporter(row: row, spec: spec, steps: steps).reports,
             flakyFails: spec.flakyFails
         )
@@ -46,15 +48,27 @@ struct ReportBuilder {
             reason: row.reason,
             startedAt: row.startedAt ?? row.createdAt,
             endedAt: row.endedAt,
-            suites: suites(spec: spec, attempts: try store.attempts(of: row.id)),
+            suites: suites(
+                spec: spec,
+                attempts: try store.attempts(of: row.id),
+                reported: try store.testResults(of: row.id)
+            ),
             flakyFails: spec.flakyFails
         )
     }
 
-    private func suites(spec: RunSpec, attempts: [AttemptRow]) -> [SuiteReport] {
+    private func suites(
+        spec: RunSpec,
+        attempts: [AttemptRow],
+        reported: [StepIndex: String]
+    ) -> [SuiteReport] {
+        let decoder = JSONDecoder()
         var bySuite: [String: [String: [AttemptReport]]] = [:]
         for attempt in attempts.sorted(by: { ($0.number, $0.step) < ($1.number, $1.step) }) {
             let begin = attempt.startedAt
+            let results = reported[attempt.step].flatMap {
+                try? decoder.decode([TestResult].self, from: Data($0.utf8))
+            }
             bySuite[attempt.suite, default: [:]][attempt.test, default: []].append(
                 AttemptReport(
                     number: attempt.number,
@@ -66,7 +80,8 @@ struct ReportBuilder {
                     isCancelled: attempt.isCancelled,
                     files: begin == nil
                         ? []
-                        : [ResultFiles.outputPath(suite: attempt.suite, test: attempt.test, attempt: attempt.number)]
+                        : [ResultFiles.outputPath(suite: attempt.suite, test: attempt.test, attempt: attempt.number)],
+                    results: results ?? []
                 )
             )
         }

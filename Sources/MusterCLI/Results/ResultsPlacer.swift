@@ -1,5 +1,6 @@
 import Foundation
 import MusterCore
+import MusterDrivers
 import MusterEngine
 import MusterReport
 import MusterStore
@@ -18,21 +19,50 @@ struct ResultsPlacer {
         }
     }
 
-    func place(_ attempt: AttemptRow, output: String, with writer: ResultsWriter) throws {
-        guard FileManager.default.fileExists(atPath: output) else { return }
-        _ = try writer.place(
-            output: output,
-            suite: attempt.suite,
-            test: attempt.test,
-            attempt: attempt.number,
-            name: ResultFiles.outputName
-        )
+    /// Where the files are that an attempt has reported; nil when it ran on no node.
+    func files(of attempt: AttemptRow) throws -> String? {
+        try output(of: attempt, start: 1).map { FindingsReader.folder(besideOutput: $0) }
     }
 
-    /// Where the output of an attempt is: an attempt is its step's only try. Nil when it ran on no node.
+    func place(_ attempt: AttemptRow, output: String, with writer: ResultsWriter) throws {
+        func put(_ path: String, as name: String) throws {
+            guard FileManager.default.fileExists(atPath: path) else { return }
+            _ = try writer.place(
+                output: path,
+                suite: attempt.suite,
+                test: attempt.test,
+                attempt: attempt.number,
+                name: name
+            )
+        }
+        try put(output, as: ResultFiles.outputName)
+        // Each earlier start of one that went away, and came again.
+        var start = 1
+        while let earlier = try self.output(of: attempt, start: start), earlier != output {
+            try put(earlier, as: ResultFiles.outputName(ofStart: start))
+            start += 1
+        }
+        guard let folder = try files(of: attempt) else { return }
+        for name in try ResultFiles.names(in: folder) { try put("\(folder)/\(name)", as: name) }
+    }
+
+    /// Where the output of an attempt is, of its last start; nil when it ran on no node.
     func output(of attempt: AttemptRow) throws -> String? {
+        var last = try output(of: attempt, start: 1)
+        var start = 2
+        while start <= Defaults.restartsMax + 1, let next = try output(of: attempt, start: start),
+            FileManager.default.fileExists(atPath: next)
+        {
+            last = next
+            start += 1
+        }
+        return last
+    }
+
+    /// - Parameter start: from 1; a test that goes away is started again.
+    private func output(of attempt: AttemptRow, start: Int) throws -> String? {
         guard let id = attempt.nodeID else { return nil }
-        return try output(of: StepID(plan: attempt.plan, index: attempt.step), try: 1, on: id)
+        return try output(of: StepID(plan: attempt.plan, index: attempt.step), try: start, on: id)
     }
 
     /// Where the output of a step that ran on a node is; nil when it ran on none.

@@ -378,6 +378,21 @@ struct RunRows: Sendable {
 /// Names of the files that attempts leave in the results.
 enum ResultFiles {
     static let outputName = "output.txt"
+    /// The output of an earlier start of a test that went away.
+    static func outputName(ofStart start: Int) -> String { "output.\(start).txt" }
+
+    /// Most files of an attempt that are shown beside its results.
+    private static let filesMax = 100_000
+
+    /// The regular files below a folder, as paths in it, in order; none where it is not there.
+    static func names(in folder: String) throws -> [String] {
+        guard let found = FileManager.default.enumerator(atPath: folder) else { return [] }
+        var names: [String] = []
+        while let name = found.nextObject() as? String, names.count < filesMax {
+            if found.fileAttributes?[.type] as? FileAttributeType == .typeRegular { names.append(name) }
+        }
+        return names.sorted()
+    }
 
     static func outputPath(suite: String, test: String, attempt: Int) -> String {
         ResultsPath.file(suite: suite, test: test, attempt: attempt, name: outputName)

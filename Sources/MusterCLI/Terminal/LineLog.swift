@@ -220,6 +220,8 @@ struct LineLog: Sendable {
 
     private func retrying(_ step: StepRow, _ error: String, _ progress: RunProgress) -> String {
         let words = progress.words(step)
+        // A test is never retried: it has said that it goes away.
+        if step.spec.action == .attempt { return "\(words.owner) \(words.title) goes away, and is started again" }
         let number = starts[step.index] ?? max(1, Int(step.tries))
         let delay = progress.retryDelay(of: step, afterTry: number).map { " in \($0.shortText)" } ?? ""
         return "\(words.owner) step \(words.title) failed: \(error); retrying\(delay)"

@@ -43,7 +43,7 @@ struct NodePool: Sendable {
     var limit: Int?
     /// How many of its steps run.
     var running = 0
-    /// In the order of becoming free. Nodes that were removed since are still in it: their ticket is not the present one.
+    /// In the order of becoming free. Nodes that were removed since are still in it, with a ticket of before.
     private var queue: Deque<Place> = []
     private var free: [NodeID: Int] = [:]
     private var lastTicket = 0

@@ -39,6 +39,19 @@ final class FindingsFolder {
         return opened
     }
 
+    /// Gives a file of this host a name below the folder; one that is there stays.
+    func link(_ source: String, as file: String) throws(StepError) {
+        // Makes the folders on the way, and says what cannot be.
+        let opened = try open(file, isNew: false)
+        var status = stat()
+        let isThere = fstat(opened, &status) == 0 && status.st_size > 0
+        close(opened)
+        guard !isThere else { return }
+        let target = "\(path)/\(file)"
+        unlink(target)
+        guard Glibc.link(source, target) == 0 || errno == ENOENT else { throw Self.error(target) }
+    }
+
     static func error(_ path: String) -> StepError {
         StepError(.file, "what the test reported cannot be kept: \(path): \(String(cString: strerror(errno)))")
     }

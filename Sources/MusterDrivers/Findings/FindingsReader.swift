@@ -12,6 +12,8 @@ package struct FindingsReader: Sendable {
     private let streams: [String]
     /// The folder in which the files are put that were reported.
     private let folder: String
+    /// Where the output of its last start is.
+    private let output: String
     private let timeout: Duration
     private let secrets: [String]
 
@@ -28,6 +30,7 @@ package struct FindingsReader: Sendable {
     ) {
         streams = operations.map { driver.controlPath(of: $0, on: node) }
         folder = operations.first.map { Self.folder(besideOutput: driver.outputPath(of: $0, on: node)) } ?? ""
+        output = operations.last.map { driver.outputPath(of: $0, on: node) } ?? ""
         self.timeout = timeout
         self.secrets = secrets
     }
@@ -61,7 +64,7 @@ package struct FindingsReader: Sendable {
                 if index > 0 { taker.reopen() }
                 try read(stream, into: taker)
             }
-            return try taker.findings(ending(exit))
+            return try taker.findings(ending(exit, timeout: taker.movedDeadline ? nil : timeout), output: output)
         } catch {
             return TestFindings(outcome: .error, note: error.message)
         }
@@ -89,9 +92,9 @@ package struct FindingsReader: Sendable {
         taker.end()
     }
 
-    private func ending(_ exit: ProcessExit) -> Ending {
+    private func ending(_ exit: ProcessExit, timeout: Duration?) -> Ending {
         if let reason = exit.notStarted { return .setupFailed(reason) }
-        if exit.timedOut { return .timedOut(after: timeout.microseconds) }
+        if exit.timedOut { return .timedOut(after: timeout?.microseconds) }
         if exit.interrupted { return .cancelled }
         if let signal = exit.signal { return .signalled(signal) }
         return exit.status.map { .exited(code: $0) } ?? .noExitCode

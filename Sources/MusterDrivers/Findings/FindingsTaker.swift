@@ -17,6 +17,8 @@ final class FindingsTaker {
     private var restarts = false
     /// Whether it does so whenever it ends, until it says otherwise.
     private var alwaysRestarts = false
+    /// Whether it asked for another deadline.
+    private(set) var movedDeadline = false
 
     init(_ folder: FindingsFolder, secrets: [String]) {
         self.folder = folder
@@ -55,9 +57,10 @@ final class FindingsTaker {
             endFile()
             rows.append(row)
         case .disconnect: restarts = true
+        case .duration: movedDeadline = true
         case .reconnect(.once): restarts = true
         case .reconnect(.always): (restarts, alwaysRestarts) = (true, true)
-        case .fileBegan, .fileData, .exitCode, .duration, .noop, .partialLine, .error: break
+        case .fileBegan, .fileData, .exitCode, .noop, .partialLine, .error: break
         }
     }
 
@@ -100,10 +103,15 @@ final class FindingsTaker {
 
     // MARK: The end
 
-    func findings(_ ending: Ending) throws(StepError) -> TestFindings {
+    /// - Parameter output: the file of what the test has printed, which has other names among its files where it asks for
+    ///   them.
+    func findings(_ ending: Ending, output: String) throws(StepError) -> TestFindings {
         rows += machine.finish(with: ending)
+        for file in rows.flatMap(\.files) where file.isOutput { try folder.link(output, as: file.path) }
         guard let final = rows.last else { return TestFindings(outcome: .error, note: "it came to no result") }
-        let results = rows.filter { $0.kind != .final || !$0.files.isEmpty || !$0.custom.isEmpty || $0.reported != nil }
+        let results = rows.filter { row in
+            row.kind != .final || !row.files.isEmpty || !row.custom.isEmpty || row.reported != nil
+        }
         let text: String
         do {
             text = String(decoding: try JSONEncoder().encode(results.map(result)), as: UTF8.self)
@@ -131,7 +139,8 @@ final class FindingsTaker {
         return TestResult(
             name: row.name.map(masked),
             outcome: outcome,
-            status: row.reported.flatMap { $0 == outcome.rawValue ? nil : masked($0) },
+            // What it said in Muster's words, and what counts otherwise, is in the note.
+            status: row.reported.flatMap { ResultOutcome(rawValue: $0) == nil ? masked($0) : nil },
             note: note.map(masked),
             files: row.files.map(\.path),
             extra: row.custom.isEmpty ? nil : masked(JSONValue.object(row.custom).json)

@@ -265,8 +265,12 @@ package final class RemoteNodes: Sendable {
             try Self.write(mask.take(bytes) + mask.end(), path)
         case .size(let size)?:
             let mask = SecretMask(self.secrets() + secrets)
-            try await fetch(size, of: operation, node, at: place, to: path, mask)
+            try await fetch(size, of: operation, SupervisorFiles.output, node, at: place, to: path, mask)
         case nil: break
+        }
+        if let size = reply.value(SupervisorFiles.control).flatMap({ Int($0) }) {
+            let path = "\(folder)/\(SupervisorFiles.control)"
+            try await fetch(size, of: operation, SupervisorFiles.control, node, at: place, to: path, SecretMask([]))
         }
         var record = ExitRecord(
             operation: operation.description,
@@ -287,6 +291,7 @@ package final class RemoteNodes: Sendable {
     private func fetch(
         _ size: Int,
         of operation: OperationID,
+        _ name: String,
         _ node: NodeHandle,
         at place: RemotePlace,
         to path: String,
@@ -294,7 +299,7 @@ package final class RemoteNodes: Sendable {
     ) async throws(StepError) {
         let draft = Self.draft(of: path)
         let file = open(draft, O_RDWR | O_CREAT | O_APPEND | O_TRUNC | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw Self.error("the output of \(operation) cannot be written to \(path)") }
+        guard file >= 0 else { throw Self.error("what \(operation) left cannot be written to \(path)") }
         defer { close(file) }
         var offset = 0
         var tries = 0
@@ -302,6 +307,7 @@ package final class RemoteNodes: Sendable {
         while offset < size {
             var call = ShellCall(.fetch, operation: operation)
             call.offset = offset
+            call.file = name
             tries += 1
             do throws(ConnectionFailure) {
                 let request = RemoteRequest(
@@ -316,14 +322,15 @@ package final class RemoteNodes: Sendable {
                 _ = try await place.connection.run(request)
             } catch {
                 errno = failure.load(ordering: .relaxed)
-                if errno != 0 { throw Self.error("the output of \(operation) cannot be written to \(path)") }
+                if errno != 0 { throw Self.error("what \(operation) left cannot be written to \(path)") }
                 if case .cancelled = error { throw Self.cancelled(node) }
             }
             var status = stat()
             fstat(file, &status)
             let now = Int(status.st_size)
             guard now > offset || tries < 5 else {
-                throw StepError(.lost, "\(node.name): the output of \(operation) breaks off at \(now) of \(size) bytes")
+                let place = "breaks off at \(now) of \(size) bytes"
+                throw StepError(.lost, "\(node.name): the \(name) of \(operation) \(place)")
             }
             if now > offset { tries = 0 }
             offset = now

@@ -1,4 +1,5 @@
 import MusterCore
+import MusterSupervision
 
 /// Where a node is: a machine, and its folder there.
 package struct RemotePlace: Sendable {
@@ -66,6 +67,8 @@ struct ShellCall: Sendable {
     var waits = false
     var grace = Duration.zero
     var offset = 0
+    /// Of an operation: what is fetched.
+    var file = SupervisorFiles.output
     /// Arguments of the function.
     var words: [[String]] = []
     var input: [RemoteInput] = []
@@ -98,7 +101,8 @@ struct ShellCall: Sendable {
             ("timeout", command?.timeout.map(Self.seconds) ?? ""), ("offset", "\(offset)"),
             ("keeps", command?.leftovers == .keep ? "yes" : "no"), ("server", isServer ? "yes" : "no"),
             ("limit", "\(max(1, command?.outputLimit ?? 1))"), ("waits", waits ? "yes" : "no"),
-            ("inline", "\(Self.inlineLimit)"),
+            ("inline", "\(Self.inlineLimit)"), ("file", file),
+            ("control", command?.controlLimit.map(String.init) ?? ""),
         ]
         values.sort { $0.0 < $1.0 }
         var text = ShellText.library

@@ -232,6 +232,7 @@ extension ShellText {
         # How an operation ended, and its output where that is short.
         m_reply_exit() {
             cat "$m_o/exit"
+            [ -s "$m_o/control" ] && printf 'control %s\n' $(($(wc -c <"$m_o/control")))
             m_size=$(wc -c <"$m_o/output" 2>/dev/null) || m_size=0
             m_size=$((m_size + 0))
             if [ $m_size -le "${m_inline:-0}" ]; then

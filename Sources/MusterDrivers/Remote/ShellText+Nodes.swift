@@ -311,7 +311,7 @@ extension ShellText {
         m_fetch() {
             m_roots
             cd -P "$m_dir" || exit 3
-            tail -c "+$((m_offset + 1))" "op-$m_op/output"
+            tail -c "+$((m_offset + 1))" "op-$m_op/$m_file"
         }
         """#
 }

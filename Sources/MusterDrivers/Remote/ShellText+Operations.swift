@@ -101,15 +101,23 @@ extension ShellText {
             m_spooler=$!
             exec 5>"$m_o/out"
             rm -f "$m_o/out"
+            m_controller=
+            if [ -n "$m_control" ]; then
+                mkfifo "$m_o/ctl"
+                ( exec 8>&- 6>&- 5>&- && m_listen ) <"$m_o/ctl" >/dev/null 2>&1 &
+                m_controller=$!
+                exec 9>"$m_o/ctl"
+                rm -f "$m_o/ctl"
+            fi
             m_clock=
             if [ -n "$m_timeout" ]; then
-                ( exec 8>&- 6>&- 5>&- && m_after "$m_timeout" m_late ) >/dev/null 2>&1 &
+                ( exec 9>&- 8>&- 6>&- 5>&- && m_after "$m_timeout" m_late ) >/dev/null 2>&1 &
                 m_clock=$!
             fi
             m_tell started
             # Its end by a signal is said by the shell, on standard error: so 137 is told from an `exit 137`.
             { ( m_child ); m_code=$?; } 2>"$m_o/why"
-            exec 5>&-
+            exec 5>&- 9>&-
             [ -z "$m_clock" ] || kill -TERM $m_clock 2>/dev/null
             if [ $m_code -gt 128 ] && { [ -s "$m_o/why" ] || [ -n "$BASH_VERSION" ]; }; then
                 m_signal=$((m_code - 128))
@@ -120,11 +128,11 @@ extension ShellText {
             m_members
             m_left=$(printf '%s' "$m_found" | wc -w)
             if [ "$m_keeps" = yes ] && ! [ -e "$m_o/interrupted" ] && ! [ -e "$m_o/late" ]; then
-                [ $((m_left)) -eq 0 ] && wait $m_spooler
+                [ $((m_left)) -eq 0 ] && wait $m_spooler $m_controller
                 m_left=0
             else
                 [ $((m_left)) -eq 0 ] || m_kill
-                wait $m_spooler
+                wait $m_spooler $m_controller
             fi
             rm -f "$m_o/main"
             read -r m_dropped <"$m_o/dropped" 2>/dev/null || m_dropped=0
@@ -152,10 +160,12 @@ extension ShellText {
             m_write "$m_o/main" "$m_own $(m_started "$m_own")"
             # It carries the mark by now: whoever ends the operation sees it, or it sees that.
             [ -e "$m_o/interrupted" ] && exit 143
+            [ -z "$m_control" ] || exec 3>&9 9>&-
             trap - HUP INT QUIT TERM PIPE
             unset LC_ALL OLDPWD PWD SHLVL MUSTER_SUPERVISOR_DIR m_session
             umask "$m_mask"
             unset m_mask
+            [ -z "$m_control" ] || export MUSTER_TEST_CONTROL=3 ATEX_TEST_CONTROL=3
             export MUSTER_OPERATION="$m_op" MUSTER_NODE_DIR="$m_dir" MUSTER_ADDRESS="$m_address"
             m_command exec_it
         }
@@ -205,6 +215,17 @@ extension ShellText {
                     ;;
                 *) [ -d /proc/self ] && printf "the first line of '%s' names no interpreter: begin it with #!/bin/sh" "$m_p" ;;
             esac
+        }
+
+        # Keeps what a test says on its control descriptor, to a limit, and closes that when the test says that it goes away:
+        # `tee` ends with those it writes to. Lines are cut, so that no data of a file is held as one.
+        m_listen() {
+            ulimit -f $((m_control / 512)) 2>/dev/null
+            if command -v fold >/dev/null; then
+                tee "$m_o/control" | fold -b -w 4096 | awk '$0 == "disconnect" { exit }'
+            else
+                cat >"$m_o/control"
+            fi
         }
 
         # Keeps the beginning and the end of what comes, and counts what lies between them.

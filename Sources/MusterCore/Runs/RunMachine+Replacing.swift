@@ -1,0 +1,82 @@
+// Nodes that make way for others: used up, lost, or failed.
+
+extension RunMachine {
+    /// A node that a destructive test has used makes way for a fresh one.
+    mutating func wearOut(
+        _ node: NodeID,
+        because reason: String,
+        in context: inout RunContext,
+        into turn: inout Turn
+    ) {
+        guard let row = context.nodes[node], let (group, slot) = place(of: row) else { return }
+        plan.relaxRules(waitingFor: node)
+        if row.state != .lost { context.nodes.move(node, to: .stopped, reason: reason, plan: id, into: &turn) }
+        replaceUsed(group, slot, because: reason, in: &context, into: &turn)
+    }
+
+    private mutating func replaceUsed(
+        _ group: Int,
+        _ slot: Int,
+        because reason: String,
+        in context: inout RunContext,
+        into turn: inout Turn
+    ) {
+        guard plan.gateIsOpen, plan.row.phase == .main else { return }
+        guard hasTestsLeft(for: group) || spec.keep != .never || groups[group].slots[slot].wasUp else { return }
+        replace(group, slot, because: reason, spendsBudget: false, in: &context, into: &turn)
+    }
+
+    /// Makes up for nodes that were lost or used up while nothing could be started: between a crash and the next start,
+    /// and while the run was paused.
+    mutating func replaceMissing(in context: inout RunContext, into turn: inout Turn) {
+        for group in groups.indices {
+            for slot in groups[group].slots.indices {
+                let place = groups[group].slots[slot]
+                guard let node = place.node, busy[node] == nil, !going.contains(node), let row = context.nodes[node],
+                    place.chain.allSatisfy({ plan.state(of: $0).satisfiesNeeds })
+                else { continue }
+                switch row.state {
+                case .lost: replaceIfWanted(group, slot, because: row.reason ?? "lost", in: &context, into: &turn)
+                case .stopped:
+                    let reason = row.reason ?? "used by a destructive test"
+                    replaceUsed(group, slot, because: reason, in: &context, into: &turn)
+                case .creating, .starting, .ready, .failed, .quarantined, .gone: break
+                }
+            }
+        }
+    }
+
+    /// Replaces a lost node when tests still want one.
+    mutating func replaceIfWanted(
+        _ group: Int,
+        _ slot: Int,
+        because reason: String,
+        in context: inout RunContext,
+        into turn: inout Turn
+    ) {
+        guard plan.gateIsOpen, plan.row.phase == .main, groups[group].isForTests, hasTestsLeft(for: group) else {
+            return
+        }
+        replace(group, slot, because: reason, spendsBudget: true, in: &context, into: &turn)
+    }
+
+    mutating func replace(
+        _ group: Int,
+        _ slot: Int,
+        because reason: String,
+        spendsBudget: Bool,
+        in context: inout RunContext,
+        into turn: inout Turn
+    ) {
+        guard let old = groups[group].slots[slot].node, let row = context.nodes[old] else { return }
+        let replacements = min(row.replacements, Int32(Defaults.replacementsMax) + 1) + (spendsBudget ? 1 : 0)
+        guard replacements <= Defaults.replacementsMax else { return }
+        groups[group].slots[slot].superseded += groups[group].slots[slot].chain.filter {
+            !plan.state(of: $0).satisfiesNeeds
+        }
+        let removal = appendRemoval(of: row, needs: [], in: context)
+        // A node that was up before waited for nothing: what its group needs may still be in the making.
+        make(group, slot, replacements: replacements, needs: gates(of: group) + [removal], in: &context, into: &turn)
+        turn.emit(.nodeReplaced, plan: id, node: old, detail: reason)
+    }
+}
