@@ -166,6 +166,11 @@ struct FMFMerge {
             value = .list(results)
         } else if let source = more.map, value.map != nil {
             try change(&value) { merge, map throws(FMFProblem) in try merge.apply(source, to: &map) }
+            if case .shared(let target) = value, case .shared(let own) = more, target === own,
+                own.map.count != source.count
+            {
+                throw mismatch(entry, "a mapping is merged into itself, through an alias, and gets other keys by it")
+            }
         } else {
             value = try isFirst ? sum(more, value, entry) : sum(value, more, entry)
         }
@@ -232,6 +237,8 @@ struct FMFMerge {
             value = .string(try found.replacing(in: text, with: FMFReplacement("", for: found)))
         case (.list(let items), .list(let unwanted)): value = .list(try self.items(items, without: unwanted))
         case (.map, .list(let unwanted)), (.shared, .list(let unwanted)):
+            // Python does not look at what is to go from nothing.
+            guard value.map?.isEmpty != true else { return }
             var keys: Set<FMFKey> = []
             for item in unwanted {
                 guard let key = FMFKey(item) else { throw mismatch(entry, "\(item.kindWord) is no key") }

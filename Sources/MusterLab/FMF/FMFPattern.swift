@@ -8,6 +8,7 @@ final class FMFPattern: @unchecked Sendable {
     private let expression: NSRegularExpression
     /// The text that is looked for when the expression is nothing but text.
     private let literal: String?
+    private let source: String
     let names: [String: Int]
     let groupCount: Int
 
@@ -32,6 +33,7 @@ final class FMFPattern: @unchecked Sendable {
             throw FMFProblem("the regular expression '\(python)' is one that cannot be used here")
         }
         literal = isAtStart || !Self.isLiteral(python) ? nil : python
+        source = python
         names = translation.names
         groupCount = translation.groupCount
     }
@@ -70,14 +72,16 @@ final class FMFPattern: @unchecked Sendable {
         let subject = NSString(string: text)
         var result = ""
         var end = 0
-        for match in try matches(in: text, max: .max) {
+        var matches = try matches(in: text, max: .max).map { FMFMatch($0) }
+        if matches.contains(where: { $0.range.length == 0 }) { matches = try matchesOneByOne(in: text) }
+        for match in matches {
             let range = match.range
             result += subject.substring(with: NSRange(location: end, length: range.location - end))
             for part in replacement.parts {
                 switch part {
                 case .text(let text): result += text
                 case .group(let number):
-                    let range = match.range(at: number)
+                    let range = match.range(of: number)
                     if range.location != NSNotFound { result += subject.substring(with: range) }
                 }
             }
@@ -86,11 +90,71 @@ final class FMFPattern: @unchecked Sendable {
         return result + subject.substring(from: end)
     }
 
+    /// More empty matches than anybody needs; each costs a search of its own.
+    private static let emptyMatchesMax = 4_096
+
+    /// All matches, where some are empty: behind an empty one Python looks for a match at the same place that is not.
+    private func matchesOneByOne(in text: String) throws(FMFProblem) -> [FMFMatch] {
+        let advancing = try advancing()
+        let units = Array(text.utf16)
+        var matches: [FMFMatch] = []
+        var (start, wasEmpty) = (0, false)
+        while start <= units.count {
+            guard matches.count < Self.emptyMatchesMax else {
+                throw FMFProblem("a regular expression that matches nothing has too many matches")
+            }
+            var range = NSRange(location: start, length: units.count - start)
+            var match: FMFMatch?
+            if wasEmpty {
+                let found = try self.matches(of: advancing, in: text, range, max: 1, isAnchored: true)
+                match = found.first.map { FMFMatch($0, firstGroup: 1) }
+                if match == nil, start < units.count {
+                    let step = UTF16.isLeadSurrogate(units[start]) ? 2 : 1
+                    range = NSRange(location: start + step, length: units.count - start - step)
+                } else if match == nil {
+                    break
+                }
+            }
+            if match == nil {
+                match = try self.matches(of: expression, in: text, range, max: 1).first.map { FMFMatch($0) }
+            }
+            guard let match else { break }
+            matches.append(match)
+            (start, wasEmpty) = (match.range.location + match.range.length, match.range.length == 0)
+        }
+        return matches
+    }
+
+    /// The expression for matches that are not empty: what follows them is not the rest of the text that followed
+    /// before. The rest is a group of its own, which stands before the others.
+    private func advancing() throws(FMFProblem) -> NSRegularExpression {
+        var translation = FMFPatternTranslation(source, groupsBefore: 1)
+        let pattern = "(?=([\\x{0}-\\x{10FFFF}]*))(?:\(try translation.translate()))(?!\\1\\z)"
+        do {
+            return try NSRegularExpression(pattern: pattern)
+        } catch {
+            throw FMFProblem("the regular expression '\(source)', which matches nothing, cannot be used here")
+        }
+    }
+
     private func matches(in text: String, max: Int) throws(FMFProblem) -> [NSTextCheckingResult] {
+        try matches(of: expression, in: text, NSRange(location: 0, length: text.utf16.count), max: max)
+    }
+
+    private func matches(
+        of expression: NSRegularExpression,
+        in text: String,
+        _ range: NSRange,
+        max: Int,
+        isAnchored: Bool = false
+    ) throws(FMFProblem) -> [NSTextCheckingResult] {
         var matches: [NSTextCheckingResult] = []
         var (reports, isTooMuch) = (0, false)
-        let range = NSRange(location: 0, length: text.utf16.count)
-        let options: NSRegularExpression.MatchingOptions = [.reportProgress, .reportCompletion]
+        // What stands before the range counts for lookbehinds and for the beginning of the text.
+        var options: NSRegularExpression.MatchingOptions = [
+            .reportProgress, .reportCompletion, .withTransparentBounds, .withoutAnchoringBounds,
+        ]
+        if isAnchored { options.insert(.anchored) }
         expression.enumerateMatches(in: text, options: options, range: range) { match, flags, stop in
             if let match {
                 matches.append(match)
@@ -105,6 +169,22 @@ final class FMFPattern: @unchecked Sendable {
         guard !isTooMuch else { throw FMFProblem("a regular expression takes too long on a text") }
         return matches
     }
+}
+
+/// A match, and where the groups of its expression begin.
+private struct FMFMatch {
+    private let result: NSTextCheckingResult
+    private let firstGroup: Int
+
+    init(_ result: NSTextCheckingResult, firstGroup: Int = 0) {
+        self.result = result
+        self.firstGroup = firstGroup
+    }
+
+    var range: NSRange { result.range }
+
+    /// The place of a group; that of the whole for 0.
+    func range(of group: Int) -> NSRange { result.range(at: group == 0 ? 0 : group + firstGroup) }
 }
 
 /// An expression that is read when it is first needed: one that is never asked may be wrong.

@@ -53,8 +53,12 @@ struct FMFPatternTranslation {
         var width = Width(min: 1, max: 1)
     }
 
-    init(_ source: String) {
+    /// Groups that stand before those of the expression where the translation is put.
+    private let groupsBefore: Int
+
+    init(_ source: String, groupsBefore: Int = 0) {
         self.source = source
+        self.groupsBefore = groupsBefore
         scalars = Array(source.unicodeScalars)
     }
 
@@ -105,7 +109,7 @@ struct FMFPatternTranslation {
             if flags.isVerbose {
                 if " \t\n\r\u{B}\u{C}".unicodeScalars.contains(scalar) { continue }
                 if scalar == "#" {
-                    while let next, next != "\n" { position += 1 }
+                    try skip(to: "\n")
                     continue
                 }
             }
@@ -132,6 +136,16 @@ struct FMFPatternTranslation {
             }
         }
         return (pieces.map(\.text).joined(), pieces.reduce(Width()) { $0 + $1.width })
+    }
+
+    /// To the end of a comment. A `\` has the sign behind it skipped even there.
+    private mutating func skip(to end: Unicode.Scalar) throws(FMFProblem) {
+        while let scalar = next, scalar != end {
+            position += 1
+            guard scalar == "\\" else { continue }
+            guard next != nil else { throw wrong("a '\\' ends it") }
+            position += 1
+        }
     }
 
     static func literal(_ scalar: Unicode.Scalar) -> String {
@@ -241,7 +255,7 @@ struct FMFPatternTranslation {
         if let lookbehindGroups, number > lookbehindGroups {
             throw wrong("a group of a lookbehind is referred to inside of it")
         }
-        return Piece(text: "(?:\\\(number))", width: width)
+        return Piece(text: "(?:\\\(number + groupsBefore))", width: width)
     }
 
     // MARK: Groups
@@ -264,7 +278,7 @@ struct FMFPatternTranslation {
             defer { lookbehindGroups = outer }
             return try lookaround("(?<\(kind)", flags, isBehind: true)
         case "#":
-            while let next, next != ")" { position += 1 }
+            try skip(to: ")")
             guard take(")") else { throw wrong("a comment is not closed") }
             return nil
         case "(": throw unsupported("a conditional group '(?(…)…)'")

@@ -12,17 +12,25 @@ struct FMFReader: ~Copyable {
         var size = 1
     }
 
+    /// What an alias of a name stands for: of several such anchors, that which began last.
+    private struct Anchor {
+        let number: Int
+        /// Nil while it is being read: an alias to it would put a value into itself.
+        var measured: Measured?
+    }
+
     private let events: YamlEvents
     private let file: Int32
     private var isOld = false
-    private var anchors: [String: Measured] = [:]
-    /// Anchors whose values are being read: an alias to one of them would put a value into itself.
-    private var openAnchors: [String] = []
+    private var anchors: [String: Anchor] = [:]
+    private var anchorCount = 0
     private var aliasedValues = 0
     private var problems: [YamlProblem] = []
     private var hasAnchors = false
+    private var tabs: FMFTabs
 
-    private init(_ events: consuming YamlEvents, file: Int32) {
+    private init(_ events: consuming YamlEvents, _ source: SourceText, file: Int32) {
+        tabs = FMFTabs(source)
         self.events = events
         self.file = file
     }
@@ -36,7 +44,7 @@ struct FMFReader: ~Copyable {
             return nil
         }
         return source.bytes.withUnsafeBufferPointer { bytes in
-            var reader = FMFReader(YamlEvents(bytes, source: source), file: file)
+            var reader = FMFReader(YamlEvents(bytes, source: source), source, file: file)
             var root: FMFValue?
             do throws(YamlProblem) {
                 root = try reader.document()
@@ -62,7 +70,12 @@ struct FMFReader: ~Copyable {
             let hint = "a file of metadata is one document; take the '---' out or make two files"
             report(end.span, "a second document begins here", hint: hint)
         }
+        if let mark = tabs.firstWrong { reportTab(at: Span(at: mark)) }
         return root.value
+    }
+
+    private mutating func reportTab(at span: Span) {
+        report(span, "a tab stands where none may", hint: "use spaces; in quotes a tab is a character")
     }
 
     private mutating func report(_ span: Span, _ message: String, hint: String = "", notes: [(String, Span)] = []) {
@@ -79,11 +92,15 @@ struct FMFReader: ~Copyable {
         let isShared = isShared || event.anchor != nil
         if let anchor = event.anchor {
             hasAnchors = true
-            openAnchors.append(anchor)
+            anchorCount += 1
+            anchors[anchor] = Anchor(number: anchorCount)
         }
+        let number = anchorCount
         let result: Measured
         switch event.kind {
-        case .scalar(let text, let isPlain): result = Measured(value: scalar(text, isPlain: isPlain, event))
+        case .scalar(let text, let isPlain):
+            if !isPlain { tabs.cover(event.span) } else if text.utf8.contains(0x09) { reportTab(at: event.span) }
+            result = Measured(value: scalar(text, isPlain: isPlain, event))
         case .sequenceStart:
             checkTag(event, "seq")
             result = try sequence(event, depth: depth, isShared: isShared)
@@ -93,21 +110,18 @@ struct FMFReader: ~Copyable {
         case .alias, .streamEnd, .documentStart, .documentEnd, .sequenceEnd, .mappingEnd:
             throw YamlProblem(span: event.span, message: "no YAML: a value is missing here")
         }
-        if let anchor = event.anchor {
-            openAnchors.removeLast()
-            anchors[anchor] = result
-        }
+        if let anchor = event.anchor, anchors[anchor]?.number == number { anchors[anchor]?.measured = result }
         return result
     }
 
     private mutating func alias(_ name: String, _ span: Span, depth: Int) throws(YamlProblem) -> Measured {
-        if openAnchors.contains(name) {
-            let hint = "a value cannot contain itself"
-            throw YamlProblem(span: span, message: "'*\(name)' stands inside of what '&\(name)' names", hint: hint)
-        }
-        guard let measured = anchors[name] else {
+        guard let anchor = anchors[name] else {
             let message = "no '&\(name)' before this '*\(name)'"
             throw YamlProblem(span: span, message: message, hint: "put text that begins with '*' in quotes")
+        }
+        guard let measured = anchor.measured else {
+            let hint = "a value cannot contain itself"
+            throw YamlProblem(span: span, message: "'*\(name)' stands inside of what '&\(name)' names", hint: hint)
         }
         guard depth + measured.height <= Self.depthMax else { throw .tooDeep(span) }
         let (sum, overflow) = aliasedValues.addingReportingOverflow(measured.size)
@@ -152,12 +166,20 @@ struct FMFReader: ~Copyable {
         while true {
             let event = try events.next()
             if case .sequenceEnd = event.kind {
+                coverFlow(start, event)
                 return Measured(value: .list(items), height: height + 1, size: size)
             }
             let item = try value(event, depth: depth + 1, isShared: isShared)
             items.append(item.value)
             (height, size) = (max(height, item.height), Self.sum(size, item.size))
         }
+    }
+
+    /// Tabs may stand between brackets.
+    private mutating func coverFlow(_ start: YamlEvents.Event, _ end: YamlEvents.Event) {
+        // Only a bracket takes room.
+        guard start.span.end > start.span.start else { return }
+        tabs.cover(Span(start: start.span.start, end: end.span.end))
     }
 
     private static func sum(_ a: Int, _ b: Int) -> Int {
@@ -177,7 +199,10 @@ struct FMFReader: ~Copyable {
         var (height, size) = (0, 1)
         while true {
             let event = try events.next()
-            if case .mappingEnd = event.kind { break }
+            if case .mappingEnd = event.kind {
+                coverFlow(start, event)
+                break
+            }
             let isMerge = Self.isMergeKey(event)
             let key = isMerge || Self.isValueKey(event) ? nil : try self.value(event, depth: depth + 1, isShared: false)
             let valueEvent = try events.next()

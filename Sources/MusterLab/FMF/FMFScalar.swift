@@ -50,7 +50,13 @@ enum FMFScalar {
             }
         case "float":
             if let number = try float(text, isOld: isOld) { return .float(number) }
-            if case .int(let number)? = try int(text, isOld: true) { return .float(Double(number)) }
+            // A whole number will do; Double takes the same forms.
+            let digits = text.filter { $0 != "_" }
+            if digits.utf8.allSatisfy({ isDigit($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "+") }),
+                let number = Double(digits)
+            {
+                return .float(number)
+            }
         case "timestamp":
             if let date = try FMFDate(text, isExplicit: true) { return .date(date) }
         default: throw FMFProblem("the tag '!!\(tag)' is not read", hint: "leave it out")
