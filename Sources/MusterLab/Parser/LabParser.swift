@@ -115,7 +115,7 @@ package enum LabParser {
         return LabError([Diagnostic(file: file, message: message, hint: hint)])
     }
 
-    private static func isUTF8(_ bytes: [UInt8], _ sink: inout DiagnosticSink) -> Bool {
+    static func isUTF8(_ bytes: [UInt8], _ sink: inout DiagnosticSink) -> Bool {
         guard let offset = firstInvalidByte(bytes) else { return true }
         let code = String(bytes[offset], radix: 16, uppercase: true)
         let isUTF16 = bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF])

@@ -41,7 +41,7 @@ struct YamlComposer: ~Copyable {
     }
 
     /// libyaml compares each directive with all before it.
-    private static func tooManyDirectives(_ source: SourceText) -> YamlProblem? {
+    static func tooManyDirectives(_ source: SourceText) -> YamlProblem? {
         var count = 0
         for number in 1...source.lineCount where source.line(number).first == UInt8(ascii: "%") {
             count += 1

@@ -30,6 +30,8 @@ struct YamlEvents: ~Copyable {
         var span: Span
         var anchor: String?
         var tag: String?
+        /// Of the start of a document: whether it says that it is YAML 1.1.
+        var isVersion1_1 = false
     }
 
     private let parser: UnsafeMutablePointer<yaml_parser_t>
@@ -62,7 +64,10 @@ struct YamlEvents: ~Copyable {
     private static func event(_ event: inout yaml_event_t) -> Event {
         let span = Span(start: mark(event.start_mark), end: mark(event.end_mark))
         switch event.type {
-        case YAML_DOCUMENT_START_EVENT: return Event(kind: .documentStart, span: span)
+        case YAML_DOCUMENT_START_EVENT:
+            let version = event.data.document_start.version_directive?.pointee
+            let isOld = version.map { $0.major == 1 && $0.minor == 1 } ?? false
+            return Event(kind: .documentStart, span: span, isVersion1_1: isOld)
         case YAML_DOCUMENT_END_EVENT: return Event(kind: .documentEnd, span: span)
         case YAML_SEQUENCE_END_EVENT: return Event(kind: .sequenceEnd, span: span)
         case YAML_MAPPING_END_EVENT: return Event(kind: .mappingEnd, span: span)
