@@ -57,7 +57,7 @@ struct MusterCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "Start:",
                 subcommands: [
-                    Init.self, Check.self, Plan.self, Up.self, Down.self, Test.self, Exec.self,
+                    Init.self, Check.self, Plan.self, Up.self, Down.self, Test.self, Exec.self, FMFVerb.self,
                 ]
             ),
             CommandGroup(

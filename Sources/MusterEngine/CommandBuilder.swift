@@ -95,7 +95,11 @@ package struct CommandBuilder {
             )
             command.files = needed([path])
         case .run(let template):
-            command = try shell(template, timeout: test.timeout, leftovers: .end, suite: suite)
+            if let frame = test.frame {
+                command = try framed(test, frame, template, in: suite, attempt: attempt, restarts: restarts)
+            } else {
+                command = try shell(template, timeout: test.timeout, leftovers: .end, suite: suite)
+            }
         }
         command.environment["MUSTER_SUITE"] = suite.name
         command.environment["MUSTER_TEST"] = test.name

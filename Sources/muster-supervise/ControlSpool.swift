@@ -72,8 +72,9 @@ struct ControlSpool {
         while let event = machine.next(in: bytes.span, from: &position) {
             switch event {
             case .duration(let change): clock?.apply(change, now: now)
-            case .disconnect, .error: closePipe()
-            case .fileBegan, .fileData, .result, .exitCode, .noop, .partialLine, .reconnect: break
+            case .disconnect: closePipe()
+            // Of nonsense too the whole is kept: whoever reads it says what is wrong.
+            case .fileBegan, .fileData, .result, .exitCode, .noop, .partialLine, .reconnect, .error: break
             }
         }
     }

@@ -227,7 +227,10 @@ import Testing
             "lab: a\n\(g)\ntests: {t: {where: g, discover: {files: ../*.rb}}}",
             "'../*.rb' leads out of the lab's folder"
         ),
-        Case("lab: a\n\(g)\ntests: {t: {where: g, discover: {fmf: {}}}}", "'fmf' is not supported by this version yet"),
+        Case(
+            "lab: a\n\(g)\ntests: {t: {where: g, discover: {fmf: {context: fedora}}}}",
+            "a dimension of a context is 'name=value'"
+        ),
         Case(
             "lab: a\n\(g)\ntests: {t: {where: [g, g], discover: {files: tests/*.sh}}}",
             "'where' names 'g' twice"

@@ -7,11 +7,11 @@ struct Test: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Bring up what tests need, run them, take it down.",
         discussion: """
-              muster test                     all suites
-              muster test api                 one suite
+              muster test                     all suites; muster test api: one
               muster test 'api//tests/log*'   some tests
               muster test --failed            what failed last time
               muster test --keep on-failure   leave the machines up when something fails
+              muster test --fmf ./tests --filter 'tag: quick' --remotes 4 --reruns 1
 
             Exit: 0 passed, 1 tests failed, 2 configuration, 3 machines failed, 5 paused, 6 flaky with --fail-flaky.
             After an interruption, `muster test` goes on with the interrupted run; --new begins another.
@@ -20,6 +20,7 @@ struct Test: AsyncParsableCommand {
     @OptionGroup var options: GlobalOptions
     @OptionGroup var lab: LabOptions
     @OptionGroup var follow: FollowOptions
+    @OptionGroup var fmf: FMFRunOptions
     @Flag(help: "Only tests that failed in the newest run that has ended.") var failed = false
     @Option(help: ArgumentHelp("When machines stay up: never, on-failure, always.", valueName: "when")) var keep:
         String?
@@ -28,7 +29,7 @@ struct Test: AsyncParsableCommand {
 
     func run() async throws {
         let loader = LabLoader(options: options, lab: lab)
-        let loaded = try loader.load()
+        let loaded = try loader.load(text: fmf.labText)
         let session = try StateSession.open(options, to: .make)
         var selection = RunSelection()
         selection.patterns = patterns
@@ -43,6 +44,7 @@ struct Test: AsyncParsableCommand {
         }
         if let results = follow.results { spec.resultsDirectory = Paths.absolute(results) }
         follow.apply(to: &spec)
+        fmf.apply(to: &spec)
         try spec.checkNodeLimit(lab.maxNodes)
         try await AnsibleCheck(spec: spec).run()
         spec.files = try LabFiles(session: session).keep(spec)

@@ -9,19 +9,33 @@ struct LabLoader {
     let options: any VerbOptions
     let lab: LabOptions
 
-    func load() throws -> Lab {
+    /// - Parameter text: of a lab that stands in no file, and is read as if it stood in this folder.
+    func load(text: String? = nil) throws -> Lab {
+        if let text {
+            return try known { () throws(LabError) in
+                try LabParser.parse(
+                    text: text,
+                    file: "--fmf",
+                    environment: Environment.all,
+                    files: DiskFileTree(root: options.labDirectory)
+                )
+            }
+        }
         guard FileManager.default.fileExists(atPath: options.labPath) else {
             throw CLIError("there is no \(options.labFile) here; name one with -f, or write one: muster init")
         }
-        do {
-            let lab = try LabParser.load(
-                path: options.labFile,
-                variables: lab.values(),
-                environment: Environment.all
-            )
+        let values = try lab.values()
+        return try known { () throws(LabError) in
+            try LabParser.load(path: options.labFile, variables: values, environment: Environment.all)
+        }
+    }
+
+    private func known(_ body: () throws(LabError) -> Lab) throws -> Lab {
+        do throws(LabError) {
+            let lab = try body()
             if !lab.warnings.isEmpty, !options.json { Output.error(DiagnosticRenderer.render(lab.warnings)) }
             return lab
-        } catch let error as LabError {
+        } catch {
             if options.json { Output.json(DiagnosticsShape(ok: false, diagnostics: error.diagnostics)) }
             throw CLIError(error.description)
         }

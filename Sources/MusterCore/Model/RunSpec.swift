@@ -345,6 +345,8 @@ package struct TestSpec: Hashable, Sendable, Codable {
     package var priority: Int64
     package var tags: [String]
     package var destructive: Bool
+    /// Of a test of an fmf tree.
+    package var frame: TestFrame?
 
     package init(name: String, command: Command) {
         self.name = name

@@ -180,13 +180,14 @@ extension RunMachine {
         let suite = Int(spec.a)
         let test = Int(spec.b)
         let testSpec = self.spec.suites[suite].tests[test]
-        if lost == nil, startsAgain(step, outcome) { return plan.startAgain(step, into: &turn) }
+        if lost == nil, startsAgain(step, outcome, testSpec.frame) { return plan.startAgain(step, into: &turn) }
         let verdict = suites[suite].attemptEnded(
             SuiteMachine.judge(
                 outcome,
                 lost: lost,
                 isCancelling: plan.row.isCancelling,
-                timeout: testSpec.timeout
+                timeout: testSpec.timeout,
+                frame: testSpec.frame
             ),
             of: test,
             on: plan.node(of: step)
@@ -220,10 +221,14 @@ extension RunMachine {
 
     /// Whether a test that said that it goes away, and went, is started again: as part of the same attempt, on the same
     /// node.
-    private mutating func startsAgain(_ step: StepIndex, _ outcome: ActOutcome) -> Bool {
-        guard case .exited(let exit) = outcome, exit.findings?.restarts == true, !plan.row.isCancelling,
-            plan.tries(of: step) <= Defaults.restartsMax, let node = plan.node(of: step)
-        else { return false }
+    private mutating func startsAgain(_ step: StepIndex, _ outcome: ActOutcome, _ frame: TestFrame?) -> Bool {
+        guard case .exited(let exit) = outcome, !plan.row.isCancelling, let node = plan.node(of: step) else {
+            return false
+        }
+        let restarts = Int(plan.tries(of: step)) - 1
+        let isAway = exit.findings?.restarts == true && restarts < Defaults.restartsMax
+        let isWanted = exit.status.map { frame?.restartCodes.contains($0) == true } ?? false
+        guard isAway || isWanted && restarts < frame?.restartsMax ?? 0 else { return false }
         busy[node] = step
         return true
     }

@@ -118,7 +118,8 @@ package struct SuiteMachine: Sendable {
         _ outcome: ActOutcome,
         lost: String?,
         isCancelling: Bool,
-        timeout: Duration
+        timeout: Duration,
+        frame: TestFrame? = nil
     ) -> Verdict {
         switch outcome {
         case .succeeded: return lost.map { Verdict(outcome: .infra, note: $0) } ?? Verdict(outcome: .pass)
@@ -130,15 +131,15 @@ package struct SuiteMachine: Sendable {
         case .exited(let exit):
             if let lost { return Verdict(outcome: .infra, note: lost) }
             if exit.interrupted, isCancelling { return cancelled }
-            return judge(exit, timeout: timeout)
+            return judge(exit, timeout: timeout, frame)
         }
     }
 
     private static let cancelled = Verdict(outcome: .skip, note: "cancelled while it ran", isCancelled: true)
 
-    private static func judge(_ exit: ProcessExit, timeout: Duration) -> Verdict {
+    private static func judge(_ exit: ProcessExit, timeout: Duration, _ frame: TestFrame?) -> Verdict {
         var notes: [String] = []
-        let outcome: Outcome
+        var outcome: Outcome
         if let findings = exit.findings {
             outcome = findings.outcome
             if let note = findings.note { notes.append(note) }
@@ -151,6 +152,9 @@ package struct SuiteMachine: Sendable {
         } else if let signal = exit.signal {
             outcome = .fail
             notes.append("ended by signal \(signal)")
+        } else if let frame {
+            outcome = frame.outcome(ofExit: exit.status ?? -1)
+            if outcome != .pass { notes.append("exit \(exit.status ?? -1)") }
         } else {
             switch exit.status {
             case 0: outcome = .pass
@@ -159,6 +163,10 @@ package struct SuiteMachine: Sendable {
                 outcome = .fail
                 notes.append("exit \(exit.status ?? -1)")
             }
+        }
+        if let taken = frame?.interpreted(outcome), taken != outcome {
+            notes.append("\(outcome.rawValue) counts as \(taken.rawValue) (result: \(frame?.result.rawValue ?? ""))")
+            outcome = taken
         }
         if exit.outputDropped > 0 {
             notes.append("\(exit.outputDropped) bytes of output beyond the limit were dropped")

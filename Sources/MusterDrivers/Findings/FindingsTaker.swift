@@ -103,8 +103,7 @@ final class FindingsTaker {
 
     // MARK: The end
 
-    /// - Parameter output: the file of what the test has printed, which has other names among its files where it asks for
-    ///   them.
+    /// - Parameter output: the file of what the test has printed; among its files it has the names that it asks for.
     func findings(_ ending: Ending, output: String) throws(StepError) -> TestFindings {
         rows += machine.finish(with: ending)
         for file in rows.flatMap(\.files) where file.isOutput { try folder.link(output, as: file.path) }

@@ -9,7 +9,7 @@ package struct FMFRule: Sendable {
         case matches = "true"
         case doesNotMatch = "false"
         /// A dimension is not known, or its values cannot be compared.
-        case cannotDecide = "cannot decide"
+        case cannotDecide = "cannot-decide"
     }
 
     /// Why a text is no rule, or cannot be asked: the text, what is wrong, what would be right.

@@ -64,6 +64,11 @@ extension Lab {
             let chosen = try chosenSuites(selection)
             spec.suites = chosen.map(\.spec)
             spec.groups = closure(over: chosen.flatMap { $0.spec.groups + $0.spec.needs.map(\.group) })
+            for suite in chosen where !suite.prepare.isEmpty || !suite.finish.isEmpty {
+                for place in spec.groups.indices where suite.spec.groups.contains(spec.groups[place].name) {
+                    spec.groups[place].steps += suite.planSteps
+                }
+            }
             for suite in chosen where suite.spec.rules.spares > 0 {
                 guard let place = spec.groups.firstIndex(where: { $0.name == suite.spec.group }) else { continue }
                 spec.groups[place].spares = max(spec.groups[place].spares ?? 0, suite.spec.rules.spares)
@@ -219,6 +224,20 @@ extension Lab {
     }
 }
 
+extension Lab.Suite {
+    /// The steps that a plan adds to the setup of each machine. What comes at its end undoes the first of them: it runs
+    /// whatever of the others has failed.
+    var planSteps: [ProvisionStep] {
+        let commands = prepare.isEmpty ? [":"] : prepare
+        return commands.enumerated().map { place, command in
+            var step = ProvisionStep(.run(Template(command)))
+            step.name = "prepare \(place + 1) of \(spec.name)"
+            if place == 0, !finish.isEmpty { step.undo = Template(finish.joined(separator: "\n")) }
+            return step
+        }
+    }
+}
+
 extension RunSpec {
     /// The files of the lab that the run uses, by their paths relative to its folder, each once: tests, files for
     /// nodes, and commands that begin with a path of the lab.
@@ -250,7 +269,7 @@ extension RunSpec {
             for test in suite.tests {
                 switch test.command {
                 case .file(let path): paths.insert(path)
-                case .run(let command): add(command)
+                case .run(let command): if test.frame == nil { add(command) }
                 }
             }
         }

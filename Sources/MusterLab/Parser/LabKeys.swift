@@ -327,9 +327,20 @@ package enum LabKeys {
 
     package static let discover = LabTable(
         name: "discover",
-        keys: [LabKey("files", .globs), LabKey("list", .list("test"))],
-        kinds: ["files", "list"],
-        later: ["fmf"]
+        keys: [LabKey("files", .globs), LabKey("list", .list("test")), LabKey("fmf", .table("fmf"))],
+        kinds: ["files", "list", "fmf"]
+    )
+
+    package static let fmf = LabTable(
+        name: "fmf",
+        keys: [
+            LabKey("path", .text),
+            LabKey("filter", .globs),
+            LabKey("names", .globs),
+            LabKey("exclude", .globs),
+            LabKey("context", .globs),
+            LabKey("plan", .text),
+        ]
     )
 
     package static let test = LabTable(
@@ -361,7 +372,7 @@ package enum LabKeys {
     package static let all = [
         lab, sink, pool, host, addresses, group, need, step, process, netns, podman, qemu, ssh, plugin, file, template,
         script, ansible, retry,
-        condition, http, suite, discover, test, results,
+        condition, http, suite, discover, fmf, test, results,
     ]
 
     private static func words<Choice: CaseIterable & RawRepresentable>(_: Choice.Type) -> [String]

@@ -178,7 +178,13 @@ extension LabReader {
             groups: orderedGroups(),
             suites: suites.map { suite in
                 let place = "\(sink.source.file):\(suite.nameSpan.start.line)"
-                return Lab.Suite(spec: suite.spec, flakyFails: suite.flakyFails, place: place)
+                return Lab.Suite(
+                    spec: suite.spec,
+                    flakyFails: suite.flakyFails,
+                    place: place,
+                    prepare: suite.prepare,
+                    finish: suite.finish
+                )
             },
             resultFormats: results?.formats ?? ResultFormat.standard,
             resultsDirectory: results?.directory ?? Lab.resultsDirectoryDefault,

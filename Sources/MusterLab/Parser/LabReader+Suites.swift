@@ -96,6 +96,7 @@ extension LabReader {
         guard let fields = fields(entry.value, LabKeys.discover, of: owner, at: entry.keySpan),
             let kind = kind(fields, LabKeys.discover, entry.value, of: owner), let entry = fields[kind]
         else { return false }
+        if kind == "fmf" { return discoverTree(index, entry) }
         let tests = kind == "files" ? discoverFiles(entry) : readTests(index, entry)
         var seen: [String: (span: Span, what: String)] = [:]
         for (test, span) in tests {

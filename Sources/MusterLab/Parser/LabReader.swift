@@ -58,6 +58,9 @@ struct LabReader {
         var whereSpans: [Span] = []
         var needSpans: [Span] = []
         var flakyFails = false
+        /// What sets the machines of its plan up, and cleans up after the tests.
+        var prepare: [String] = []
+        var finish: [String] = []
     }
 
     /// `${group.index.field}` somewhere, to be checked when all groups are known.

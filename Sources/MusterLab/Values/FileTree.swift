@@ -2,6 +2,8 @@ import Foundation
 
 /// The files beside a lab file, as far as reading a lab needs them. Paths are relative to the lab's folder.
 package protocol FileTree: Sendable {
+    /// Where the lab's folder is on disk; nil when it is not.
+    var folder: String? { get }
     /// What is at a path, through symbolic links; nil when nothing is.
     func kind(of path: String) -> FileKind?
     /// The names in a folder, in any order; nil when it cannot be read. The empty path is the lab's folder.
@@ -11,6 +13,7 @@ package protocol FileTree: Sendable {
 }
 
 extension FileTree {
+    package var folder: String? { nil }
     package func contents(of path: String, limit: Int) -> [UInt8]? { nil }
 }
 
@@ -26,6 +29,7 @@ package struct DiskFileTree: FileTree {
     /// Absolute path of the lab's folder.
     package let root: String
     package init(root: String) { self.root = root }
+    package var folder: String? { root }
 
     private func absolute(_ path: String) -> String { path.isEmpty ? root : root + "/" + path }
 

@@ -1,0 +1,103 @@
+import ArgumentParser
+import Foundation
+import MusterCore
+import MusterLab
+
+/// Tests of a tree without a lab file: the lab that is meant.
+struct FMFRunOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Run the tests of a tree of fmf, without a lab file.", valueName: "folder"))
+    var fmf: String?
+    @Option(
+        name: .customLong("filter"),
+        help: ArgumentHelp("Of a tree: such as 'tag: slow'; repeatable.", valueName: "filter")
+    )
+    var filters: [String] = []
+    @Option(
+        name: .customLong("name"),
+        help: ArgumentHelp("Of a tree: what is found in names; repeatable.", valueName: "regex")
+    )
+    var names: [String] = []
+    @Option(
+        name: .customLong("exclude"),
+        help: ArgumentHelp("Of a tree: names to leave out; repeatable.", valueName: "regex")
+    )
+    var excluded: [String] = []
+    @Option(
+        name: .customLong("context"),
+        help: ArgumentHelp("Of a tree: distro=fedora-40; repeatable.", valueName: "k=v")
+    )
+    var context: [String] = []
+    @Option(
+        name: .customLong("plan"),
+        help: ArgumentHelp("Of a tree: a plan that prepares and finishes.", valueName: "name")
+    )
+    var plan: String?
+    @Option(help: ArgumentHelp("Of a tree: how many machines (default 2).", valueName: "n")) var remotes: Int?
+    @Option(help: ArgumentHelp("Machines that stand in for others at once.", valueName: "n")) var spares: Int?
+    @Option(help: ArgumentHelp("How often a failed test runs again.", valueName: "n")) var reruns: Int?
+    @Option(name: .customLong("stop-after"), help: ArgumentHelp("End after so many failed tests.", valueName: "n"))
+    var stopAfter: Int?
+
+    static let labName = "fmf"
+    static let suiteName = "fmf"
+
+    func validate() throws {
+        if fmf == nil {
+            let given: [(String, Bool)] = [
+                ("--filter", !filters.isEmpty), ("--name", !names.isEmpty), ("--exclude", !excluded.isEmpty),
+                ("--context", !context.isEmpty), ("--plan", plan != nil), ("--remotes", remotes != nil),
+            ]
+            if let first = given.first(where: \.1) {
+                throw ValidationError("\(first.0) goes with --fmf FOLDER; a lab file says it in 'discover'")
+            }
+        }
+        for (name, value, least) in [
+            ("--remotes", remotes, 1), ("--spares", spares, 0), ("--reruns", reruns, 0), ("--stop-after", stopAfter, 1),
+        ] {
+            if let value, value < least { throw ValidationError("\(name) wants a number from \(least), not \(value)") }
+        }
+    }
+
+    /// The text of the lab file that says the same; nil without `--fmf`.
+    var labText: String? {
+        guard let fmf else { return nil }
+        func list(_ key: String, _ values: [String]) -> [String] {
+            values.isEmpty ? [] : ["\(key): [\(values.map(Self.quoted).joined(separator: ", "))]"]
+        }
+        var discover = ["path: \(Self.quoted(Paths.absolute(fmf)))"]
+        discover +=
+            list("filter", filters) + list("names", names) + list("exclude", excluded) + list("context", context)
+        if let plan { discover.append("plan: \(Self.quoted(plan))") }
+        return """
+            lab: \(Self.labName)
+            groups:
+              remotes: { count: \(remotes ?? 2), provision: [process: {}] }
+            tests:
+              \(Self.suiteName):
+                where: remotes
+                discover: { fmf: { \(discover.joined(separator: ", ")) } }
+
+            """
+    }
+
+    /// A text as YAML and the lab's own values take it as it is.
+    private static func quoted(_ text: String) -> String {
+        "'" + text.replacing("'", with: "''").replacing("${", with: "$${") + "'"
+    }
+
+    /// What the options change of the suites that run.
+    func apply(to spec: inout RunSpec) {
+        for suite in spec.suites.indices {
+            if let reruns { spec.suites[suite].reruns = reruns }
+            guard spares != nil || stopAfter != nil else { continue }
+            var policy = spec.suites[suite].rules
+            policy.spares = spares ?? policy.spares
+            policy.stopAfter = stopAfter ?? policy.stopAfter
+            spec.suites[suite].policy = policy
+            guard let spares, let group = spec.groups.firstIndex(where: { $0.name == spec.suites[suite].group }) else {
+                continue
+            }
+            spec.groups[group].spares = spares
+        }
+    }
+}

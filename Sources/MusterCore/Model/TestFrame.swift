@@ -1,0 +1,64 @@
+/// What a test of an fmf tree is run with, and how its end is read, beside its command.
+package struct TestFrame: Hashable, Sendable, Codable {
+    /// By what the test reports, as its key `framework` says.
+    package enum Framework: String, Hashable, Sendable, Codable, CaseIterable { case shell, beakerlib }
+
+    /// What its outcome is taken for, as its key `result` says.
+    package enum ResultRule: String, Hashable, Sendable, Codable, CaseIterable {
+        /// As it is.
+        case respect
+        /// Turned around: it is known to fail.
+        case xfail
+        case pass, info, warn, fail, error, skip
+        /// The test reports by itself.
+        case custom
+    }
+
+    /// The root of its tree: an absolute path of this host.
+    package var tree: String
+    /// Where it runs, relative to the tree.
+    package var directory: String
+    package var environment: [String: String]
+    package var framework: Framework
+    package var result: ResultRule
+    /// Exit codes after which it is started again, as if it had gone away, and how often.
+    package var restartCodes: [Int]
+    package var restartsMax: Int
+    /// All its data, as JSON.
+    package var metadata: String
+
+    package init(tree: String, directory: String) {
+        self.tree = tree
+        self.directory = directory
+        environment = [:]
+        framework = .shell
+        result = .respect
+        restartCodes = []
+        restartsMax = 1
+        metadata = "{}"
+    }
+
+    /// What a script's exit says: tmt's rule for both frameworks, 0 a pass, 1 a fail, anything else an error.
+    func outcome(ofExit status: Int) -> Outcome {
+        switch status {
+        case 0: .pass
+        case 1: .fail
+        default: .error
+        }
+    }
+
+    /// What an outcome is taken for. That a machine was lost says nothing of the test.
+    func interpreted(_ outcome: Outcome) -> Outcome {
+        if outcome == .infra { return outcome }
+        return switch result {
+        case .respect, .custom: outcome
+        case .xfail: outcome == .fail ? .pass : outcome == .pass ? .fail : outcome
+        case .pass: .pass
+        case .info: .info
+        case .warn: .warn
+        case .fail: .fail
+        case .error: .error
+        case .skip: .skip
+        }
+    }
+}

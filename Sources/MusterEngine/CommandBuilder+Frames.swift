@@ -1,0 +1,82 @@
+import Foundation
+import MusterCore
+import MusterDrivers
+
+// Tests of trees of fmf: what they find as they would under tmt.
+
+extension CommandBuilder {
+    /// The folder of all this on a node, in the node's own.
+    private static let framesFolder = "tmt"
+
+    /// What starts a test: in its folder, by bash where there is one, as tmt does.
+    private static let starter = #"""
+        cd -- "$1" || { echo "the folder of the test is not there: $1" >&2; exit 2; }
+        mkdir -p -- "$TMT_TEST_DATA" "$TMT_PLAN_DATA" || exit 2
+        PATH=$TMT_SCRIPTS_DIR:$PATH
+        export PATH
+        if command -v bash >/dev/null 2>&1; then exec bash -eo pipefail -c "$2"; fi
+        exec sh -e -c "$2"
+        """#
+
+    func framed(
+        _ test: TestSpec,
+        _ frame: TestFrame,
+        _ template: Template,
+        in suite: SuiteSpec,
+        attempt: Int,
+        restarts: Int
+    ) throws(StepError) -> Command {
+        guard !isRemote else {
+            throw StepError(
+                .unresolved,
+                "tests of fmf trees run on nodes that have this host's files, such as 'process'; \(node.name) has none"
+            )
+        }
+        let (text, secrets) = try resolve(template, quoted: true)
+        let place = frame.directory.isEmpty ? frame.tree : "\(frame.tree)/\(frame.directory)"
+        var command = Command(
+            .arguments(["/bin/sh", "-c", Self.starter, "test", place, text]),
+            environment: try environment(suite: suite),
+            secrets: secrets,
+            timeout: test.timeout,
+            leftovers: .end
+        )
+        let folder = Self.framesFolder
+        let own = "\(folder)/\(suite.name)/\(Self.component(test.name))/\(attempt)"
+        command.environment.merge(frame.environment) { $1 }
+        command.environment.merge([
+            "TMT_TREE": frame.tree,
+            "TMT_SOURCE_DIR": frame.tree,
+            "TMT_TEST_NAME": test.name,
+            "TMT_TEST_SERIAL_NUMBER": "\((suite.tests.firstIndex { $0.name == test.name } ?? 0) + 1)",
+            "TMT_TEST_ITERATION_ID": "\(run)-\(suite.name)-\(attempt)",
+            "TMT_TEST_DATA": "\(directory)/\(own)/data",
+            "TMT_TEST_METADATA": "\(directory)/\(own)/metadata.yaml",
+            "TMT_PLAN_DATA": "\(directory)/\(folder)/\(suite.name)/plan-data",
+            "TMT_SCRIPTS_DIR": "\(directory)/\(folder)/bin",
+            "TMT_REBOOT_COUNT": "\(restarts)",
+            "TMT_TEST_RESTART_COUNT": "\(restarts)",
+            "TMT_VERSION": "muster",
+        ]) { $1 }
+        if frame.framework == .beakerlib {
+            command.environment["BEAKERLIB_COMMAND_REPORT_RESULT"] = "\(directory)/\(folder)/bin/tmt-report-result"
+            command.environment["BEAKERLIB_COMMAND_SUBMIT_LOG"] = "\(directory)/\(folder)/bin/tmt-file-submit"
+            command.environment["BEAKERLIB_DIR"] = "\(directory)/\(own)/data"
+            command.environment["TESTID"] = "\(run)-\(suite.name)-\(attempt)"
+        }
+        // JSON is YAML as well.
+        let metadata = Array(frame.metadata.utf8)
+        command.files = [FileContent(source: .bytes(metadata), to: "\(own)/metadata.yaml", mode: 0o600)]
+        for (name, script) in GuestScripts.all {
+            command.files.append(
+                FileContent(source: .bytes(Array(script.utf8)), to: "\(folder)/bin/\(name)", mode: 0o700)
+            )
+        }
+        return command
+    }
+
+    /// A name of a test as one name of a folder.
+    private static func component(_ name: String) -> String {
+        name.replacing("%", with: "%25").replacing("/", with: "%2F").replacing("..", with: "%2E%2E")
+    }
+}
