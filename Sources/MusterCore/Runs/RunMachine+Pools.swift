@@ -72,7 +72,7 @@ extension RunMachine {
             // After the last test everything goes in the order of the teardown.
             suites.contains(where: { !$0.hasEnded })
         else { return }
-        for group in groups.indices where groups[group].isForTests && mayRelease(group) {
+        for group in groups.indices where groups[group].isForTests {
             var wanted = 0
             var free = 0
             for pool in groups[group].pools {
@@ -80,7 +80,7 @@ extension RunMachine {
                 wanted += standing.waiting + min(standing.running, reserve(ofPool: pool))
                 free = max(free, standing.free)
             }
-            guard free > wanted, let pool = groups[group].pools.first else { continue }
+            guard free > wanted, mayRelease(group), let pool = groups[group].pools.first else { continue }
             for node in plan.lastFree(free - wanted, ofPool: pool) {
                 release(node, of: group, in: &context, into: &turn)
             }
