@@ -1,15 +1,15 @@
 /// How much merging may do, so that small files cannot grow into endless data.
 final class FMFBudget {
     private var left: Int
-    static let stepsMax = 50_000_000
+    static let stepsMax = 10_000_000
 
     init(steps: Int = FMFBudget.stepsMax) { left = steps }
 
     func spend(_ steps: Int) throws(FMFProblem) {
         left -= steps
         guard left >= 0 else {
-            let hint = "merge less into nodes that have many children"
-            throw FMFProblem("the tree's data grow beyond what is read", hint: hint)
+            let hint = "merge less into nodes that have many children, and give them fewer rules"
+            throw FMFProblem("the tree's merged data are more than is read", hint: hint)
         }
     }
 }
@@ -55,6 +55,9 @@ struct FMFMerge {
     private var patterns: [String: FMFPatternSource] = [:]
 
     init(budget: FMFBudget) { self.budget = budget }
+
+    /// Counts work that is done beside merging.
+    func spend(_ steps: Int) throws(FMFProblem) { try budget.spend(steps) }
 
     mutating func apply(_ source: FMFMap, to data: inout FMFMap) throws(FMFProblem) {
         for entry in source.entries {
@@ -183,7 +186,7 @@ struct FMFMerge {
     private func sum(_ a: FMFValue, _ b: FMFValue, _ entry: FMFMap.Entry) throws(FMFProblem) -> FMFValue {
         switch (a, b) {
         case (.string(let a), .string(let b)):
-            try budget.spend((a.utf8.count + b.utf8.count) / 64)
+            try budget.spend((a.utf8.count + b.utf8.count) / 16)
             return .string(a + b)
         case (.list(let a), .list(let b)):
             try budget.spend(a.count + b.count)
@@ -326,7 +329,7 @@ struct FMFMerge {
     ) throws(FMFProblem) -> String {
         let pattern = try pattern(expression)
         let result = try pattern.replacing(in: text, with: FMFReplacement(replacement, for: pattern))
-        try budget.spend(1 + (text.utf8.count + result.utf8.count) / 64)
+        try budget.spend(1 + (text.utf8.count + result.utf8.count) / 16)
         return result
     }
 
