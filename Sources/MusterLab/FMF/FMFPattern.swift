@@ -14,8 +14,9 @@ final class FMFPattern: @unchecked Sendable {
 
     /// Longer expressions are refused.
     static let lengthMax = 4_096
-    /// One report is some ten thousand steps of the matcher.
+    /// More matches in one text are refused.
     private static let matchesMax = 100_000
+    /// One report is some ten thousand steps of the matcher.
     private static let reportsMax = 2_000
 
     /// - Parameters:
