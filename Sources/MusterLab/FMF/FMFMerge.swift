@@ -59,9 +59,12 @@ struct FMFMerge {
     /// Counts work that is done beside merging.
     func spend(_ steps: Int) throws(FMFProblem) { try budget.spend(steps) }
 
-    mutating func apply(_ source: FMFMap, to data: inout FMFMap) throws(FMFProblem) {
+    /// - Parameter isOwn: whether the source is the very mapping that is changed, and its values change meanwhile.
+    mutating func apply(_ source: FMFMap, to data: inout FMFMap, isOwn: Bool = false) throws(FMFProblem) {
         for entry in source.entries {
             try budget.spend(1)
+            var entry = entry
+            if isOwn, let position = data.position(of: entry.key) { entry = data.entries[position] }
             guard case .string(let key) = entry.key else {
                 let shown = try FMFText.text(of: entry.key.value)
                 let message = "the key '\(shown)' in \(node) is no text"
@@ -168,10 +171,12 @@ struct FMFMerge {
             }
             value = .list(results)
         } else if let source = more.map, value.map != nil {
-            try change(&value) { merge, map throws(FMFProblem) in try merge.apply(source, to: &map) }
-            if case .shared(let target) = value, case .shared(let own) = more, target === own,
-                own.map.count != source.count
-            {
+            var isOwn = false
+            if case .shared(let target) = value, case .shared(let own) = more { isOwn = target === own }
+            try change(&value) { merge, map throws(FMFProblem) in
+                try merge.apply(source, to: &map, isOwn: isOwn)
+            }
+            if isOwn, value.map?.count != source.count {
                 throw mismatch(entry, "a mapping is merged into itself, through an alias, and gets other keys by it")
             }
         } else {

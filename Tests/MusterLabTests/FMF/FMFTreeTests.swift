@@ -115,6 +115,12 @@ struct FMFTreeTests {
         #expect(data["/n"] == #"{"_b": {"x": {"k": 1}}, "v": {"x": {"k": 1}}}"#)
     }
 
+    @Test func aMappingMergedIntoItselfHasItsOwnChanges() throws {
+        let text = "_x: &x {s-: o, s: foo}\nv: *x\nv+: *x\n"
+        #expect(try fmfData(text) == ["/": #"{"_x": {"s": "f", "s-": "o"}, "v": {"s": "f", "s-": "o"}}"#])
+        #expect(try fmfFaults("_x: &x {s+: o}\nv: *x\nv+: *x\n")[0].contains("merged into itself"))
+    }
+
     @Test func itemsOfAListShareWhatIsMergedIntoAllOfThem() throws {
         // `n` is added to twice: both items have one and the same `d`.
         let text = "l: [{}, {}]\n/x:\n  l+: {d: {n: 1}}\n  /y:\n    l+: {d+: {n+: 1}}\n"
