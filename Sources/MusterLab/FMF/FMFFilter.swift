@@ -162,6 +162,7 @@ package struct FMFSelection: Sendable {
     /// Whether branches are meant, too.
     package var isWhole = false
 
+    /// Every node that stands for something.
     package init() {}
 
     /// - Parameters:
