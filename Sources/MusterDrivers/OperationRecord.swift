@@ -1,9 +1,9 @@
 import Foundation
-import MusterCore
+package import MusterCore
 import MusterSupervision
 
 /// What supervisors leave in files, for when they are gone.
-enum OperationRecord {
+package enum OperationRecord {
     private struct Exit: Decodable {
         let status: Int?
         let signal: Int?
@@ -24,7 +24,7 @@ enum OperationRecord {
     }
 
     /// How an operation ended; nil when nothing says so.
-    static func exit(of operation: OperationID, in directory: String) -> ProcessExit? {
+    package static func exit(of operation: OperationID, in directory: String) -> ProcessExit? {
         let path = "\(directory)/\(SupervisorFiles.folder(of: operation.description))/\(SupervisorFiles.exit)"
         guard let exit = decode(Exit.self, path) else { return nil }
         return ProcessExit(

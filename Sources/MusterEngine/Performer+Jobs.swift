@@ -78,12 +78,18 @@ extension Performer {
         return FindingsReader(
             drivers.of(node),
             node,
-            operations: (1...max(1, act.number)).map { number in
-                OperationID(state: settings.stateName, step: act.step, attempt: Int(number))
-            },
+            operations: earlierStarts(of: act, at: builder) + [operation(of: act)],
+            frame: test.frame,
             timeout: test.timeout,
             secrets: (command.map { Array($0.secrets.values) + Array($0.masked) }) ?? []
         )
+    }
+
+    /// The tries of an act that came to an end on its node: one that a secret was missing for never began.
+    private func earlierStarts(of act: Act, at builder: CommandBuilder) -> [OperationID] {
+        (1..<max(1, act.number)).map { number in
+            OperationID(state: settings.stateName, step: act.step, attempt: Int(number))
+        }.filter { OperationRecord.exit(of: $0, in: builder.directory) != nil }
     }
 
     /// The same of an act that was begun by a conductor that is gone.
@@ -211,7 +217,7 @@ extension Performer {
         case .attempt:
             let suite = spec.suites[a]
             let test = suite.tests[Int(act.spec.b)]
-            let restarts = Int(act.number) - 1
+            let restarts = earlierStarts(of: act, at: builder).count
             return .run(try builder.test(test, in: suite, attempt: Int(act.spec.c), restarts: restarts))
         case .exec:
             guard let exec = spec.exec else { throw StepError(.unresolved, "there is nothing to run") }

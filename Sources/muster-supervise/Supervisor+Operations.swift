@@ -30,11 +30,25 @@ extension Supervisor {
         var control: ControlSpool?
         var controlEnd: Int32?
         if let limit = spec.controlLimit {
-            let ends = try makePipe()
+            let ends: (read: Int32, write: Int32)
+            do throws(SystemError) {
+                ends = try makePipe()
+            } catch {
+                close(pipe.read)
+                close(pipe.write)
+                throw error
+            }
             control = ControlSpool(pipe: ends.read, folder: operationFolder.descriptor, limit: limit)
             // Away from the number that it is to get: a duplicate of itself would be closed at the start.
             controlEnd = fcntl(ends.write, F_DUPFD_CLOEXEC, 10)
+            let code = errno
             close(ends.write)
+            guard controlEnd ?? -1 >= 0 else {
+                close(pipe.read)
+                close(pipe.write)
+                control?.closeAll()
+                throw SystemError("a pipe cannot be made", code)
+            }
         }
         defer { if let controlEnd { close(controlEnd) } }
         var markers = [

@@ -51,10 +51,14 @@ struct FMFRunOptions: ParsableArguments {
                 throw ValidationError("\(first.0) goes with --fmf FOLDER; a lab file says it in 'discover'")
             }
         }
-        for (name, value, least) in [
-            ("--remotes", remotes, 1), ("--spares", spares, 0), ("--reruns", reruns, 0), ("--stop-after", stopAfter, 1),
+        for (name, value, range) in [
+            ("--remotes", remotes, 1...LabKeys.countMax), ("--spares", spares, 0...LabKeys.sparesMax),
+            ("--reruns", reruns, 0...LabKeys.rerunsMax), ("--stop-after", stopAfter, 1...LabKeys.stopAfterMax),
         ] {
-            if let value, value < least { throw ValidationError("\(name) wants a number from \(least), not \(value)") }
+            guard let value, !range.contains(value) else { continue }
+            throw ValidationError(
+                "\(name) wants a number from \(range.lowerBound) to \(range.upperBound), not \(value)"
+            )
         }
     }
 

@@ -21,7 +21,7 @@ struct ResultsPlacer {
 
     /// Where the files are that an attempt has reported; nil when it ran on no node.
     func files(of attempt: AttemptRow) throws -> String? {
-        try output(of: attempt, start: 1).map { FindingsReader.folder(besideOutput: $0) }
+        try output(of: attempt).map { FindingsReader.folder(besideOutput: $0) }
     }
 
     func place(_ attempt: AttemptRow, output: String, with writer: ResultsWriter) throws {

@@ -64,7 +64,7 @@ struct RunStarter {
 extension RunSpec {
     /// Bringing up very many machines by mistake is expensive: above a limit it must be asked for.
     func checkNodeLimit(_ limit: Int) throws {
-        let count = groups.filter(\.hasNodes).map(\.count).reduce(0, +)
+        let count = groups.map(\.places).reduce(0, +)
         guard count > limit else { return }
         throw CLIError("\(labFile) has \(count) nodes, more than \(limit): if that is meant, say --max-nodes \(count)")
     }

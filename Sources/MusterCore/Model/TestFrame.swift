@@ -47,6 +47,12 @@ package struct TestFrame: Hashable, Sendable, Codable {
         }
     }
 
+    /// The same where the test has reported results of parts: the worst of them counts, as in tmt.
+    package func outcome(ofExit status: Int, parts: [Outcome]) -> Outcome {
+        let own = outcome(ofExit: status)
+        return [Outcome.error, .fail, .warn].first { $0 == own || parts.contains($0) } ?? own
+    }
+
     /// What an outcome is taken for. That a machine was lost says nothing of the test.
     func interpreted(_ outcome: Outcome) -> Outcome {
         if outcome == .infra { return outcome }

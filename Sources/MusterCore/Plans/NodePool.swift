@@ -7,14 +7,11 @@ package enum NodeRule: Hashable, Sendable {
     case only(NodeID)
     /// None of these.
     case not([NodeID])
-    /// One that was made after this one: numbers of nodes only grow.
-    case after(NodeID)
 
     func allows(_ node: NodeID) -> Bool {
         switch self {
         case .only(let wanted): node == wanted
         case .not(let refused): !refused.contains(node)
-        case .after(let old): node > old
         }
     }
 }
@@ -47,6 +44,8 @@ struct NodePool: Sendable {
     private var queue: Deque<Place> = []
     private var free: [NodeID: Int] = [:]
     private var lastTicket = 0
+    /// Those that only stand in for others.
+    private var spares: Set<NodeID> = []
     private var waiters: Heap<Waiter> = []
     private var ruled: [(waiter: Waiter, rule: NodeRule)] = []
 
@@ -55,8 +54,10 @@ struct NodePool: Sendable {
     var hasRules: Bool { !ruled.isEmpty }
     var canStart: Bool { next != nil }
 
-    mutating func add(_ node: NodeID) {
+    /// - Parameter isSpare: it is taken only when no other is free.
+    mutating func add(_ node: NodeID, isSpare: Bool = false) {
         guard free[node] == nil else { return }
+        if isSpare { spares.insert(node) }
         lastTicket += 1
         free[node] = lastTicket
         queue.append(Place(node: node, ticket: lastTicket))
@@ -107,23 +108,22 @@ struct NodePool: Sendable {
 
     private mutating func firstFree(_ isWanted: (NodeID) -> Bool) -> NodeID? {
         while let first = queue.first, free[first.node] != first.ticket { queue.removeFirst() }
+        var found: Int?
         for index in queue.indices where free[queue[index].node] == queue[index].ticket && isWanted(queue[index].node) {
-            let node = queue.remove(at: index).node
-            free[node] = nil
-            return node
+            guard spares.contains(queue[index].node) else {
+                found = index
+                break
+            }
+            if found == nil { found = index }
         }
-        return nil
+        guard let found else { return nil }
+        let node = queue.remove(at: found).node
+        free[node] = nil
+        return node
     }
 
-    /// The nodes that became free last, at most so many, without those that a rule could be waiting for.
-    func lastFree(_ count: Int) -> [NodeID] {
-        var found: [NodeID] = []
-        for place in queue.reversed() where free[place.node] == place.ticket {
-            if found.count == count { break }
-            if !ruled.contains(where: { $0.rule.allows(place.node) }) { found.append(place.node) }
-        }
-        return found
-    }
+    /// Whether some step may be waiting for this very node.
+    func awaits(_ node: NodeID) -> Bool { ruled.contains { $0.rule.allows(node) } }
 
     /// Has those with a rule take any node; only those who wait for one node alone, where it is named.
     mutating func relax(waitingFor node: NodeID? = nil) {

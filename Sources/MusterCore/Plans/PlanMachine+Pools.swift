@@ -10,8 +10,10 @@ extension PlanMachine {
     }
 
     /// A node is free for the steps of these pools; the first that takes it has it.
-    package mutating func addNode(_ node: NodeID, toPools indices: [Int32]) {
-        for pool in indices { pools[Int(pool)].add(node) }
+    ///
+    /// - Parameter isSpare: it is taken only when no other is free.
+    package mutating func addNode(_ node: NodeID, toPools indices: [Int32], isSpare: Bool = false) {
+        for pool in indices { pools[Int(pool)].add(node, isSpare: isSpare) }
     }
 
     package mutating func removeNode(_ node: NodeID, fromPools indices: [Int32]) {
@@ -39,6 +41,19 @@ extension PlanMachine {
         return (pool.freeCount, pool.waitingCount, pool.running)
     }
 
-    /// The nodes of a pool that became free last and are not what some step waits for by its rule.
-    package func lastFree(_ count: Int, ofPool pool: Int32) -> [NodeID] { pools[Int(pool)].lastFree(count) }
+    /// Whether some step may be waiting for this very node by its rule.
+    package func isAwaited(_ node: NodeID, inPools indices: [Int32]) -> Bool {
+        indices.contains { pools[Int($0)].awaits(node) }
+    }
+
+    /// Puts back a running step whose act has ended by going away: it waits for the node it had, and begins as its next
+    /// try.
+    mutating func waitAgain(_ step: StepIndex, on node: NodeID, into turn: inout Turn) {
+        precondition(state(of: step) == .running, "only a running step waits again, not one that is \(state(of: step))")
+        running -= 1
+        set(step, .pending)
+        turn.emit(.stepReturned, plan: row.id, step: step, node: node)
+        rules[step] = .only(node)
+        enqueue(step)
+    }
 }

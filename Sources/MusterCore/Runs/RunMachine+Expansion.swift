@@ -109,7 +109,7 @@ extension RunMachine {
                 groups[group].slots[slot].wasFilled = true
                 groups[group].slots[slot].wasUp = true
                 context.nodes.change(present.id) { $0.heldBy = id }
-                plan.addNode(present.id, toPools: groups[group].pools)
+                addToPools(present.id, group, slot)
                 ready += 1
                 continue
             }

@@ -108,7 +108,7 @@ extension RunMachine {
             plan.finish(old, .skipped, error: plan.error(of: old), into: &turn)
         }
         groups[group].slots[slot].superseded = []
-        plan.addNode(node, toPools: groups[group].pools)
+        addToPools(node, group, slot)
     }
 
     private mutating func destroyed(
@@ -163,7 +163,7 @@ extension RunMachine {
     mutating func giveBack(_ node: NodeID?, in context: inout RunContext, into turn: inout Turn) {
         guard let node, let row = context.nodes[node], let (group, slot) = place(of: row) else { return }
         if row.state == .ready {
-            plan.addNode(node, toPools: groups[group].pools)
+            addToPools(node, group, slot)
         } else {
             replaceIfWanted(group, slot, because: row.reason ?? "lost", in: &context, into: &turn)
         }
@@ -180,7 +180,7 @@ extension RunMachine {
         let suite = Int(spec.a)
         let test = Int(spec.b)
         let testSpec = self.spec.suites[suite].tests[test]
-        if lost == nil, startsAgain(step, outcome, testSpec.frame) { return plan.startAgain(step, into: &turn) }
+        if lost == nil, startsAgain(step, outcome, testSpec.frame, in: &context, into: &turn) { return }
         let verdict = suites[suite].attemptEnded(
             SuiteMachine.judge(
                 outcome,
@@ -190,7 +190,8 @@ extension RunMachine {
                 frame: testSpec.frame
             ),
             of: test,
-            on: plan.node(of: step)
+            on: plan.node(of: step),
+            at: plan.node(of: step).flatMap { context.nodes[$0]?.name }
         )
         let node = plan.node(of: step)
         record(step, verdict, node: node, nodes: context.nodes, into: &turn)
@@ -201,27 +202,31 @@ extension RunMachine {
         } else {
             plan.finish(step, .success, into: &turn)
         }
-        let isUsedUp = testSpec.destructive || usesUp(verdict, in: suite)
-        if verdict.runsAgain { appendRerun(of: test, in: suite, usesUp: isUsedUp ? node : nil, nodes: context.nodes) }
         if suites[suite].isGivenUp { giveUp(suite, into: &turn) }
         if !verdict.isCancelled { appendAfterIfDue(suite) }
-        defer { releaseSurplus(in: &context, into: &turn) }
-        guard let node else { return }
-        if verdict.outcome == .infra, let row = context.nodes[node], row.state == .ready {
+        if let node, verdict.outcome == .infra, let row = context.nodes[node], row.state == .ready {
             context.nodes.move(node, to: .lost, reason: verdict.note, plan: id, into: &turn)
         }
         // Also when it was cancelled: nobody knows how far it came.
-        if isUsedUp {
+        let isUsedUp = testSpec.destructive || usesUp(verdict, in: suite)
+        if isUsedUp, let node {
             let why = testSpec.destructive ? "used by a destructive test" : "a test on it ended with \(verdict.outcome)"
             wearOut(node, because: why, in: &context, into: &turn)
-        } else {
-            giveBack(node, in: &context, into: &turn)
         }
+        if verdict.runsAgain { appendRerun(of: test, in: suite, nodes: context.nodes) }
+        if !isUsedUp { giveBack(node, in: &context, into: &turn) }
+        releaseSurplus(in: &context, into: &turn)
     }
 
     /// Whether a test that said that it goes away, and went, is started again: as part of the same attempt, on the same
     /// node.
-    private mutating func startsAgain(_ step: StepIndex, _ outcome: ActOutcome, _ frame: TestFrame?) -> Bool {
+    private mutating func startsAgain(
+        _ step: StepIndex,
+        _ outcome: ActOutcome,
+        _ frame: TestFrame?,
+        in context: inout RunContext,
+        into turn: inout Turn
+    ) -> Bool {
         guard case .exited(let exit) = outcome, !plan.row.isCancelling, let node = plan.node(of: step) else {
             return false
         }
@@ -229,7 +234,14 @@ extension RunMachine {
         let isAway = exit.findings?.restarts == true && restarts < Defaults.restartsMax
         let isWanted = exit.status.map { frame?.restartCodes.contains($0) == true } ?? false
         guard isAway || isWanted && restarts < frame?.restartsMax ?? 0 else { return false }
-        busy[node] = step
+        if plan.gateIsOpen, !isHeld {
+            busy[node] = step
+            plan.startAgain(step, into: &turn)
+        } else {
+            // Nothing begins now: it goes on there when the run does.
+            plan.waitAgain(step, on: node, into: &turn)
+            giveBack(node, in: &context, into: &turn)
+        }
         return true
     }
 

@@ -11,33 +11,36 @@ extension RunMachine {
     }
 
     /// Adds another attempt of a test that has failed, or whose node was lost.
-    ///
-    /// - Parameter node: the node of the last one, where that is made anew now.
-    mutating func appendRerun(of test: Int, in suite: Int, usesUp node: NodeID?, nodes: NodeTable) {
-        appendAttempt(of: test, in: suite, rule: rule(for: test, in: suite, usedUp: node, nodes: nodes))
+    mutating func appendRerun(of test: Int, in suite: Int, nodes: NodeTable) {
+        appendAttempt(of: test, in: suite, rule: rule(for: test, in: suite, nodes: nodes))
     }
 
     /// Which nodes a test that has failed may run on; nil for all.
-    private func rule(for test: Int, in suite: Int, usedUp: NodeID?, nodes: NodeTable) -> NodeRule? {
-        let failedOn = suites[suite].tests[test].failedOn
-        guard let last = failedOn.last else { return nil }
+    private func rule(for test: Int, in suite: Int, nodes: NodeTable) -> NodeRule? {
+        let state = suites[suite].tests[test]
+        guard let last = state.failedOn.last else { return nil }
         switch spec.suites[suite].rules.rerunOn {
         case .any: return nil
-        case .same: return last != usedUp && nodes[last]?.state == .ready ? .only(last) : nil
-        case .other: return .not(failedOn)
-        case .fresh: return .after(last)
+        case .same: return nodes[last]?.state == .ready ? .only(last) : nil
+        case .other: return .not(state.failedOn)
+        case .fresh:
+            // The one that has taken its place, or is about to.
+            guard let place = state.failedAt, let group = groupIndex(of: place.group),
+                groups[group].slots.indices.contains(place.index),
+                let next = groups[group].slots[place.index].node, next != last
+            else { return nil }
+            return .only(next)
         }
     }
 
     /// The rules of attempts that wait, as the stored attempts tell.
     mutating func restoreRules(of steps: [StepRow], nodes: NodeTable) {
-        for step in steps where step.spec.action == .attempt && step.state == .pending && step.spec.c > 1 {
-            plan.rules[step.index] = rule(
-                for: Int(step.spec.b),
-                in: Int(step.spec.a),
-                usedUp: nil,
-                nodes: nodes
-            )
+        for step in steps where step.spec.action == .attempt && step.state == .pending {
+            // One that has begun goes on where it was.
+            plan.rules[step.index] =
+                step.tries > 0
+                ? step.resource.map { .only($0) }
+                : step.spec.c > 1 ? rule(for: Int(step.spec.b), in: Int(step.spec.a), nodes: nodes) : nil
         }
     }
 
@@ -52,6 +55,11 @@ extension RunMachine {
 
     /// Why a node was let go before its run ended.
     static let surplusReason = "no test needs it any more"
+
+    /// A node is free for tests.
+    mutating func addToPools(_ node: NodeID, _ group: Int, _ slot: Int) {
+        plan.addNode(node, toPools: groups[group].pools, isSpare: slot >= spec.groups[group].count)
+    }
 
     /// Whether a node is taken down before the end of the run because no test needs it.
     func isLetGo(_ node: NodeID) -> Bool { released.contains(node) && plan.row.phase == .main }
@@ -73,18 +81,34 @@ extension RunMachine {
             suites.contains(where: { !$0.hasEnded })
         else { return }
         for group in groups.indices where groups[group].isForTests {
-            var wanted = 0
-            var free = 0
-            for pool in groups[group].pools {
+            let pools = groups[group].pools
+            guard pools.contains(where: { plan.standing(ofPool: $0).free > 0 }), mayRelease(group) else { continue }
+            let free = groups[group].slots.compactMap(\.node).filter {
+                busy[$0] == nil && !going.contains($0) && context.nodes[$0]?.state == .ready
+            }
+            let wanted = pools.reduce(0) { sum, pool in
                 let standing = plan.standing(ofPool: pool)
-                wanted += standing.waiting + min(standing.running, reserve(ofPool: pool))
-                free = max(free, standing.free)
+                return sum + standing.waiting + min(standing.running, reserve(ofPool: pool))
             }
-            guard free > wanted, mayRelease(group), let pool = groups[group].pools.first else { continue }
-            for node in plan.lastFree(free - wanted, ofPool: pool) {
-                release(node, of: group, in: &context, into: &turn)
-            }
+            guard free.count > wanted else { continue }
+            // The last places first: spares are among them. Before those to which a failed test may still go, those on
+            // which it has failed.
+            let surplus = free.reversed().filter { !plan.isAwaited($0, inPools: pools) }
+            let failed = failedNodes(inPools: pools)
+            for node in (surplus.filter(failed.contains) + surplus.filter { !failed.contains($0) }).prefix(
+                free.count - wanted
+            ) { release(node, of: group, in: &context, into: &turn) }
         }
+    }
+
+    /// The nodes on which tests have failed that are not to run there again.
+    private func failedNodes(inPools pools: [Int32]) -> Set<NodeID> {
+        var failed: Set<NodeID> = []
+        for suite in suites.indices where pools.contains(pool(of: suite)) {
+            guard spec.suites[suite].reruns > 0, spec.suites[suite].rules.rerunOn == .other else { continue }
+            for test in suites[suite].tests where test.outcome == nil { failed.formUnion(test.failedOn) }
+        }
+        return failed
     }
 
     /// How many nodes are kept for tests that run and may ask for another one.

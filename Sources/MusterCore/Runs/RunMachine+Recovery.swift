@@ -33,6 +33,15 @@ extension RunMachine {
             plan.perform(step, isInDoubt: true, into: &turn)
             let isEnding = plan.row.isCancelling && plan.row.phase == .main && act.spec.action.isEndedByCancel
             if isEnding || act.node.map({ lost[$0] != nil }) == true { turn.directives.append(.interrupt(act)) }
+        case .neverStarted where plan.tries(of: step) > 1 && plan.spec(of: step).action == .attempt:
+            // A test that had gone away goes on where it was, and nowhere else.
+            guard let node = act.node, context.nodes[node]?.state == .ready else {
+                let reason = "the node on which it had begun is not there any more"
+                return actEnded(act, .failed(StepError(.lost, reason)), in: &context, into: &turn)
+            }
+            plan.rules[step] = .only(node)
+            takeBack(step, in: &context, into: &turn)
+            advance(nodes: &context.nodes, into: &turn)
         case .neverStarted:
             forgetStart(of: step, in: &context)
             takeBack(step, in: &context, into: &turn)

@@ -74,6 +74,7 @@ extension RunMachine {
         groups[group].slots[slot].superseded += groups[group].slots[slot].chain.filter {
             !plan.state(of: $0).satisfiesNeeds
         }
+        plan.relaxRules(waitingFor: old)
         let removal = appendRemoval(of: row, needs: [], in: context)
         // A node that was up before waited for nothing: what its group needs may still be in the making.
         make(group, slot, replacements: replacements, needs: gates(of: group) + [removal], in: &context, into: &turn)

@@ -28,8 +28,9 @@ extension RunMachine {
             lost[node] = row.reason ?? "lost"
         }
         for group in groups.indices where groups[group].isForTests {
-            for node in groups[group].slots.compactMap(\.node) where busy[node] == nil {
-                if nodes[node]?.state == .ready { plan.addNode(node, toPools: groups[group].pools) }
+            for (slot, place) in groups[group].slots.enumerated() {
+                guard let node = place.node, busy[node] == nil, nodes[node]?.state == .ready else { continue }
+                addToPools(node, group, slot)
             }
         }
         pauseReason = stored.row.state == .running ? pausingFailure() : nil

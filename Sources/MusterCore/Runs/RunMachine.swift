@@ -38,6 +38,8 @@ package struct RunMachine: Sendable {
 
     var groups: [Group]
     var suites: [SuiteMachine]
+    /// The pool of each suite; -1 where its groups are not there.
+    private var suitePools: [Int32] = []
     /// Indices of the steps that wrap each suite; nil when it has none, or none yet.
     var before: [StepIndex?]
     var after: [StepIndex?]
@@ -63,7 +65,9 @@ package struct RunMachine: Sendable {
         before = Array(repeating: nil, count: spec.suites.count)
         after = before
         hasBegun = Array(repeating: false, count: spec.suites.count)
-        for names in spec.poolGroups {
+        let pools = spec.poolGroups
+        for suite in spec.suites { suitePools.append(pools.firstIndex(of: Set(suite.groups)).map { Int32($0) } ?? -1) }
+        for names in pools {
             let members = groups.indices.filter { names.contains(spec.groups[$0].name) }
             let hasSpares = members.contains { spec.groups[$0].spares ?? 0 > 0 }
             let pool = plan.makePool(limit: hasSpares ? members.reduce(0) { $0 + spec.groups[$1].count } : nil)
@@ -75,9 +79,7 @@ package struct RunMachine: Sendable {
 
     func groupIndex(of name: String) -> Int? { spec.groups.firstIndex { $0.name == name } }
 
-    func pool(of suite: Int) -> Int32 {
-        spec.poolGroups.firstIndex(of: Set(spec.suites[suite].groups)).map { Int32($0) } ?? -1
-    }
+    func pool(of suite: Int) -> Int32 { suitePools[suite] }
 
     /// Whether tests, or an `after` that is due, still want nodes of this group.
     func hasTestsLeft(for group: Int) -> Bool {

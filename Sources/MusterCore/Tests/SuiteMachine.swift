@@ -16,6 +16,8 @@ package struct SuiteMachine: Sendable {
         package var lastFailure: Outcome?
         /// The nodes on which it has failed.
         package var failedOn: [NodeID] = []
+        /// The place of the last of them.
+        package var failedAt: NodeName?
 
         /// Failed, then passed.
         package var isFlaky: Bool { outcome == .pass && rerunsSpent > 0 }
@@ -72,21 +74,31 @@ package struct SuiteMachine: Sendable {
         tests[test].rerunsSpent = max(tests[test].rerunsSpent, attempt.rerunsSpent)
         tests[test].infraSpent = max(tests[test].infraSpent, attempt.infraSpent)
         if attempt.outcome.isFailure, !attempt.isCancelled {
-            noteFailure(attempt.outcome, of: test, on: attempt.nodeID)
+            noteFailure(attempt.outcome, of: test, on: attempt.nodeID, at: attempt.node)
         }
         guard !attempt.isCancelled, attempt.number == tests[test].attempts else { return }
         end(test, attempt.outcome)
     }
 
-    private mutating func noteFailure(_ outcome: Outcome, of test: Int, on node: NodeID?) {
+    private mutating func noteFailure(_ outcome: Outcome, of test: Int, on node: NodeID?, at place: NodeName?) {
         tests[test].lastFailure = outcome
-        if let node, !tests[test].failedOn.contains(node) { tests[test].failedOn.append(node) }
+        tests[test].failedAt = place
+        guard let node else { return }
+        tests[test].failedOn.removeAll { $0 == node }
+        tests[test].failedOn.append(node)
     }
 
     /// Judges an attempt and spends what it costs.
     ///
-    /// - Parameter node: where it ran.
-    mutating func attemptEnded(_ verdict: Verdict, of test: Int, on node: NodeID? = nil) -> Verdict {
+    /// - Parameters:
+    ///   - node: where it ran.
+    ///   - place: the name of that.
+    mutating func attemptEnded(
+        _ verdict: Verdict,
+        of test: Int,
+        on node: NodeID? = nil,
+        at place: NodeName? = nil
+    ) -> Verdict {
         var verdict = verdict
         guard !verdict.isCancelled else { return verdict }
         switch verdict.outcome {
@@ -94,7 +106,7 @@ package struct SuiteMachine: Sendable {
             tests[test].infraSpent += 1
             verdict.runsAgain = tests[test].infraSpent < Defaults.infraAttemptsMax
         case .fail, .error:
-            noteFailure(verdict.outcome, of: test, on: node)
+            noteFailure(verdict.outcome, of: test, on: node, at: place)
             if tests[test].rerunsSpent < spec.reruns, spec.rules.rerunWhen.contains(verdict.outcome), !isGivenUp {
                 tests[test].rerunsSpent += 1
                 verdict.runsAgain = true
@@ -131,6 +143,11 @@ package struct SuiteMachine: Sendable {
         case .exited(let exit):
             if let lost { return Verdict(outcome: .infra, note: lost) }
             if exit.interrupted, isCancelling { return cancelled }
+            if exit.findings?.restarts == true {
+                // It has not come to its end, whatever it has said until now.
+                let note = "it went away more than \(Defaults.restartsMax) times"
+                return isCancelling ? cancelled : Verdict(outcome: .error, note: note, results: exit.findings?.results)
+            }
             return judge(exit, timeout: timeout, frame)
         }
     }

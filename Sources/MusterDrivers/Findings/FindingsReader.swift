@@ -14,28 +14,32 @@ package struct FindingsReader: Sendable {
     private let folder: String
     /// Where the output of its last start is.
     private let output: String
+    private let frame: TestFrame?
     private let timeout: Duration
     private let secrets: [String]
 
     /// - Parameters:
     ///   - operations: of each start of the test, in order.
+    ///   - frame: of a test of an fmf tree.
     ///   - timeout: how long one start may take, for words.
     ///   - secrets: what is masked in all that is kept.
     package init(
         _ driver: any Driver,
         _ node: NodeHandle,
         operations: [OperationID],
+        frame: TestFrame? = nil,
         timeout: Duration,
         secrets: [String]
     ) {
         streams = operations.map { driver.controlPath(of: $0, on: node) }
-        folder = operations.first.map { Self.folder(besideOutput: driver.outputPath(of: $0, on: node)) } ?? ""
+        folder = operations.last.map { Self.folder(besideOutput: driver.outputPath(of: $0, on: node)) } ?? ""
         output = operations.last.map { driver.outputPath(of: $0, on: node) } ?? ""
+        self.frame = frame
         self.timeout = timeout
         self.secrets = secrets
     }
 
-    /// The folder of an attempt's reported files: beside the output of its first start.
+    /// The folder of an attempt's reported files: beside the output of its last start.
     package static func folder(besideOutput path: String) -> String {
         (path as NSString).deletingLastPathComponent + "/files"
     }
@@ -59,7 +63,7 @@ package struct FindingsReader: Sendable {
     private func read(_ exit: ProcessExit) -> TestFindings {
         do throws(StepError) {
             try? FileManager.default.removeItem(atPath: folder)
-            let taker = FindingsTaker(try FindingsFolder(folder), secrets: secrets)
+            let taker = FindingsTaker(try FindingsFolder(folder), frame: frame, secrets: secrets)
             for (index, stream) in streams.enumerated() {
                 if index > 0 { taker.reopen() }
                 try read(stream, into: taker)
@@ -71,13 +75,17 @@ package struct FindingsReader: Sendable {
     }
 
     private func read(_ path: String, into taker: FindingsTaker) throws(StepError) {
-        let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         guard file >= 0 else {
             // One that said nothing has no file.
             if errno == ENOENT { return taker.end() }
             throw FindingsFolder.error(path)
         }
         defer { close(file) }
+        var status = stat()
+        guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            throw StepError(.file, "what the test reported cannot be read: \(path) is no file")
+        }
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 16)
         defer { buffer.deallocate() }
         while true {

@@ -7,8 +7,15 @@ import MusterTestControl
 final class FindingsTaker {
     private let folder: FindingsFolder
     private let secrets: [String]
-    private var machine = ReportMachine()
+    private var machine: ReportMachine
+    private let frame: TestFrame?
     private var rows: [ResultRow] = []
+    /// Bytes of text in them, and rows that were left out as there was too much.
+    private var size = 0
+    private var omitted = 0
+    /// What is kept of the results of one attempt: they are one text in the store.
+    private static let sizeMax = 16 << 20
+    private static let rowSize = 200
     /// The file whose data come now, and what holds back the beginnings of secrets in it.
     private var file: CInt = -1
     private var place: FilePlace?
@@ -20,8 +27,11 @@ final class FindingsTaker {
     /// Whether it asked for another deadline.
     private(set) var movedDeadline = false
 
-    init(_ folder: FindingsFolder, secrets: [String]) {
+    init(_ folder: FindingsFolder, frame: TestFrame?, secrets: [String]) {
         self.folder = folder
+        self.frame = frame
+        // tmt knows no exit code of its own for a test that is skipped.
+        machine = ReportMachine(rules: ResultRules(skipCode: frame == nil ? 77 : nil))
         self.secrets = secrets
         mask = SecretMask(secrets)
     }
@@ -55,7 +65,7 @@ final class FindingsTaker {
         switch event {
         case .row(let row):
             endFile()
-            rows.append(row)
+            keep(row)
         case .disconnect: restarts = true
         case .duration: movedDeadline = true
         case .reconnect(.once): restarts = true
@@ -101,11 +111,20 @@ final class FindingsTaker {
         mask = SecretMask(secrets)
     }
 
+    private func keep(_ row: ResultRow) {
+        size += Self.rowSize + (row.name?.utf8.count ?? 0) + (row.note?.utf8.count ?? 0) + row.custom.json.utf8.count
+        size += row.files.reduce(0) { $0 + $1.path.utf8.count }
+        if size > Self.sizeMax { omitted += 1 } else { rows.append(row) }
+    }
+
     // MARK: The end
 
     /// - Parameter output: the file of what the test has printed; among its files it has the names that it asks for.
     func findings(_ ending: Ending, output: String) throws(StepError) -> TestFindings {
-        rows += machine.finish(with: ending)
+        let hasOwnResult = machine.hasOwnResult
+        let last = machine.finish(with: ending)
+        for row in last.dropLast() { keep(row) }
+        rows += last.suffix(1)
         for file in rows.flatMap(\.files) where file.isOutput { try folder.link(output, as: file.path) }
         guard let final = rows.last else { return TestFindings(outcome: .error, note: "it came to no result") }
         let results = rows.filter { row in
@@ -117,7 +136,17 @@ final class FindingsTaker {
         } catch {
             throw StepError(.badValue, "what the test reported cannot be written as JSON: \(error)")
         }
-        let (outcome, note) = Self.judged(final)
+        var (outcome, note) = Self.judged(final)
+        if let frame, !hasOwnResult, case .exited(let code) = ending, machine.error == nil {
+            outcome = frame.outcome(ofExit: code, parts: rows.filter { $0.kind == .subtest }.map { Self.judged($0).0 })
+        }
+        if omitted > 0 {
+            outcome = .error
+            note =
+                (["\(omitted) results are not kept: there are more than \(Self.sizeMax >> 20) MiB"]
+                + [note].compactMap(\.self))
+                .joined(separator: "; ")
+        }
         return TestFindings(
             outcome: outcome,
             note: note.map(masked),

@@ -222,7 +222,7 @@ extension ShellText {
         m_listen() {
             ulimit -f $((m_control / 512)) 2>/dev/null
             if command -v fold >/dev/null; then
-                tee "$m_o/control" | fold -b -w 4096 | awk '$0 == "disconnect" { exit }'
+                tee "$m_o/control" | fold -b -w 4096 | awk '/(^|[}])disconnect( .*)?$/ { exit }'
             else
                 cat >"$m_o/control"
             fi

@@ -48,6 +48,7 @@ struct FMFAdjustment {
             rules = try Self.rules(shared, node, place)
         }
         for item in rules {
+            try merge.spend(1)
             guard let rule = item.map else {
                 let message = "a rule of 'adjust' in \(node) is \(item.kindWord), not a mapping"
                 throw FMFProblem(message, hint: "such as '- when: distro == fedora'", at: place)

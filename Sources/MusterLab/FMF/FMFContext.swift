@@ -14,6 +14,7 @@ package struct FMFContext: Sendable {
     /// Whether `Fedora` and `fedora` are different; they are by default.
     let isCaseSensitive: Bool
 
+    /// From dimensions to all values of each; one with none leaves rules over it undecided.
     package init(_ dimensions: [String: [String]], isCaseSensitive: Bool = true) {
         self.dimensions = dimensions.mapValues { $0.map { FMFContextValue($0) } }
         self.isCaseSensitive = isCaseSensitive

@@ -2,6 +2,9 @@
 /// and none of them is one of the original.
 struct FMFCopies {
     private var cells: [ObjectIdentifier: FMFCell] = [:]
+    /// Mappings that were copied.
+    var count: Int { cells.values.reduce(0) { $0 + $1.map.count } }
+
     private var resolved: [ObjectIdentifier: FMFMap] = [:]
 
     mutating func copy(of map: FMFMap) throws(FMFProblem) -> FMFMap { try copied(map, depth: 0) ?? map }

@@ -77,6 +77,7 @@ package struct FMFDate: Sendable {
 extension FMFDate: Hashable {
     /// A date equals no time, and a time with a zone none without.
     package static func == (a: FMFDate, b: FMFDate) -> Bool { a.kind == b.kind && a.instant == b.instant }
+    /// The same for all dates that are equal.
     package func hash(into hasher: inout Hasher) { hasher.combine(instant) }
 }
 

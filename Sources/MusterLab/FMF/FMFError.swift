@@ -1,14 +1,17 @@
 /// Why there is no tree: everything that is wrong with it, each with its place.
 package struct FMFError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// In the order in which they were found.
     package var diagnostics: [Diagnostic]
     /// Errors beyond the number that is kept.
     package var omitted: Int
 
+    /// - Parameter omitted: how many more there were.
     package init(_ diagnostics: [Diagnostic], omitted: Int = 0) {
         self.diagnostics = diagnostics
         self.omitted = omitted
     }
 
+    /// For people: each with its line, and how many they are.
     package var description: String {
         DiagnosticRenderer.render(diagnostics, omitted: omitted, outcome: "the tree was not read")
     }

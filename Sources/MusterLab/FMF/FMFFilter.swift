@@ -6,7 +6,8 @@
 package struct FMFFilter: Sendable {
     private enum Literal: Sendable {
         case name(FMFPatternSource)
-        case key(String, [Atom])
+        /// What is asked of one key, all of it.
+        case key(String, [[Atom]])
     }
 
     private struct Atom: Sendable {
@@ -27,7 +28,7 @@ package struct FMFFilter: Sendable {
         }
         self.text = text
         let parts = text.isEmpty ? [] : Self.split(Array(text.unicodeScalars), at: "|")
-        clauses = parts.map { Self.split($0, at: "&").map(Self.literal) }
+        clauses = parts.map { Self.gathered(Self.split($0, at: "&").map(Self.literal)) }
     }
 
     private typealias Scalars = [Unicode.Scalar]
@@ -66,7 +67,24 @@ package struct FMFFilter: Sendable {
         // A value is one line.
         if value.last == "\n" { value.removeLast() }
         guard !value.contains("\n") else { return name }
-        return .key(string(scalars[..<colon]), atoms(Array(value)).map(atom))
+        return .key(string(scalars[..<colon]), [atoms(Array(value)).map(atom)])
+    }
+
+    /// Everything that is asked of one key in one place, as fmf asks it.
+    private static func gathered(_ literals: [Literal]) -> [Literal] {
+        var gathered: [Literal] = []
+        for literal in literals {
+            let same = gathered.firstIndex {
+                guard case .key(let key, _) = literal, case .key(let other, _) = $0 else { return false }
+                return key.isSame(as: other)
+            }
+            if let same, case .key(let key, let asked) = gathered[same], case .key(_, let more) = literal {
+                gathered[same] = .key(key, asked + more)
+            } else {
+                gathered.append(literal)
+            }
+        }
+        return gathered
     }
 
     private static func atoms(_ value: Scalars) -> [Scalars] {
@@ -108,9 +126,10 @@ package struct FMFFilter: Sendable {
     private func passes(_ clause: [Literal], _ data: FMFMap, _ name: String) throws(FMFProblem) -> Bool? {
         for case .name(let pattern) in clause where try !pattern.pattern().isFound(in: name) { return false }
         var passes = true
-        for case .key(let key, let atoms) in clause {
+        for case .key(let key, let asked) in clause {
             guard let value = data[key] else { return nil }
-            if try !holds(atoms, Self.texts(of: value)) { passes = false }
+            let texts = try Self.texts(of: value)
+            for atoms in asked where try !holds(atoms, texts) { passes = false }
         }
         return passes
     }
@@ -143,6 +162,7 @@ package struct FMFSelection: Sendable {
     /// Whether branches are meant, too.
     package var isWhole = false
 
+    /// Every node that stands for something.
     package init() {}
 
     /// - Parameters:

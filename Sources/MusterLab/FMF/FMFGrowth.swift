@@ -84,7 +84,8 @@ struct FMFGrowth {
     }
 
     private func shown(_ path: String) -> String {
-        shownRoot.hasSuffix("/") ? shownRoot + path : shownRoot + "/" + path
+        if shownRoot == "." { return path }
+        return shownRoot.hasSuffix("/") ? shownRoot + path : shownRoot + "/" + path
     }
 
     private func joined(_ folder: String, _ name: String) -> String { folder.isEmpty ? name : folder + "/" + name }

@@ -16,6 +16,7 @@ struct FMFInheritance {
             if merge.hasShared {
                 var copies = FMFCopies()
                 data = try copies.copy(of: parent.data)
+                try merge.spend(copies.count)
             }
         }
         merge.node = branch.name

@@ -1,15 +1,15 @@
 /// How much merging may do, so that small files cannot grow into endless data.
 final class FMFBudget {
     private var left: Int
-    static let stepsMax = 50_000_000
+    static let stepsMax = 10_000_000
 
     init(steps: Int = FMFBudget.stepsMax) { left = steps }
 
     func spend(_ steps: Int) throws(FMFProblem) {
         left -= steps
         guard left >= 0 else {
-            let hint = "merge less into nodes that have many children"
-            throw FMFProblem("the tree's data grow beyond what is read", hint: hint)
+            let hint = "merge less into nodes that have many children, and give them fewer rules"
+            throw FMFProblem("the tree's merged data are more than is read", hint: hint)
         }
     }
 }
@@ -56,9 +56,15 @@ struct FMFMerge {
 
     init(budget: FMFBudget) { self.budget = budget }
 
-    mutating func apply(_ source: FMFMap, to data: inout FMFMap) throws(FMFProblem) {
+    /// Counts work that is done beside merging.
+    func spend(_ steps: Int) throws(FMFProblem) { try budget.spend(steps) }
+
+    /// - Parameter isOwn: whether the source is the very mapping that is changed, and its values change meanwhile.
+    mutating func apply(_ source: FMFMap, to data: inout FMFMap, isOwn: Bool = false) throws(FMFProblem) {
         for entry in source.entries {
             try budget.spend(1)
+            var entry = entry
+            if isOwn, let position = data.position(of: entry.key) { entry = data.entries[position] }
             guard case .string(let key) = entry.key else {
                 let shown = try FMFText.text(of: entry.key.value)
                 let message = "the key '\(shown)' in \(node) is no text"
@@ -165,10 +171,12 @@ struct FMFMerge {
             }
             value = .list(results)
         } else if let source = more.map, value.map != nil {
-            try change(&value) { merge, map throws(FMFProblem) in try merge.apply(source, to: &map) }
-            if case .shared(let target) = value, case .shared(let own) = more, target === own,
-                own.map.count != source.count
-            {
+            var isOwn = false
+            if case .shared(let target) = value, case .shared(let own) = more { isOwn = target === own }
+            try change(&value) { merge, map throws(FMFProblem) in
+                try merge.apply(source, to: &map, isOwn: isOwn)
+            }
+            if isOwn, value.map?.count != source.count {
                 throw mismatch(entry, "a mapping is merged into itself, through an alias, and gets other keys by it")
             }
         } else {
@@ -183,7 +191,7 @@ struct FMFMerge {
     private func sum(_ a: FMFValue, _ b: FMFValue, _ entry: FMFMap.Entry) throws(FMFProblem) -> FMFValue {
         switch (a, b) {
         case (.string(let a), .string(let b)):
-            try budget.spend((a.utf8.count + b.utf8.count) / 64)
+            try budget.spend((a.utf8.count + b.utf8.count) / 16)
             return .string(a + b)
         case (.list(let a), .list(let b)):
             try budget.spend(a.count + b.count)
@@ -326,7 +334,7 @@ struct FMFMerge {
     ) throws(FMFProblem) -> String {
         let pattern = try pattern(expression)
         let result = try pattern.replacing(in: text, with: FMFReplacement(replacement, for: pattern))
-        try budget.spend(1 + (text.utf8.count + result.utf8.count) / 64)
+        try budget.spend(1 + (text.utf8.count + result.utf8.count) / 16)
         return result
     }
 

@@ -2,6 +2,7 @@
 package struct FMFNode: Sendable {
     /// From the root: `/tests/smoke/quick`.
     package let name: String
+    /// What it inherits and says itself, adjusted to the tree's context.
     package let data: FMFMap
     /// The files that it is made from, relative to the tree's root: those of its parents first, its own last.
     package let sources: [String]
@@ -30,5 +31,6 @@ package struct FMFLocation: Hashable, Sendable {
     /// Unicode scalars from 1.
     package var column: Int
 
+    /// `tests/main.fmf:3`.
     package var description: String { "\(file):\(line)" }
 }

@@ -14,8 +14,10 @@ final class FMFPattern: @unchecked Sendable {
 
     /// Longer expressions are refused.
     static let lengthMax = 4_096
+    /// More matches in one text are refused.
+    private static let matchesMax = 100_000
     /// One report is some ten thousand steps of the matcher.
-    private static let reportsMax = 500
+    private static let reportsMax = 2_000
 
     /// - Parameters:
     ///   - python: the expression.
@@ -161,7 +163,7 @@ final class FMFPattern: @unchecked Sendable {
                 if matches.count >= max { stop.pointee = true }
             }
             if flags.contains(.progress) { reports += 1 }
-            if flags.contains(.internalError) || reports > Self.reportsMax {
+            if flags.contains(.internalError) || reports > Self.reportsMax || matches.count > Self.matchesMax {
                 isTooMuch = true
                 stop.pointee = true
             }

@@ -14,8 +14,11 @@ package struct FMFRule: Sendable {
 
     /// Why a text is no rule, or cannot be asked: the text, what is wrong, what would be right.
     package struct Invalid: Error, Hashable, Sendable, CustomStringConvertible {
+        /// The rule as it is written.
         package var rule: String
+        /// What is wrong with it.
         package var reason: String
+        /// What would be right; empty when the reason says it.
         package var hint: String
 
         init(rule: String, reason: String, hint: String = "") {
@@ -24,6 +27,7 @@ package struct FMFRule: Sendable {
             self.hint = hint
         }
 
+        /// For people, in one line.
         package var description: String { "'\(rule)' is no rule: \(reason)" + (hint.isEmpty ? "" : "; \(hint)") }
     }
 

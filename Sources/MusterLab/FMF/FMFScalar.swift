@@ -1,6 +1,6 @@
 /// What plain YAML scalars are, by YAML 1.2 as fmf's loader reads it, or by 1.1 where a file begins with `%YAML 1.1`.
 ///
-/// The forms are those of the schemas of YAML with the loader's additions: `_` between digits, `0b`, dates.
+/// The forms are those of the YAML specifications' schemas, with what the loader adds: `_` between digits, `0b`, dates.
 enum FMFScalar {
     /// Python reads and writes no longer numbers.
     private static let digitsMax = 4_300

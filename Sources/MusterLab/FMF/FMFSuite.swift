@@ -149,9 +149,20 @@ package struct FMFSuite: Sendable {
             throw FMFError([Diagnostic(file: tree.root, message: "there is no plan '\(name)'", hint: hint)])
         }
         for key in Self.unknownPlanKeys where plan[key] != nil { askers["\(key) of the plan", default: 0] += 1 }
-        prepare = try scripts("prepare", plan)
-        finish = try scripts("finish", plan)
-        return try variables("environment", plan["environment"], plan)
+        let environment = try variables("environment", plan["environment"], plan)
+        prepare = try scripts("prepare", plan).map { command($0, environment) }
+        finish = try scripts("finish", plan).map { command($0, environment) }
+        return environment
+    }
+
+    /// A script of a plan as a command of a step: in the tree, with the plan's variables, by bash where that is.
+    private func command(_ script: String, _ environment: [String: String]) -> String {
+        let quoted = Template.shellQuoted
+        let variables = environment.merging(["TMT_TREE": tree.root]) { given, _ in given }
+        let exports = variables.sorted { $0.key < $1.key }.map { "export \($0.key)=\(quoted($0.value))\n" }.joined()
+        let script = quoted(script)
+        return "cd -- \(quoted(tree.root)) || exit 2\n\(exports)"
+            + "if command -v bash >/dev/null 2>&1; then bash -eo pipefail -c \(script); else sh -e -c \(script); fi"
     }
 
     private mutating func scripts(_ key: String, _ plan: FMFNode) throws(FMFError) -> [String] {
@@ -193,9 +204,22 @@ package struct FMFSuite: Sendable {
             guard case .string(let name) = entry.key, let text = text(entry.value) else {
                 throw wrong(key, node, "has a value that is no text and no number")
             }
+            guard Self.isVariable(name) else { throw wrong(key, node, "has '\(name)', which no shell can set") }
             variables[name] = text
         }
         return variables
+    }
+
+    private static func isVariable(_ name: String) -> Bool {
+        let letters = name.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):
+                true
+            default: false
+            }
+        }
+        return letters && name.first.map { !$0.isNumber } ?? false
     }
 
     /// A value as Python prints it, as tmt has it in the environment.

@@ -72,7 +72,7 @@ package struct FMFTree: Sendable {
         return FMFLocation(file: files[Int(place.file)], line: Int(place.line), column: Int(place.column))
     }
 
-    /// A file as fmf's JSON needs nothing of it: a diagnostic about a place in the tree.
+    /// A problem as it is told once the texts of the files are gone: with its place, without the line.
     func diagnostic(_ problem: FMFProblem) -> Diagnostic {
         guard let location = location(problem.place) else {
             return Diagnostic(file: root, message: problem.message, hint: problem.hint)

@@ -111,6 +111,7 @@ package enum FMFKey: Sendable {
 }
 
 extension FMFKey: Hashable {
+    /// As Python compares keys: numbers by what they amount to, text by its scalars.
     package static func == (a: FMFKey, b: FMFKey) -> Bool {
         switch (a, b) {
         case (.string(let a), .string(let b)): return a.isSame(as: b)
@@ -124,6 +125,7 @@ extension FMFKey: Hashable {
         }
     }
 
+    /// The same for all keys that are equal.
     package func hash(into hasher: inout Hasher) {
         switch self {
         case .string(let text): hasher.combine(text)
@@ -137,20 +139,28 @@ extension FMFKey: Hashable {
 
 /// A mapping that keeps the order in which its keys were first set, each with the place where its value stands.
 package struct FMFMap: Sendable {
+    /// A key with its value.
     package struct Entry: Sendable {
+        /// Text, but for plain values.
         package let key: FMFKey
+        /// What the key has now.
         package internal(set) var value: FMFValue
+        /// Where the value stands; of one that was merged, the last part of it.
         package internal(set) var place: FMFPlace
     }
 
+    /// In the order in which the keys were first set.
     package private(set) var entries: [Entry] = []
     /// Only of large mappings: in small ones a look through all keys is faster.
     private var index: [FMFKey: Int]?
     private static let indexedMin = 24
 
+    /// Without a key.
     package init() {}
 
+    /// Whether it has no key.
     package var isEmpty: Bool { entries.isEmpty }
+    /// How many keys it has.
     package var count: Int { entries.count }
 
     /// The value of a key that is text.

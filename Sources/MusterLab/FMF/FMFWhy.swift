@@ -1,5 +1,6 @@
 /// What one rule of `adjust` did to a node.
 package struct FMFRuleReport: Sendable {
+    /// What became of the rule.
     package enum Outcome: String, Hashable, Sendable {
         case applied
         /// The rule is false in the context.
@@ -14,6 +15,7 @@ package struct FMFRuleReport: Sendable {
 
     /// A key of the node that the rule changed.
     package struct Change: Sendable {
+        /// Without a suffix.
         package let key: String
         /// Nil when the node had no such key.
         package let before: FMFValue?
@@ -27,6 +29,7 @@ package struct FMFRuleReport: Sendable {
     package let reason: String?
     /// Where the rule stands; nil for one that no file holds.
     package let location: FMFLocation?
+    /// What became of it.
     package let outcome: Outcome
     /// In the order of the rule.
     package let changes: [Change]

@@ -232,7 +232,9 @@ extension Lab.Suite {
         return commands.enumerated().map { place, command in
             var step = ProvisionStep(.run(Template(command)))
             step.name = "prepare \(place + 1) of \(spec.name)"
-            if place == 0, !finish.isEmpty { step.undo = Template(finish.joined(separator: "\n")) }
+            if place == 0, !finish.isEmpty {
+                step.undo = Template(finish.map { "( \($0)\n)" }.joined(separator: " && "))
+            }
             return step
         }
     }

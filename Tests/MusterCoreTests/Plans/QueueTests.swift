@@ -79,7 +79,7 @@ import Testing
         var pool = NodePool()
         pool.wait(1, priority: 0, rule: .only(NodeID(5)))
         pool.wait(2, priority: 0, rule: .not([NodeID(3), NodeID(4)]))
-        pool.wait(3, priority: 0, rule: .after(NodeID(4)))
+        pool.wait(3, priority: 0, rule: .only(NodeID(9)))
         for node: Int64 in [3, 4] { pool.add(NodeID(node)) }
         #expect(!pool.canStart)
         #expect(pool.take() == nil)

@@ -85,6 +85,11 @@ import Testing
         let found = nodes(lab, id, of: "a").compactMap { $0?.rawValue }
         #expect(found.count == 3)
         #expect(found == found.sorted() && Set(found).count == 3, "each was made after the one before")
+        let attempts = lab.attempts(id).sorted { $0.endedAt < $1.endedAt || $0.step < $1.step }
+        for (place, attempt) in attempts.enumerated() where attempt.test == "a" && attempt.number > 1 {
+            let before = attempts[..<place].map(\.nodeID)
+            #expect(!before.contains(attempt.nodeID), "no test has run there before")
+        }
         #expect(lab.plan(id)?.result != .error)
         #expect(lab.nodeStates == [])
         lab.expectSound()

@@ -109,6 +109,29 @@ struct FMFTreeTests {
         #expect(data["/n"] == #"{"_b": {"x": 1}, "v": {"x": 1}}"#)
     }
 
+    @Test func copiesReachMappingsInsideOfSharedOnes() throws {
+        let data = try fmfData("_b: &b {x: {k: 1}}\nv: *b\n/m:\n  v+: {x+: {y: 2}}\n/n: {}\n")
+        #expect(data["/m"] == #"{"_b": {"x": {"k": 1, "y": 2}}, "v": {"x": {"k": 1, "y": 2}}}"#)
+        #expect(data["/n"] == #"{"_b": {"x": {"k": 1}}, "v": {"x": {"k": 1}}}"#)
+    }
+
+    @Test func aMappingMergedIntoItselfHasItsOwnChanges() throws {
+        let text = "_x: &x {s-: o, s: foo}\nv: *x\nv+: *x\n"
+        #expect(try fmfData(text) == ["/": #"{"_x": {"s": "f", "s-": "o"}, "v": {"s": "f", "s-": "o"}}"#])
+        #expect(try fmfFaults("_x: &x {s+: o}\nv: *x\nv+: *x\n")[0].contains("merged into itself"))
+    }
+
+    @Test func itemsOfAListShareWhatIsMergedIntoAllOfThem() throws {
+        // `n` is added to twice: both items have one and the same `d`.
+        let text = "l: [{}, {}]\n/x:\n  l+: {d: {n: 1}}\n  /y:\n    l+: {d+: {n+: 1}}\n"
+        #expect(try fmfData(text) == ["/x/y": #"{"l": [{"d": {"n": 3}}, {"d": {"n": 3}}]}"#])
+    }
+
+    @Test func directivesOfAnAliasedNodeAreTakenOnce() throws {
+        let text = "a: 1\n/b: &t\n  /: {inherit: false}\n  x: 1\n/c: *t\n"
+        #expect(try fmfData(text) == ["/b": #"{"x": 1}"#, "/c": #"{"a": 1, "x": 1}"#])
+    }
+
     @Test func aKeySaysWhereItsValueStands() throws {
         let tree = try FMFTestTree([
             "main.fmf": "test: ./a.sh\nrequire: [a]\n", "x/main.fmf": "/y:\n  require+: [b]\n  test: ./b.sh\n/z:\n",
