@@ -30,9 +30,11 @@ struct Test: AsyncParsableCommand {
     func run() async throws {
         let loader = LabLoader(options: options, lab: lab)
         let loaded = try loader.load(text: fmf.labText)
-        let session = try StateSession.open(options, to: .make)
         var selection = RunSelection()
         selection.patterns = patterns
+        // What cannot be is said before a state is made.
+        try await AnsibleCheck(spec: try loader.spec(.test, of: loaded, selection)).run()
+        let session = try StateSession.open(options, to: .make)
         if failed { selection.failed = try failedTests(session, lab: loaded.name) }
         selection.durations = try durations(of: loaded, session)
         var spec = try loader.spec(.test, of: loaded, selection)
@@ -46,7 +48,6 @@ struct Test: AsyncParsableCommand {
         follow.apply(to: &spec)
         fmf.apply(to: &spec)
         try spec.checkNodeLimit(lab.maxNodes)
-        try await AnsibleCheck(spec: spec).run()
         spec.files = try LabFiles(session: session).keep(spec)
         try LabChangeQuestion.tellWhatStays(spec, session, options)
         try await RunStarter(session: session, options: options, follow: follow, startsNew: lab.new).start(spec)

@@ -89,7 +89,18 @@ extension ShellText {
             trap 'exit 1' HUP INT TERM
         }
 
+        # What has read nothing, or not all, answers first and reads the rest then: podman forgets an answer when the program
+        # ends while it is still being given something.
+        m_push_reply() {
+            m_reply() {
+                printf '%s\n.\n' "$*"
+                cat >/dev/null 2>&1
+                exit 0
+            }
+        }
+
         m_push_file() {
+            m_push_reply
             m_cp_target
             if [ -d "./$m_leaf" ]; then m_reply is-folder; fi
             (: >"$m_draft") 2>/dev/null || m_reply denied
@@ -100,6 +111,7 @@ extension ShellText {
         }
 
         m_push_folder() {
+            m_push_reply
             m_cp_target
             m_cp_needs_tar
             m_old=
