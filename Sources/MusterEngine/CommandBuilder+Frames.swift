@@ -23,6 +23,7 @@ extension CommandBuilder {
         _ frame: TestFrame,
         _ template: Template,
         in suite: SuiteSpec,
+        number: Int,
         attempt: Int,
         restarts: Int
     ) throws(StepError) -> Command {
@@ -48,7 +49,7 @@ extension CommandBuilder {
             "TMT_TREE": frame.tree,
             "TMT_SOURCE_DIR": frame.tree,
             "TMT_TEST_NAME": test.name,
-            "TMT_TEST_SERIAL_NUMBER": "\((suite.tests.firstIndex { $0.name == test.name } ?? 0) + 1)",
+            "TMT_TEST_SERIAL_NUMBER": "\(number)",
             "TMT_TEST_ITERATION_ID": "\(run)-\(suite.name)-\(attempt)",
             "TMT_TEST_DATA": "\(directory)/\(own)/data",
             "TMT_TEST_METADATA": "\(directory)/\(own)/metadata.yaml",

@@ -82,8 +82,11 @@ package struct CommandBuilder {
         return command
     }
 
-    /// - Parameter restarts: how often the test was started in this attempt before, as it had gone away.
-    func test(_ test: TestSpec, in suite: SuiteSpec, attempt: Int, restarts: Int) throws(StepError) -> Command {
+    /// - Parameters:
+    ///   - index: of the test in its suite.
+    ///   - restarts: how often the test was started in this attempt before, as it had gone away.
+    func test(_ index: Int, in suite: SuiteSpec, attempt: Int, restarts: Int) throws(StepError) -> Command {
+        let test = suite.tests[index]
         var command: Command
         switch test.command {
         case .file(let path):
@@ -96,7 +99,15 @@ package struct CommandBuilder {
             command.files = needed([path])
         case .run(let template):
             if let frame = test.frame {
-                command = try framed(test, frame, template, in: suite, attempt: attempt, restarts: restarts)
+                command = try framed(
+                    test,
+                    frame,
+                    template,
+                    in: suite,
+                    number: index + 1,
+                    attempt: attempt,
+                    restarts: restarts
+                )
             } else {
                 command = try shell(template, timeout: test.timeout, leftovers: .end, suite: suite)
             }

@@ -74,7 +74,7 @@ extension Performer {
         var command: Command?
         if case .run(let begun)? = work { command = begun }
         // Its secrets may not be there any more: then nothing can be told from them either.
-        command = command ?? (try? builder.test(test, in: suite, attempt: Int(act.spec.c), restarts: 0))
+        command = command ?? (try? builder.test(Int(act.spec.b), in: suite, attempt: Int(act.spec.c), restarts: 0))
         return FindingsReader(
             drivers.of(node),
             node,
@@ -216,9 +216,10 @@ extension Performer {
             )
         case .attempt:
             let suite = spec.suites[a]
-            let test = suite.tests[Int(act.spec.b)]
             let restarts = earlierStarts(of: act, at: builder).count
-            return .run(try builder.test(test, in: suite, attempt: Int(act.spec.c), restarts: restarts))
+            return .run(
+                try builder.test(Int(act.spec.b), in: suite, attempt: Int(act.spec.c), restarts: restarts)
+            )
         case .exec:
             guard let exec = spec.exec else { throw StepError(.unresolved, "there is nothing to run") }
             return .run(try builder.exec(exec))

@@ -25,20 +25,14 @@ struct ControlSpool {
         makeNonblocking(pipe)
     }
 
-    /// Shared by all: there is one thread.
-    nonisolated(unsafe) private static let buffer = UnsafeMutableRawBufferPointer.allocate(
-        byteCount: 1 << 18,
-        alignment: 16
-    )
-
     /// Takes what has been said, at most some, so that a flood does not keep others waiting.
     mutating func drain(now: Int64, atMost most: Int = 4 << 20) {
         var rest = most
         while pipe >= 0, rest > 0 {
-            let count = read(pipe, Self.buffer.baseAddress, min(Self.buffer.count, rest))
+            let count = read(pipe, Spool.buffer.baseAddress, min(Spool.buffer.count, rest))
             if count > 0 {
                 rest -= count
-                take(UnsafeRawBufferPointer(rebasing: Self.buffer[..<count]), now: now)
+                take(UnsafeRawBufferPointer(rebasing: Spool.buffer[..<count]), now: now)
             } else if count < 0, errno == EINTR {
                 continue
             } else {

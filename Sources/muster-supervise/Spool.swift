@@ -37,7 +37,7 @@ struct Spool {
     }
 
     /// Shared by all: there is one thread.
-    nonisolated(unsafe) private static let buffer = UnsafeMutableRawBufferPointer.allocate(
+    nonisolated(unsafe) static let buffer = UnsafeMutableRawBufferPointer.allocate(
         byteCount: 1 << 16,
         alignment: 16
     )

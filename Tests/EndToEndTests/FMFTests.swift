@@ -103,13 +103,7 @@ import Testing
               t: { where: app, discover: { fmf: { path: tree, names: [/slow, /pass] } } }
             """
         )
-        mkfifo(lab.path + "/up", 0o600)
-        mkfifo(lab.path + "/go", 0o600)
-        let running = try Running(["test"], in: lab.path)
-        _ = try await Program.run("/bin/cat", ["up"], in: lab.path)
-        running.send(SIGKILL)
-        _ = await running.ending()
-        _ = try await Program.run("/bin/sh", ["-c", "echo go >go"], in: lab.path)
+        try await lab.killTestWhenUp()
         let end = try await Program.muster(["test"], in: lab.path)
         #expect(end.status == 0, "\(end.output)\(end.errors)")
         #expect(try outcomes(lab) == ["/tests/pass": "pass", "/tests/slow": "pass"])

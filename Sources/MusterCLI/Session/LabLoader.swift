@@ -11,11 +11,13 @@ struct LabLoader {
 
     /// - Parameter text: of a lab that stands in no file, and is read as if it stood in this folder.
     func load(text: String? = nil) throws -> Lab {
+        let values = try lab.values()
         if let text {
             return try known { () throws(LabError) in
                 try LabParser.parse(
                     text: text,
                     file: "--fmf",
+                    variables: values,
                     environment: Environment.all,
                     files: DiskFileTree(root: options.labDirectory)
                 )
@@ -24,7 +26,6 @@ struct LabLoader {
         guard FileManager.default.fileExists(atPath: options.labPath) else {
             throw CLIError("there is no \(options.labFile) here; name one with -f, or write one: muster init")
         }
-        let values = try lab.values()
         return try known { () throws(LabError) in
             try LabParser.load(path: options.labFile, variables: values, environment: Environment.all)
         }

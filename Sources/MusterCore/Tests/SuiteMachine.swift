@@ -39,6 +39,8 @@ package struct SuiteMachine: Sendable {
     package private(set) var tests: [Test]
     /// Tests that have not ended.
     package private(set) var remaining: Int
+    /// Tests that have failed for good.
+    private var failures = 0
 
     package init(spec: SuiteSpec) {
         self.spec = spec
@@ -47,9 +49,6 @@ package struct SuiteMachine: Sendable {
     }
 
     package var hasEnded: Bool { remaining == 0 }
-
-    /// How many tests have failed for good.
-    var failures: Int { tests.count { $0.outcome?.isFailure == true } }
 
     /// Whether so many tests have failed that the others are not run.
     var isGivenUp: Bool { spec.rules.stopAfter.map { failures >= $0 } ?? false }
@@ -120,6 +119,7 @@ package struct SuiteMachine: Sendable {
     /// Ends a test that cannot run.
     mutating func end(_ test: Int, _ outcome: Outcome) {
         if tests[test].outcome == nil { remaining -= 1 }
+        failures += (outcome.isFailure ? 1 : 0) - (tests[test].outcome?.isFailure == true ? 1 : 0)
         tests[test].outcome = outcome
     }
 

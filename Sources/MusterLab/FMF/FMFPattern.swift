@@ -3,8 +3,7 @@ import Foundation
 /// A regular expression as Python's `re` reads it.
 ///
 /// The expression is translated for `NSRegularExpression`; what cannot be said there is an error.
-final class FMFPattern: @unchecked Sendable {
-    // Safe: nothing is written after init, and NSRegularExpression says of itself that threads may share it.
+final class FMFPattern: Sendable {
     private let expression: NSRegularExpression
     /// The text that is looked for when the expression is nothing but text.
     private let literal: String?

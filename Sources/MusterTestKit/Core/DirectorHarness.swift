@@ -20,6 +20,8 @@ package struct DirectorHarness {
         case ends(lostNode: String)
         /// Its node's server ends, which is heard of; the command itself exits with this status.
         case outlivesNode(status: Int)
+        /// A test says that it goes away, and goes.
+        case goesAway
     }
 
     /// An act that is under way.
@@ -235,6 +237,10 @@ package struct DirectorHarness {
         case .exits(let status), .outlivesNode(let status):
             return .exited(ProcessExit(status: status, startedAt: now, endedAt: now))
         case .timesOut: return .exited(ProcessExit(signal: 9, timedOut: true, startedAt: now, endedAt: now))
+        case .goesAway:
+            var exit = ProcessExit(status: 0, startedAt: now, endedAt: now)
+            exit.findings = TestFindings(outcome: .pass, restarts: true)
+            return .exited(exit)
         case .fails(let code, let message): return .failed(StepError(code, message))
         case .losesNode(let reason), .ends(let reason): return .failed(StepError(.lost, reason))
         }

@@ -95,6 +95,17 @@ extension LabFolder {
         return end.output.split(separator: "\n").compactMap { Event(String($0)) }
     }
 
+    /// Begins `muster test`, kills it when a test of the lab has written into the fifo `up`, and then lets that test go
+    /// on, which reads from the fifo `go`.
+    func killTestWhenUp() async throws {
+        for name in ["up", "go"] { mkfifo("\(path)/\(name)", 0o600) }
+        let running = try Running(["test"], in: path)
+        _ = try await Program.run("/bin/cat", ["up"], in: path)
+        running.send(SIGKILL)
+        _ = await running.ending()
+        _ = try await Program.run("/bin/sh", ["-c", "echo go >go"], in: path)
+    }
+
     /// Waits until a file is there that some test makes.
     func awaitFile(_ name: String) async throws {
         let watch = try FileWatch(folder: path)

@@ -296,6 +296,50 @@ import Testing
         lab.expectSound()
     }
 
+    // MARK: Going away
+
+    /// A test that goes away twice, `a`, beside others.
+    private func awayTwice() -> (lab: DirectorHarness, id: PlanID?) {
+        start(suite("api", on: "app", ["a", "b", "c", "d"]), nodes: 2) { work in
+            work.label == "api//a#1" && work.act.number < 3 ? .goesAway : .succeeds
+        }
+    }
+
+    @Test func aTestThatGoesAwayIsOneAttemptOnOneNode() {
+        var (lab, id) = awayTwice()
+        lab.settle()
+        #expect(lab.started("api//a#1").count == 3)
+        #expect(Set(lab.started("api//a#1")).count == 1, "each start is on the same node")
+        #expect(lab.results(id) == ["a", "b", "c", "d"].map { "api//\($0)#1 pass" })
+        lab.expectSound()
+    }
+
+    @Test func aStartThatNeverLeftIsMadeOnTheSameNodeAfterACrash() throws {
+        var (lab, id) = awayTwice()
+        lab.settle { $0.works.contains { $0.label == "api//a#1" } }
+        let node = try #require(lab.works.first { $0.label == "api//a#1" }?.node)
+        lab.end("api//a#1")
+        // What was decided was stored, and the conductor killed before it was performed.
+        lab.statusScript = { $0.spec.action == .attempt && $0.number == 2 ? .neverStarted : nil }
+        lab.restart()
+        lab.statusScript = nil
+        lab.request(.resume(try #require(id)))
+        lab.settle()
+        #expect(lab.attempts(id).first { $0.test == "a" }?.node == node)
+        #expect(lab.results(id) == ["a", "b", "c", "d"].map { "api//\($0)#1 pass" })
+        lab.expectSound()
+    }
+
+    @Test func aTestThatAlwaysGoesAwayIsNoPass() {
+        var (lab, id) = start(suite("api", on: "app", ["a"]), nodes: 1) {
+            $0.label == "api//a#1" ? .goesAway : .succeeds
+        }
+        lab.settle()
+        #expect(lab.started("api//a#1").count == 1 + Defaults.restartsMax)
+        #expect(lab.results(id) == ["api//a#1 error"])
+        lab.expectSound()
+    }
+
     // MARK: From a seed
 
     /// A lab of one or two groups and a suite with any policy, in a world where anything fails, loses nodes, and the
