@@ -4,13 +4,7 @@ import Testing
 
 /// The step `ansible`, with ansible itself.
 @Suite(.serialized) struct AnsibleTests {
-    static let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
-    static let isRequired = ProcessInfo.processInfo.environment["MUSTER_TEST_REQUIRE_ALL"] == "1"
-    static let isInstalled =
-        isRequired
-        || path.split(separator: ":").contains {
-            FileManager.default.isExecutableFile(atPath: "\($0)/ansible-playbook")
-        }
+    static let isInstalled = TestProgram.isExpected("ansible-playbook")
     static let absence: Comment = "there is no ansible-playbook in PATH: pip install ansible-core"
     private static let secret = ["MUSTER_SECRET_TOKEN": "it's \\ a secret {{ 7 * 7 }}"]
 

@@ -18,8 +18,6 @@ import Testing
         var testDescription: String { name }
     }
 
-    private static let isRequired = ProcessInfo.processInfo.environment["MUSTER_TEST_REQUIRE_ALL"] == "1"
-
     private static let podman: Kind? = {
         guard case .success(let store) = PodmanStore.shared else { return nil }
         let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
@@ -39,7 +37,9 @@ import Testing
     }()
 
     private static let namespaces: Kind? = {
-        guard geteuid() == 0, access("/proc/self/ns/net", F_OK) == 0, Program.isInPath("ip") else { return nil }
+        guard geteuid() == 0, access("/proc/self/ns/net", F_OK) == 0, TestProgram.path(of: "ip") != nil else {
+            return nil
+        }
         return Kind(
             name: "netns",
             creator: "netns: { run: exec sleep 3600 }",
@@ -54,7 +54,9 @@ import Testing
     private static let machines: Kind? = {
         let given = ProcessInfo.processInfo.environment["MUSTER_TEST_GUEST"]
         let guest = given ?? Program.repository + "/.build/guest"
-        guard FileManager.default.fileExists(atPath: guest + "/initrd"), Program.isInPath("qemu-system-x86_64") else {
+        guard FileManager.default.fileExists(atPath: guest + "/initrd"),
+            TestProgram.path(of: "qemu-system-x86_64") != nil
+        else {
             return nil
         }
         return Kind(
@@ -127,7 +129,7 @@ import Testing
     }
 
     @Test func everyKindIsThereWhereAllIsRequired() {
-        guard Self.isRequired else { return }
+        guard TestProgram.mustBeThere else { return }
         #expect(Self.kinds.map(\.name) == ["podman", "netns", "qemu"])
     }
 
@@ -178,13 +180,5 @@ import Testing
         let down = try await muster(["down"], kind, in: lab)
         #expect(down.status == 0, "\(down.output)\(down.errors)")
         try await isEmpty(lab, kind)
-    }
-}
-
-extension Program {
-    static func isInPath(_ name: String) -> Bool {
-        (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").contains {
-            FileManager.default.isExecutableFile(atPath: "\($0)/\(name)")
-        }
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import MusterTestKit
 import Testing
 
 /// SIGUSR2 to a command that conducts: it says how everything stands, and goes on.
@@ -52,7 +53,7 @@ import Testing
     }
 
     /// On a terminal the same lines stand above the screen, which is drawn again below them.
-    @Test(.enabled(if: Program.isInPath("script"), "there is no 'script' in PATH"), .timeLimit(.minutes(3)))
+    @Test(.enabled(if: TestProgram.isExpected("script"), "there is no 'script' in PATH"), .timeLimit(.minutes(3)))
     func onATerminalItStandsAboveTheScreen() async throws {
         let lab = try folder()
         let command = "exec '\(Program.folder)/muster' up"

@@ -1,6 +1,7 @@
 import Foundation
 import MusterCore
 import MusterDrivers
+import MusterTestKit
 import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct NodeInventoryTests {
@@ -134,11 +135,8 @@ import Testing
         #expect(NodeInventory([]).ansible().text == "all:\n  hosts: {}\n")
     }
 
-    private static let hasAnsible = ["/usr/bin/ansible-inventory", "/usr/local/bin/ansible-inventory"].contains {
-        FileManager.default.isExecutableFile(atPath: $0)
-    }
-
-    @Test(.enabled(if: hasAnsible, "ansible is not installed here")) func ansibleReadsIt() async throws {
+    @Test(.enabled(if: TestProgram.isExpected("ansible-inventory"), "there is no ansible-inventory in PATH"))
+    func ansibleReadsIt() async throws {
         let end = try await Self.ask(
             Self.sample.ansible().text,
             "export LC_ALL=C.UTF-8 ANSIBLE_LOCAL_TEMP=$(dirname \"$F\")/t HOME=$(dirname \"$F\"); ansible-inventory -i \"$F\" --list"

@@ -16,9 +16,7 @@ enum ExamplePlugin: String, CaseIterable, Sendable {
 
     /// Why it cannot be run here; nil when it can.
     var absence: String? {
-        let paths = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
-        let isThere = paths.contains { FileManager.default.isExecutableFile(atPath: "\($0)/python3") }
-        return self == .sh || isThere ? nil : "python3 is not installed"
+        self == .sh || TestProgram.path(of: "python3") != nil ? nil : "python3 is not installed"
     }
 
     static var present: [ExamplePlugin] {

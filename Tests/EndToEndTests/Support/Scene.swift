@@ -1,4 +1,5 @@
 import Foundation
+import MusterTestKit
 import Subprocess
 import SystemPackage
 import Testing
@@ -53,8 +54,7 @@ extension LabFolder {
 
 extension Program {
     /// For tests that reach into a state's rows; nil where there is none.
-    static let python: String? = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
-        .map { "\($0)/python3" }.first { FileManager.default.isExecutableFile(atPath: $0) }
+    static let python = TestProgram.path(of: "python3")
 }
 
 extension LabFolder {
