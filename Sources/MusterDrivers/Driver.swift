@@ -47,6 +47,12 @@ package protocol Driver: Sendable {
     /// Puts files into the node's folder. Paths never lead out of it.
     func put(_ files: [FileContent], on node: NodeHandle) async throws(StepError)
 
+    /// Makes a folder of the node's folder from an archive of this host, as `FolderArchive` writes them. One that is
+    /// there already stays as it is.
+    ///
+    /// - Parameter folder: its name; it has that only when it is whole.
+    func unpack(_ archive: String, as folder: String, on node: NodeHandle) async throws(StepError)
+
     /// Asks once whether a condition holds; false, or an error that says what was seen instead. `.run` is not asked
     /// here.
     func probe(_ probe: ReadyCondition.Probe, on node: NodeHandle, within: Duration) async throws(StepError)
@@ -174,6 +180,8 @@ package struct Command: Hashable, Sendable {
     package var controlLimit: Int64?
     /// Files of the lab that it needs in the node's folder; none where nodes share this host's files.
     package var files: [FileContent] = []
+    /// What it needs there besides, and others as well.
+    package var kits: [NodeKit] = []
 
     package init(
         _ program: Program,
@@ -192,6 +200,13 @@ package struct Command: Hashable, Sendable {
         self.leftovers = leftovers
         self.outputLimit = outputLimit
     }
+}
+
+/// What commands need in a node's folder and is put there once, however many of them need it.
+package enum NodeKit: Hashable, Sendable {
+    case files([FileContent])
+    /// A folder, from an archive at an absolute path of this host: see `Driver.unpack`.
+    case folder(archive: String, to: String)
 }
 
 /// A file for a node's folder.
@@ -236,6 +251,10 @@ extension Driver {
     ) async throws(StepError) -> ProcessExit {
         if !command.files.isEmpty { try await put(command.files, on: node) }
         return try await run(command, on: node, operation: operation)
+    }
+
+    package func unpack(_ archive: String, as folder: String, on node: NodeHandle) async throws(StepError) {
+        throw StepError(.refused, "\(node.name) has the files of this host: nothing is unpacked on it")
     }
 
     package var capabilities: Set<Capability> { [] }

@@ -27,14 +27,17 @@ extension CommandBuilder {
         attempt: Int,
         restarts: Int
     ) throws(StepError) -> Command {
-        guard !isRemote else {
-            throw StepError(
-                .unresolved,
-                "tests of fmf trees run on nodes that have this host's files, such as 'process'; \(node.name) has none"
-            )
-        }
         let (text, secrets) = try resolve(template, quoted: true)
-        let place = frame.directory.isEmpty ? frame.tree : "\(frame.tree)/\(frame.directory)"
+        var kits = [Self.guestPrograms]
+        var tree = frame.tree
+        if isRemote {
+            guard let copy = archive.tree(frame.tree, in: spec) else {
+                throw StepError(.file, "the run has no copy of \(frame.tree) for \(node.name): begin it anew (--new)")
+            }
+            kits.append(.folder(archive: copy.archive, to: copy.name))
+            tree = "\(home)/\(copy.name)"
+        }
+        let place = frame.directory.isEmpty ? tree : "\(tree)/\(frame.directory)"
         var command = Command(
             .arguments(["/bin/sh", "-c", Self.starter, "test", place, text]),
             environment: try environment(suite: suite),
@@ -46,35 +49,40 @@ extension CommandBuilder {
         let own = "\(folder)/\(suite.name)/\(Self.component(test.name))/\(attempt)"
         command.environment.merge(frame.environment) { $1 }
         command.environment.merge([
-            "TMT_TREE": frame.tree,
-            "TMT_SOURCE_DIR": frame.tree,
+            "TMT_TREE": tree,
+            "TMT_SOURCE_DIR": tree,
             "TMT_TEST_NAME": test.name,
             "TMT_TEST_SERIAL_NUMBER": "\(number)",
             "TMT_TEST_ITERATION_ID": "\(run)-\(suite.name)-\(attempt)",
-            "TMT_TEST_DATA": "\(directory)/\(own)/data",
-            "TMT_TEST_METADATA": "\(directory)/\(own)/metadata.yaml",
-            "TMT_PLAN_DATA": "\(directory)/\(folder)/\(suite.name)/plan-data",
-            "TMT_SCRIPTS_DIR": "\(directory)/\(folder)/bin",
+            "TMT_TEST_DATA": "\(home)/\(own)/data",
+            "TMT_TEST_METADATA": "\(home)/\(own)/metadata.yaml",
+            "TMT_PLAN_DATA": "\(home)/\(folder)/\(suite.name)/plan-data",
+            "TMT_SCRIPTS_DIR": "\(home)/\(folder)/bin",
             "TMT_REBOOT_COUNT": "\(restarts)",
             "TMT_TEST_RESTART_COUNT": "\(restarts)",
             "TMT_VERSION": "muster",
         ]) { $1 }
         if frame.framework == .beakerlib {
-            command.environment["BEAKERLIB_COMMAND_REPORT_RESULT"] = "\(directory)/\(folder)/bin/tmt-report-result"
-            command.environment["BEAKERLIB_COMMAND_SUBMIT_LOG"] = "\(directory)/\(folder)/bin/tmt-file-submit"
-            command.environment["BEAKERLIB_DIR"] = "\(directory)/\(own)/data"
+            command.environment["BEAKERLIB_COMMAND_REPORT_RESULT"] = "\(home)/\(folder)/bin/tmt-report-result"
+            command.environment["BEAKERLIB_COMMAND_SUBMIT_LOG"] = "\(home)/\(folder)/bin/tmt-file-submit"
+            command.environment["BEAKERLIB_DIR"] = "\(home)/\(own)/data"
             command.environment["TESTID"] = "\(run)-\(suite.name)-\(attempt)"
         }
         // JSON is YAML as well.
         let metadata = Array(frame.metadata.utf8)
         command.files = [FileContent(source: .bytes(metadata), to: "\(own)/metadata.yaml", mode: 0o600)]
-        for (name, script) in GuestScripts.all {
-            command.files.append(
-                FileContent(source: .bytes(Array(script.utf8)), to: "\(folder)/bin/\(name)", mode: 0o700)
-            )
-        }
+        command.kits = kits
         return command
     }
+
+    /// The node's folder, where it is.
+    private var home: String { isRemote ? node.facts["directory"] ?? "." : directory }
+
+    private static let guestPrograms = NodeKit.files(
+        GuestScripts.all.map { name, script in
+            FileContent(source: .bytes(Array(script.utf8)), to: "\(framesFolder)/bin/\(name)", mode: 0o700)
+        }
+    )
 
     /// A name of a test as one name of a folder.
     private static func component(_ name: String) -> String {

@@ -1,6 +1,7 @@
 import Crypto
 import Foundation
 package import MusterCore
+import MusterDrivers
 
 /// Copies of the lab files that runs use, under their content hash: a resumed run uses what it began with.
 package struct FileArchive: Sendable {
@@ -16,19 +17,11 @@ package struct FileArchive: Sendable {
         guard FileManager.default.fileExists(atPath: source, isDirectory: &isDirectory), !isDirectory.boolValue,
             let content = FileManager.default.contents(atPath: source)
         else { return nil }
-        let hash = SHA256.hash(data: content).map { byte in
-            let digits = String(byte, radix: 16)
-            return digits.count == 1 ? "0" + digits : digits
-        }.joined()
-        let file = LabFile(path: path, hash: hash)
+        let file = LabFile(path: path, hash: Self.text(SHA256.hash(data: content)))
         let copy = self.copy(of: file)
         guard !FileManager.default.fileExists(atPath: copy) else { return file }
         do {
-            try FileManager.default.createDirectory(
-                atPath: state.files,
-                withIntermediateDirectories: true,
-                attributes: [.posixPermissions: 0o700]
-            )
+            try makeFolder()
             let partial = "\(copy).\(getpid())"
             try content.write(to: URL(fileURLWithPath: partial))
             let mode = (try FileManager.default.attributesOfItem(atPath: source)[.posixPermissions] as? Int) ?? 0o600
@@ -38,6 +31,53 @@ package struct FileArchive: Sendable {
             throw StateError("a copy of \(source) cannot be kept in \(state.files): \(error.reason)")
         }
         return file
+    }
+
+    /// Keeps an archive of a folder, for nodes that have no files of this host; returns how the run names it, and what
+    /// is no part of it, and why.
+    ///
+    /// The folders `.git` and of this state in it are no part of it either, nor are the others given.
+    package func keepTree(
+        _ tree: String,
+        without others: [String]
+    ) throws(StateError) -> (file: LabFile, leftOut: [String]) {
+        let aside = ([state.path] + others).filter { $0.hasPrefix(tree + "/") }.map {
+            String($0.dropFirst(tree.count + 1))
+        }
+        let partial = "\(state.files)/tree.\(getpid())"
+        defer { unlink(partial) }
+        do {
+            try makeFolder()
+            var archive = try FolderArchive(of: tree, without: Set([".git"] + aside))
+            var hash = SHA256()
+            try archive.write(to: partial) { hash.update(data: $0) }
+            let file = LabFile(path: tree, hash: Self.text(hash.finalize()))
+            guard rename(partial, copy(of: file)) == 0 else { throw POSIXError(.init(rawValue: errno) ?? .EIO) }
+            return (file, archive.leftOut)
+        } catch {
+            throw StateError("a copy of \(tree) cannot be kept in \(state.files): \(error.reason)")
+        }
+    }
+
+    private func makeFolder() throws {
+        try FileManager.default.createDirectory(
+            atPath: state.files,
+            withIntermediateDirectories: true,
+            attributes: [.posixPermissions: 0o700]
+        )
+    }
+
+    private static func text(_ hash: SHA256.Digest) -> String {
+        hash.map { byte in
+            let digits = String(byte, radix: 16)
+            return digits.count == 1 ? "0" + digits : digits
+        }.joined()
+    }
+
+    /// The archive of a tree that a run uses; nil where none was kept.
+    func tree(_ path: String, in spec: RunSpec) -> (archive: String, name: String)? {
+        guard let file = spec.trees?.first(where: { $0.path == path }) else { return nil }
+        return (copy(of: file), "tree-\(file.hash.prefix(16))")
     }
 
     private func copy(of file: LabFile) -> String { state.files + "/" + file.hash }

@@ -48,6 +48,7 @@ package final class Performer: Sendable {
     private let nodes: NodeCommander
     private let reports: ReportReader
     private let errands: ErrandRunner
+    private let kits = KitKeeper()
 
     package init(
         drivers: Drivers,
@@ -384,6 +385,7 @@ package final class Performer: Sendable {
                     let survey = Survey(driver: driver, node: job.node, stateName: settings.stateName)
                     try await survey.endFormerTries(of: job.key.step, before: job.key.number)
                 }
+                try await kits.put(command.kits, on: job.node, by: driver)
                 return .exited(try await driver.runWithFiles(command, on: job.node, operation: job.operation))
             case .attach:
                 return .exited(try await attach(to: job.operation, on: job.node))
@@ -409,11 +411,14 @@ package final class Performer: Sendable {
                 )
                 return .succeeded(facts: [:])
             case .perform(let capability, let parts, let readying):
+                // Its files may not be there any more.
+                kits.forget(job.node.id)
                 return .succeeded(facts: try await perform(capability, parts, readying, job))
             case .destroy:
                 await vacate(presentSeat(beside: job.node))
                 try await driver.destroy(job.node)
                 reports.forget(job.node.id)
+                kits.forget(job.node.id)
                 return .succeeded(facts: [:])
             }
         } catch {

@@ -14,5 +14,5 @@ public enum TestProgram {
     /// Whether the tests that need this program are run: where nothing may be missing they are, and fail without it.
     public static func isExpected(_ name: String) -> Bool { mustBeThere || path(of: name) != nil }
 
-    private static func environment(_ name: String) -> String { ProcessInfo.processInfo.environment[name] ?? "" }
+    private static func environment(_ name: String) -> String { getenv(name).map { String(cString: $0) } ?? "" }
 }

@@ -137,6 +137,11 @@ struct Ban: Sendable {
             ["ProcessInfo", ".random("],
             "above a program that embeds the engine there is no command line that passes these down"
         ),
+        Allowance(
+            "Sources/MusterTestKit/TestProgram.swift",
+            ["getenv("],
+            "which programs a machine has for tests, and whether any may be missing, is asked in the tests' own process"
+        ),
         Allowance("Sources/MusterStore/SQLite/StateFile.swift", [".random("], "the state's own name, drawn once"),
         Allowance(
             "Tests/EndToEndTests/Support/Program.swift",

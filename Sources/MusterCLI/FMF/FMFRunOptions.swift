@@ -33,6 +33,13 @@ struct FMFRunOptions: ParsableArguments {
     )
     var plan: String?
     @Option(help: ArgumentHelp("Of a tree: how many machines (default 2).", valueName: "n")) var remotes: Int?
+    @Option(help: ArgumentHelp("Of a tree: machines are containers of this image.", valueName: "image"))
+    var image: String?
+    @Option(
+        name: .customLong("host"),
+        help: ArgumentHelp("Of a tree: machines are these, over ssh; repeatable.", valueName: "user@host:port")
+    )
+    var hosts: [String] = []
     @Option(help: ArgumentHelp("Machines that stand in for others at once.", valueName: "n")) var spares: Int?
     @Option(help: ArgumentHelp("How often a failed test runs again.", valueName: "n")) var reruns: Int?
     @Option(name: .customLong("stop-after"), help: ArgumentHelp("End after so many failed tests.", valueName: "n"))
@@ -46,10 +53,19 @@ struct FMFRunOptions: ParsableArguments {
             let given: [(String, Bool)] = [
                 ("--filter", !filters.isEmpty), ("--name", !names.isEmpty), ("--exclude", !excluded.isEmpty),
                 ("--context", !context.isEmpty), ("--plan", plan != nil), ("--remotes", remotes != nil),
+                ("--image", image != nil), ("--host", !hosts.isEmpty),
             ]
             if let first = given.first(where: \.1) {
                 throw ValidationError("\(first.0) goes with --fmf FOLDER; a lab file says it in 'discover'")
             }
+        }
+        if image != nil, !hosts.isEmpty {
+            throw ValidationError("--image makes machines, and --host names them: give one of the two")
+        }
+        if !hosts.isEmpty, let remotes, remotes + (spares ?? 0) > hosts.count {
+            throw ValidationError(
+                "\(remotes + (spares ?? 0)) machines are wanted (--remotes, --spares), and --host names \(hosts.count)"
+            )
         }
         for (name, value, range) in [
             ("--remotes", remotes, 1...LabKeys.countMax), ("--spares", spares, 0...LabKeys.sparesMax),
@@ -75,13 +91,27 @@ struct FMFRunOptions: ParsableArguments {
         return """
             lab: \(Self.labName)
             groups:
-              remotes: { count: \(remotes ?? 2), provision: [process: {}] }
+              remotes: { count: \(count), provision: [\(machine)] }
             tests:
               \(Self.suiteName):
                 where: remotes
                 discover: { fmf: { \(discover.joined(separator: ", ")) } }
 
             """
+    }
+
+    /// How many machines run tests at once.
+    private var count: Int {
+        remotes ?? (hosts.isEmpty ? 2 : max(1, hosts.count - (spares ?? 0)))
+    }
+
+    /// The step that makes one, in a lab file.
+    private var machine: String {
+        if let image { return "podman: { image: \(Self.quoted(image)) }" }
+        if !hosts.isEmpty {
+            return "ssh: { hosts: [\(hosts.map(Self.quoted).joined(separator: ", "))] }"
+        }
+        return "process: {}"
     }
 
     /// A text as YAML and the lab's own values take it as it is.

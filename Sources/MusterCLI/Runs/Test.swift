@@ -7,10 +7,8 @@ struct Test: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Bring up what tests need, run them, take it down.",
         discussion: """
-              muster test                     all suites; muster test api: one
-              muster test 'api//tests/log*'   some tests
+              muster test                     all suites; muster test api: one; 'api//log*': some tests
               muster test --failed            what failed last time
-              muster test --keep on-failure   leave the machines up when something fails
               muster test --fmf ./tests --filter 'tag: quick' --remotes 4 --reruns 1
 
             Exit: 0 passed, 1 tests failed, 2 configuration, 3 machines failed, 5 paused, 6 flaky with --fail-flaky.
@@ -28,6 +26,11 @@ struct Test: AsyncParsableCommand {
         [String] = []
 
     func run() async throws {
+        if fmf.fmf != nil, let file = options.file {
+            throw CLIError(
+                "--fmf makes a lab of its own, and -f names \(file): take one, or say 'discover: { fmf: … }' in the file"
+            )
+        }
         let loader = LabLoader(options: options, lab: lab)
         let loaded = try loader.load(text: fmf.labText)
         var selection = RunSelection()
@@ -48,7 +51,9 @@ struct Test: AsyncParsableCommand {
         follow.apply(to: &spec)
         fmf.apply(to: &spec)
         try spec.checkNodeLimit(lab.maxNodes)
-        spec.files = try LabFiles(session: session).keep(spec)
+        let files = LabFiles(session: session)
+        spec.files = try files.keep(spec)
+        spec.trees = try files.keepTrees(spec)
         try LabChangeQuestion.tellWhatStays(spec, session, options)
         try await RunStarter(session: session, options: options, follow: follow, startsNew: lab.new).start(spec)
     }

@@ -75,4 +75,23 @@ struct LabFiles {
             throw CLIError(error.description, exitCode: ExitCodes.infrastructure)
         }
     }
+
+    /// Keeps copies of the trees of fmf whose tests may run on machines elsewhere; nil when there are none. What is
+    /// left out of them is said.
+    func keepTrees(_ spec: RunSpec) throws -> [LabFile]? {
+        let elsewhere = Set(spec.groups.filter { $0.machine?.hasOwnFiles == true }.map(\.name))
+        let suites = spec.suites.filter { !elsewhere.isDisjoint(with: $0.groups) }
+        let trees = Set(suites.flatMap(\.tests).compactMap(\.frame?.tree))
+        guard !trees.isEmpty else { return nil }
+        let archive = FileArchive(session.state)
+        do {
+            return try trees.sorted().map { tree throws(StateError) in
+                let kept = try archive.keepTree(tree, without: spec.resultsDirectory.map { [$0] } ?? [])
+                for reason in kept.leftOut { Output.note("muster: not copied to machines: \(reason)") }
+                return kept.file
+            }
+        } catch {
+            throw CLIError(error.description, exitCode: ExitCodes.usage)
+        }
+    }
 }

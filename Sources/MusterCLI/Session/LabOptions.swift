@@ -12,7 +12,7 @@ struct LabOptions: ParsableArguments {
 
     @Option(
         name: .customLong("max-nodes"),
-        help: ArgumentHelp("Nodes that may be brought up (default 1000).", valueName: "n")
+        help: ArgumentHelp("Nodes that may be brought up.", valueName: "n")
     )
     var maxNodes = Defaults.nodesMax
 

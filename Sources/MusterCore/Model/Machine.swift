@@ -21,6 +21,14 @@ package enum Machine: Hashable, Sendable, Codable {
         }
     }
 
+    /// Whether its nodes have files of their own, and none of this host's.
+    package var hasOwnFiles: Bool {
+        switch self {
+        case .netns: false
+        case .podman, .ssh, .qemu, .plugin: true
+        }
+    }
+
     /// What is known of any node when it is made.
     package static let fieldsOfAll = ["address", "name"]
 

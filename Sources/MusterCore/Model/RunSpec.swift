@@ -20,6 +20,8 @@ package struct RunSpec: Hashable, Sendable, Codable {
     package var resultFormats: [ResultFormat]
     /// Files of the lab that this run uses, with the hash under which a copy is kept.
     package var files: [LabFile]
+    /// The trees of fmf that machines elsewhere need, by their absolute paths, each as an archive; nil for none.
+    package var trees: [LabFile]?
     /// A command for `exec`, and the nodes it runs on.
     package var exec: ExecSpec?
     /// What is done to nodes as a whole by `reboot`, `power` and `provision`.
@@ -360,7 +362,7 @@ package struct TestSpec: Hashable, Sendable, Codable {
 
 /// A file of the lab that a run uses.
 package struct LabFile: Hashable, Sendable, Codable {
-    /// Relative to the lab's folder.
+    /// Relative to the lab's folder; of a tree, absolute.
     package var path: String
     /// SHA-256, lower-case hexadecimal: the name of the kept copy.
     package var hash: String

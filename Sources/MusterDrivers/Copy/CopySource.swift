@@ -48,12 +48,16 @@ final class CopySource: Sendable {
     let size: Int
     let mode: UInt16
     private let title: String
+    /// Whether the file that is read is an archive already.
+    private let holdsArchive: Bool
+    private let leftAside: Set<String>
     private let state: Mutex<State>
 
     var given: Given { state.withLock { $0.given } }
 
+    /// - Parameter leftAside: what is not to be copied of a folder: paths relative to it.
     /// - Throws: `.file` when it cannot be read.
-    init(_ path: String) throws(StepError) {
+    init(_ path: String, leftAside: Set<String> = []) throws(StepError) {
         title = path
         // A link that the user names is followed.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -65,17 +69,37 @@ final class CopySource: Sendable {
         case S_IFREG:
             isFolder = false
             size = Int(status.st_size)
+            holdsArchive = false
+            self.leftAside = []
             let file = File(descriptor: descriptor, rest: size, size: size, title: path)
             state = Mutex(State(file: file))
         case S_IFDIR:
             isFolder = true
             size = 0
+            holdsArchive = false
+            self.leftAside = leftAside
             let names = try Self.names(in: descriptor, path)
             state = Mutex(State(folders: [Folder(descriptor: descriptor, path: [], mode: mode, names: names[...])]))
         default:
             close(descriptor)
             throw StepError(.file, "'\(path)' is neither a file nor a folder: devices and sockets are not copied")
         }
+    }
+
+    /// A folder, of which `FolderArchive` wrote an archive before.
+    init(archive path: String) throws(StepError) {
+        title = path
+        isFolder = true
+        mode = 0o700
+        size = 0
+        holdsArchive = true
+        leftAside = []
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw Self.error("'\(path)' cannot be read") }
+        var status = stat()
+        fstat(descriptor, &status)
+        let length = Int(status.st_size)
+        state = Mutex(State(file: File(descriptor: descriptor, rest: length, size: length, title: path)))
     }
 
     deinit {
@@ -90,7 +114,7 @@ final class CopySource: Sendable {
         state.withLock { state in
             guard !state.isOver, state.given.failure == nil else { return nil }
             do throws(StepError) {
-                guard let bytes = try isFolder ? nextOfArchive(&state) : nextOfFile(&state) else {
+                guard let bytes = try isFolder && !holdsArchive ? nextOfArchive(&state) : nextOfFile(&state) else {
                     state.isOver = true
                     return nil
                 }
@@ -182,6 +206,7 @@ final class CopySource: Sendable {
             throw Self.error("'\(shown)' cannot be read")
         }
         if path.elementsEqual(Self.lastEntry.utf8) { return nil }
+        if !leftAside.isEmpty, leftAside.contains(String(decoding: path, as: UTF8.self)) { return nil }
         let changed = Int(status.st_mtim.tv_sec)
         switch status.st_mode & S_IFMT {
         case S_IFLNK:

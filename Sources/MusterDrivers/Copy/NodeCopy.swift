@@ -61,6 +61,35 @@ package struct NodeCopy: Sendable {
         replaces: Bool
     ) async throws(StepError) -> Report {
         let source = try CopySource(path)
+        let (reply, end) = try await push(source, named: name, to: target, into: into, replaces: replaces)
+        guard reply.word == "done" else { throw refusal(reply, target, end, what: name) }
+        let given = source.given
+        return Report(path: reply.text, bytes: given.bytes, files: given.files, leftOut: given.leftOut)
+    }
+
+    /// Makes a folder from an archive, as `FolderArchive` writes them. One that is there already stays as it is, and
+    /// is asked for before anything is sent.
+    func unpack(_ archive: String, to target: Target) async throws(StepError) {
+        let asked = try await run(
+            RemoteRequest(program: program("m_has_folder", try values(of: target), target.place), within: .seconds(60)),
+            target,
+            MovedBytes { _ in }
+        )
+        guard let reply = ShellReply(asked.output) else { throw unanswered(target, asked) }
+        if reply.word == "exists" { return }
+        guard reply.word == "none" else { throw refusal(reply, target, asked, what: target.path) }
+        let source = try CopySource(archive: archive)
+        let (answer, end) = try await push(source, named: target.path, to: target, into: false, replaces: false)
+        guard ["done", "exists"].contains(answer.word) else { throw refusal(answer, target, end, what: target.path) }
+    }
+
+    private func push(
+        _ source: CopySource,
+        named name: String,
+        to target: Target,
+        into: Bool,
+        replaces: Bool
+    ) async throws(StepError) -> (ShellReply, RemoteEnd) {
         let moved = MovedBytes(progress)
         var values = try values(of: target)
         values["base"] = name
@@ -83,9 +112,7 @@ package struct NodeCopy: Sendable {
         let end = try await run(request, target, moved)
         if let failure = source.given.failure { throw failure }
         guard let reply = ShellReply(end.output) else { throw unanswered(target, end) }
-        guard reply.word == "done" else { throw refusal(reply, target, end, what: name) }
-        let given = source.given
-        return Report(path: reply.text, bytes: given.bytes, files: given.files, leftOut: given.leftOut)
+        return (reply, end)
     }
 
     // MARK: From a node

@@ -99,6 +99,12 @@ extension ShellText {
             }
         }
 
+        m_has_folder() {
+            m_cp_enter
+            if [ -d "$m_in" ]; then m_reply exists; fi
+            m_reply none
+        }
+
         m_push_file() {
             m_push_reply
             m_cp_target

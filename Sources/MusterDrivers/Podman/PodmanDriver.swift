@@ -216,6 +216,12 @@ package final class PodmanDriver: Driver {
         }
     }
 
+    package func unpack(_ archive: String, as folder: String, on node: NodeHandle) async throws(StepError) {
+        try await within(node) { place, _ throws(StepError) in
+            try await self.nodes.unpack(archive, as: folder, on: node, at: place)
+        }
+    }
+
     package func probe(
         _ probe: ReadyCondition.Probe,
         on node: NodeHandle,

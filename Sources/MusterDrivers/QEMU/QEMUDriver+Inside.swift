@@ -100,6 +100,14 @@ extension QEMUDriver {
         }
     }
 
+    package func unpack(_ archive: String, as folder: String, on node: NodeHandle) async throws(StepError) {
+        try await inside(node) { [nodes] place in
+            await caught { () async throws(StepError) in
+                try await nodes.unpack(archive, as: folder, on: node, at: place)
+            }
+        }
+    }
+
     package func probe(
         _ probe: ReadyCondition.Probe,
         on node: NodeHandle,

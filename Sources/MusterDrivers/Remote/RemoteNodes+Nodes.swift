@@ -104,6 +104,17 @@ extension RemoteNodes {
         guard reply.word == "done" else { throw StepError(.lost, "\(node.name): its machine answers '\(reply.word)'") }
     }
 
+    package func unpack(
+        _ archive: String,
+        as folder: String,
+        on node: NodeHandle,
+        at place: RemotePlace
+    ) async throws(StepError) {
+        if node.tenure.isOver { throw Self.cancelled(node) }
+        let target = NodeCopy.Target(node: node, place: place, hasOwnFiles: true, path: folder)
+        try await NodeCopy().unpack(archive, to: target)
+    }
+
     /// A file of this host. What has no length of its own, as in /proc, is read at once.
     private static func source(_ path: String) throws(StepError) -> (RemoteInput, Int) {
         var status = stat()
