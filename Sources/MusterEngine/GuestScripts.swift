@@ -77,11 +77,22 @@ enum GuestScripts {
         head -c "$size" "$file" >&"$fd"
         """#
 
-    /// The machine is this host, which is not rebooted: the test goes away and is started again.
+    /// The test goes away and is started again; the machine is rebooted only where its owner has named the command.
     private static let reboot = #"""
+        command=$MUSTER_REBOOT_COMMAND
+        while [ $# -gt 0 ]; do
+            case $1 in
+                -c | --command) [ -z "$command" ] || command=$2; shift 2 ;;
+                -t | --timeout) shift 2 ;;
+                *) shift ;;
+            esac
+        done
         trap '' PIPE
         printf 'disconnect\n' >&"$fd"
         while printf 'noop\n' >&"$fd"; do :; done 2>/dev/null
+        [ -n "$command" ] || kill -TERM 0
+        sync
+        if sh -c "$command"; then sleep 3600; else echo "${0##*/}: the machine is not rebooted: '$command' fails" >&2; fi
         kill -TERM 0
         """#
 

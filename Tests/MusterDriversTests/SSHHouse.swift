@@ -146,7 +146,7 @@ final class SSHHouse: Sendable {
     }
 
     /// What a restart of a host leaves: files of another start of it, and no process.
-    private func restartHost(of node: NodeHandle) async throws {
+    func restartHost(of node: NodeHandle) async throws {
         let folder = place(of: node)
         try Data("another-boot\n".utf8).write(to: URL(fileURLWithPath: folder + "/supervisor.boot"))
         for some in await Leftovers.find(nodes: self.folder) where some.directory == folder {

@@ -42,7 +42,8 @@ extension ShellText {
             m_dir=$m_root/$m_name
         }
 
-        # Goes into the node's folder. `m_restarted` is set when the host was restarted since the node was made.
+        # Goes into the node's folder. `m_restarted` is set when the host was restarted since the node was made, and not by a test
+        # that had said so.
         m_enter() {
             m_roots
             cd -P "$m_dir" 2>/dev/null && [ -f supervisor.boot ] || m_reply gone
@@ -50,7 +51,33 @@ extension ShellText {
             m_boot
             m_restarted=
             read -r m_then <supervisor.boot
-            [ "$m_then" = "$m_b" ] || m_restarted=1
+            [ "$m_then" = "$m_b" ] || m_survive || m_restarted=1
+        }
+
+        # A test that has said that it goes away may restart the host: its node lives on, and this start of the test has ended.
+        # False when anything else ran there. May be killed anywhere and be called twice.
+        m_survive() (
+            [ -f supervisor.server ] && exit 1
+            m_gone=
+            for m_o in op-*; do
+                [ -f "$m_o/started" ] || continue
+                [ -f "$m_o/exit" ] || m_goodbye || exit 1
+                # Said after this restart, or before it.
+                if [ -f "$m_o/goodbye" ] && read -r m_said <"$m_o/goodbye"; then
+                    case $m_said in "$m_b" | "$m_then") m_gone=1 ;; esac
+                fi
+            done
+            [ -n "$m_gone" ] && m_write supervisor.boot "$m_b"
+        )
+
+        # Notes the end of a test that has said that it goes away, and that nobody keeps any more. False of all others.
+        m_goodbye() {
+            [ -s "$m_o/control" ] && tail -c 1048576 "$m_o/control" | tr -d '\000' |
+                LC_ALL=C awk '/(^|[}])(disconnect|reconnect)( .*)?$/ { found = 1 } END { exit !found }' || return 1
+            m_write "$m_o/goodbye" "$m_b"
+            m_now
+            m_status=0 m_signal= m_not= m_dropped=0 m_left=0 m_from=$m_t
+            m_record
         }
 
         # Notes the conductor's epoch. False when a newer one was here.
@@ -254,6 +281,7 @@ extension ShellText {
             # Whoever kept it was killed: nothing of it may live on unseen.
             m_fenced
             m_kill
+            m_goodbye && m_reply_exit
             m_reply lost "what kept $m_op on the host was killed: how it ended is not known"
         }
         """#

@@ -258,6 +258,7 @@ extension ShellText {
                 read -r m_pid m_start <"$m_o/started"
                 if [ "$(m_started "$m_pid")" != "$m_start" ] && ! [ -f "$m_o/exit" ]; then
                     m_kill
+                    m_goodbye && m_reply_exit
                     m_reply lost "what kept $m_op on the host was killed: how it ended is not known"
                 fi
             fi
