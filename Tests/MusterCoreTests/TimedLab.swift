@@ -37,8 +37,9 @@ struct TimedLab {
     private let length: (DirectorHarness.Work) -> Duration
     private let begin: Timestamp
     private var ends: [Operation: Timestamp] = [:]
-    /// What was begun by the last turn.
+    /// What was begun by the last turn, and what it told to end, with the time at which that would have ended.
     private var newest: Set<Operation> = []
+    private var cutShort: [Operation: Timestamp] = [:]
 
     /// Between being told to end and ending.
     static let grace: Duration = .seconds(1)
@@ -88,7 +89,7 @@ struct TimedLab {
     }
 
     /// Goes on until nothing is under way, or for so many steps.
-    mutating func run(for most: Int = 20_000, _ afterStep: (inout TimedLab) -> Void = { _ in }) {
+    mutating func run(for most: Int = 2_000, _ afterStep: (inout TimedLab) -> Void = { _ in }) {
         let last = steps + most
         while steps < last, step() { afterStep(&self) }
     }
@@ -98,35 +99,39 @@ struct TimedLab {
         note()
     }
 
-    /// Several events of one turn.
-    mutating func turn(_ events: [Director.Event]) {
-        lab.turn(events)
-        note()
+    @discardableResult
+    mutating func submit(_ spec: RunSpec) -> PlanID? {
+        defer { note() }
+        return lab.submit(spec)
     }
 
     private mutating func note() {
         for line in lab.story.dropFirst(chronicle.count) { chronicle.append("\(elapsed) \(line)") }
         newest = []
+        cutShort = [:]
         for work in lab.works {
             let operation = Operation(work.act)
             if ends[operation] == nil {
                 ends[operation] = lab.now + length(work)
                 newest.insert(operation)
             }
-            guard work.isInterrupted, let end = ends[operation] else { continue }
-            ends[operation] = min(end, lab.now + Self.grace)
+            let last = lab.now + Self.grace
+            guard work.isInterrupted, let end = ends[operation], end > last else { continue }
+            cutShort[operation] = end
+            ends[operation] = last
         }
     }
 
     // MARK: Crashes
 
-    /// The conductor is killed, and the next one goes on with the run.
-    mutating func crash(_ crash: Crash) {
+    /// The conductor is killed, and the next one goes on with the run, when somebody asks it to.
+    mutating func crash(_ crash: Crash, goesOn: Bool = true) {
         switch crash {
         case .attached: break
         case .unsent:
             let unsent = newest
             for operation in unsent { ends[operation] = nil }
+            ends.merge(cutShort) { $1 }
             lab.statusScript = { unsent.contains(Operation($0)) ? .neverStarted : nil }
         case .absent:
             lab.now = lab.now + Self.absence
@@ -138,7 +143,7 @@ struct TimedLab {
         case .forgotten:
             lab.statusScript = { $0.spec.action == .attempt ? .unknown("no record") : nil }
         }
-        lab.restartAndResume()
+        if goesOn { lab.restartAndResume() } else { lab.restart() }
         lab.statusScript = nil
         note()
     }

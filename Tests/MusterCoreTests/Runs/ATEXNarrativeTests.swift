@@ -4,8 +4,8 @@ import Testing
 @testable import MusterCore
 
 /// The story by which ATEX explains its scheduler, lived through to the second: ten tests on three nodes that arrive
-/// one after the other, while tests run already. Test 2 takes long, fails and destroys its node; that is made anew while
-/// the others work. It runs again, fails again, and has no rerun left.
+/// one after the other, while tests run already. Test 2 takes long, fails and destroys its node, which is made anew
+/// while the others work. It runs again, fails again, and has no rerun left.
 @Suite struct ATEXNarrativeTests {
     private static let tests = (1...10).map { "t\($0)" }
 
@@ -165,7 +165,7 @@ import Testing
 
     /// Nodes arrive whenever they like, tests take what they take, the conductor is killed now and then: tests begin in
     /// the order of the list, no node is idle, and the rerun comes when the others have begun.
-    @Test(arguments: Seeds.first(200)) func wheneverNodesArriveEachTestHasItsVerdict(_ seed: Int) {
+    @Test(arguments: Seeds.first(60)) func wheneverNodesArriveEachTestHasItsVerdict(_ seed: Int) {
         let calm = live(seed) { _, _ in }
         let order = calm.lab.started("api//").map { String($0.dropFirst("api//".count).prefix { $0 != " " }) }
         #expect(order == Self.tests.map { "\($0)#1" } + ["t2#2"], "seed \(seed)")
