@@ -57,6 +57,7 @@ extension RunMachine {
             reopen(in: &context, into: &turn)
         }
         replaceMissing(in: &context, into: &turn)
+        releaseSurplus(in: &context, into: &turn)
         advance(nodes: &context.nodes, into: &turn)
     }
 

@@ -109,6 +109,8 @@ extension RunMachine {
         }
         groups[group].slots[slot].superseded = []
         addToPools(node, group, slot)
+        // It may come too late for any test.
+        releaseSurplus(in: &context, into: &turn)
     }
 
     private mutating func destroyed(

@@ -82,13 +82,14 @@ extension RunMachine {
         else { return }
         for group in groups.indices where groups[group].isForTests {
             let pools = groups[group].pools
-            guard pools.contains(where: { plan.standing(ofPool: $0).free > 0 }), mayRelease(group) else { continue }
-            let free = groups[group].slots.compactMap(\.node).filter {
-                busy[$0] == nil && !going.contains($0) && context.nodes[$0]?.state == .ready
-            }
             let wanted = pools.reduce(0) { sum, pool in
                 let standing = plan.standing(ofPool: pool)
                 return sum + standing.waiting + min(standing.running, reserve(ofPool: pool))
+            }
+            // A free node stands in all pools of its group: mostly this is all there is to look at.
+            guard pools.allSatisfy({ plan.standing(ofPool: $0).free > wanted }), mayRelease(group) else { continue }
+            let free = groups[group].slots.compactMap(\.node).filter {
+                busy[$0] == nil && !going.contains($0) && context.nodes[$0]?.state == .ready
             }
             guard free.count > wanted else { continue }
             // The last places first: spares are among them. Before those to which a failed test may still go, those on

@@ -238,6 +238,32 @@ import Testing
         lab.expectSound()
     }
 
+    @Test func aNodeThatComesTooLateForAnyTestGoesAtOnce() {
+        var (lab, id) = start(pooled(["a", "b"]) { _ in }, nodes: 4)
+        for node in 0..<3 { lab.end("app/\(node):1") }
+        #expect(lab.started("destroy") == ["app/2 destroy"])
+        #expect(lab.results(id) == [], "no test has ended yet")
+        lab.end("app/3:1")
+        #expect(lab.started("destroy") == ["app/2 destroy", "app/3 destroy"])
+        lab.settle()
+        #expect(lab.plan(id)?.result == .success)
+        #expect(lab.nodeStates == [])
+        lab.expectSound()
+    }
+
+    @Test func aNodeWhoseLastTestEndedWithNobodyThereGoesWhenTheRunGoesOn() throws {
+        var (lab, id) = start(pooled(["a", "b"]) { _ in }, nodes: 2)
+        for node in 0..<2 { lab.end("app/\(node):1") }
+        lab.restart()
+        lab.end("api//a#1")
+        #expect(lab.started("destroy") == [], "nobody has said that it is to go on")
+        lab.request(.resume(try #require(id)))
+        #expect(lab.started("destroy") == ["app/0 destroy"])
+        lab.settle()
+        #expect(lab.plan(id)?.result == .success)
+        lab.expectSound()
+    }
+
     @Test func aReleaseThatFailsIsToldAndTriedAgainAtTheEnd() {
         var tries = 0
         var (lab, id) = start(pooled(["a", "b"]) { _ in }, nodes: 2) { work in
