@@ -8,14 +8,23 @@ extension CommandBuilder {
     /// The folder of all this on a node, in the node's own.
     private static let framesFolder = "tmt"
 
-    /// What starts a test: in its folder, by bash where there is one, as tmt does.
+    /// What starts a test: in its folder, by bash where there is one, as tmt does. What follows its text is for
+    /// `PackageProgram`.
     private static let starter = #"""
         cd -- "$1" || { echo "the folder of the test is not there: $1" >&2; exit 2; }
         mkdir -p -- "$TMT_TEST_DATA" "$TMT_PLAN_DATA" || exit 2
+        text=$2
+        shift 2
+        if [ -s "$TMT_PLAN_ENVIRONMENT_FILE" ]; then
+            set -a
+            . "$TMT_PLAN_ENVIRONMENT_FILE"
+            set +a
+        fi
+        [ $# = 0 ] || "$TMT_SCRIPTS_DIR/muster-install" "$@" || exit 2
         PATH=$TMT_SCRIPTS_DIR:$PATH
         export PATH
-        if command -v bash >/dev/null 2>&1; then exec bash -eo pipefail -c "$2"; fi
-        exec sh -e -c "$2"
+        if command -v bash >/dev/null 2>&1; then exec bash -eo pipefail -c "$text"; fi
+        exec sh -e -c "$text"
         """#
 
     func framed(
@@ -35,8 +44,11 @@ extension CommandBuilder {
         }
         let (text, secrets) = try resolve(template, quoted: true)
         let place = frame.directory.isEmpty ? frame.tree : "\(frame.tree)/\(frame.directory)"
+        let packages = self.packages(of: frame)
+        let stamp = "\(directory)/\(Self.framesFolder)/packages/\(packages.key)"
+        let arguments = packages.isEmpty ? [] : packages.arguments(stamp: stamp)
         var command = Command(
-            .arguments(["/bin/sh", "-c", Self.starter, "test", place, text]),
+            .arguments(["/bin/sh", "-c", Self.starter, "test", place, text] + arguments),
             environment: try environment(suite: suite),
             secrets: secrets,
             timeout: test.timeout,
@@ -54,6 +66,7 @@ extension CommandBuilder {
             "TMT_TEST_DATA": "\(directory)/\(own)/data",
             "TMT_TEST_METADATA": "\(directory)/\(own)/metadata.yaml",
             "TMT_PLAN_DATA": "\(directory)/\(folder)/\(suite.name)/plan-data",
+            "TMT_PLAN_ENVIRONMENT_FILE": "\(directory)/\(folder)/\(suite.name)/variables.env",
             "TMT_SCRIPTS_DIR": "\(directory)/\(folder)/bin",
             "TMT_REBOOT_COUNT": "\(restarts)",
             "TMT_TEST_RESTART_COUNT": "\(restarts)",
@@ -74,6 +87,15 @@ extension CommandBuilder {
             )
         }
         return command
+    }
+
+    /// What a test needs, and on machines that are not this host its framework, as for tmt.
+    private func packages(of frame: TestFrame) -> PackageNeeds {
+        var packages = frame.packages ?? PackageNeeds()
+        if frame.framework == .beakerlib, isRemote, !packages.require.contains("beakerlib") {
+            packages.require.append("beakerlib")
+        }
+        return packages
     }
 
     /// A name of a test as one name of a folder.

@@ -1,3 +1,5 @@
+import MusterCore
+
 /// The commands of tmt that tests call where they run, as small scripts of POSIX sh over the control descriptor
 /// (`docs/formats/test-control.md`).
 enum GuestScripts {
@@ -8,6 +10,7 @@ enum GuestScripts {
         ("rhts-submit-log", library + submit), ("rstrnt-report-log", library + submit),
         ("tmt-reboot", library + reboot), ("rhts-reboot", library + reboot), ("rstrnt-reboot", library + reboot),
         ("tmt-abort", library + abort), ("rstrnt-abort", library + abort),
+        (PackageProgram.name, PackageProgram.text),
     ]
 
     /// One writer at a time, where the system has what keeps others out.

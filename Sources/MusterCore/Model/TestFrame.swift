@@ -26,6 +26,8 @@ package struct TestFrame: Hashable, Sendable, Codable {
     package var restartsMax: Int
     /// All its data, as JSON.
     package var metadata: String
+    /// What is to be there before it starts; nil for nothing.
+    package var packages: PackageNeeds?
 
     package init(tree: String, directory: String) {
         self.tree = tree
