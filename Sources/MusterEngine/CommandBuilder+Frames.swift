@@ -8,25 +8,6 @@ extension CommandBuilder {
     /// The folder of all this on a node, in the node's own.
     private static let framesFolder = "tmt"
 
-    /// What starts a test: in its folder, by bash where there is one, as tmt does. What follows its text is for
-    /// `PackageProgram`.
-    private static let starter = #"""
-        cd -- "$1" || { echo "the folder of the test is not there: $1" >&2; exit 2; }
-        mkdir -p -- "$TMT_TEST_DATA" "$TMT_PLAN_DATA" || exit 2
-        text=$2
-        shift 2
-        if [ -s "$TMT_PLAN_ENVIRONMENT_FILE" ]; then
-            set -a
-            . "$TMT_PLAN_ENVIRONMENT_FILE"
-            set +a
-        fi
-        [ $# = 0 ] || "$TMT_SCRIPTS_DIR/muster-install" "$@" || exit 2
-        PATH=$TMT_SCRIPTS_DIR:$PATH
-        export PATH
-        if command -v bash >/dev/null 2>&1; then exec bash -eo pipefail -c "$text"; fi
-        exec sh -e -c "$text"
-        """#
-
     func framed(
         _ test: TestSpec,
         _ frame: TestFrame,
@@ -48,7 +29,7 @@ extension CommandBuilder {
         let stamp = "\(directory)/\(Self.framesFolder)/packages/\(packages.key)"
         let arguments = packages.isEmpty ? [] : packages.arguments(stamp: stamp)
         var command = Command(
-            .arguments(["/bin/sh", "-c", Self.starter, "test", place, text] + arguments),
+            .arguments(FrameProgram.arguments(frame, in: place, command: text, packages: arguments)),
             environment: try environment(suite: suite),
             secrets: secrets,
             timeout: test.timeout,

@@ -30,7 +30,7 @@ package struct FMFSuite: Sendable {
     }
 
     /// Keys that change how a test is run, and are not honoured.
-    private static let unknownKeys = ["tty", "check", "restart-with-reboot"]
+    private static let unknownKeys = ["restart-with-reboot"]
 
     /// - Parameters:
     ///   - path: the root of a tree, or a folder below it.
@@ -138,6 +138,8 @@ package struct FMFSuite: Sendable {
             recommend: try subject.packages("recommend", &tally)
         )
         if !packages.isEmpty { frame.packages = packages }
+        if try subject.flag("tty") == true { frame.hasTerminal = true }
+        frame.dmesg = try dmesg(subject)
         test.frame = frame
         return test
     }
@@ -149,6 +151,34 @@ package struct FMFSuite: Sendable {
         let parts = text.split(separator: "/").filter { $0 != "." }
         guard !parts.contains("..") else { throw subject.wrong("path", "leads out of the tree") }
         return parts.joined(separator: "/")
+    }
+
+    /// What is made of the check of that name; others are noted.
+    private mutating func dmesg(_ subject: FMFSubject) throws(FMFError) -> TestFrame.CheckRule? {
+        guard let value = subject["check"] else { return nil }
+        let items: [FMFValue] = if case .list(let items) = value { items } else { [value] }
+        var rule: TestFrame.CheckRule?
+        for item in items {
+            var part = FMFSubject(FMFMap(), named: "check of \(subject.name)", of: tree, at: .none)
+            if let map = item.map {
+                let place = map.entries.first?.place ?? .none
+                part = FMFSubject(map, named: part.name, of: tree, at: place)
+            }
+            guard let how = item.string ?? part["how"]?.string else {
+                throw subject.wrong(
+                    "check",
+                    "is the name of a check such as dmesg, a mapping with 'how', or a list of them"
+                )
+            }
+            guard try part.flag("enabled") ?? true else { continue }
+            guard how == "dmesg" else {
+                tally.note("check: \(how)")
+                continue
+            }
+            if part["failure-pattern"] != nil { tally.note("check: dmesg: failure-pattern") }
+            rule = try part.choice("result", TestFrame.CheckRule.self) ?? .respect
+        }
+        return rule
     }
 
     private func codes(_ subject: FMFSubject) throws(FMFError) -> [Int] {

@@ -1,5 +1,6 @@
 import Foundation
 import MusterCore
+import MusterTestKit
 import Testing
 
 #if canImport(Darwin)
@@ -9,8 +10,7 @@ import Glibc
 #endif
 
 /// The program that sees to packages, by each shell that is there, on systems that are made of fakes.
-// One after the other: a program that is being written must not be inherited by another test's child.
-@Suite(.serialized) struct PackageProgramTests {
+@Suite struct PackageProgramTests {
     struct Case: Sendable, CustomTestStringConvertible {
         let shell: [String]
         let tool: String
@@ -156,7 +156,7 @@ import Glibc
 /// A system of fakes: a manager, what is installed, and what it could install.
 private final class FakeSystem {
     struct End {
-        let status: Int32
+        let status: Int?
         let output: String
         let control: String
         let questions: Int
@@ -200,10 +200,7 @@ private final class FakeSystem {
         }
         let own = ["apt-get": "dpkg", "apk": "apk-tools", "pacman": "pacman"]
         if let tool { try install(own[tool] ?? "rpm") }
-        for name in fakes {
-            try Data(Self.fake.utf8).write(to: URL(fileURLWithPath: "\(folder)/bin/\(name)"))
-            chmod("\(folder)/bin/\(name)", 0o755)
-        }
+        try SpawnedProgram.put(Self.fake, as: fakes.map { "\(folder)/bin/\($0)" }, folder: folder)
     }
 
     deinit { try? FileManager.default.removeItem(atPath: folder) }
@@ -280,29 +277,14 @@ private final class FakeSystem {
             words += needs.arguments(stamp: "\(folder)/tmt/packages/\(needs.key)")
         }
         var environment = ["PATH": "\(folder)/bin", "FAKE": folder, "TMPDIR": folder]
-        if needs != nil { environment["MUSTER_TEST_CONTROL"] = "5" }
+        if needs != nil { environment["MUSTER_TEST_CONTROL"] = SpawnedProgram.controlDescriptor }
         if mayInstall { environment[PackageProgram.variable] = PackageProgram.installs }
         environment.merge(more) { $1 }
-        let (output, control) = ("\(folder)/output", "\(folder)/control")
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-        posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
-        posix_spawn_file_actions_adddup2(&actions, 1, 2)
-        posix_spawn_file_actions_addopen(&actions, 5, control, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
-        let arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
-        let variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
-        defer { for text in arguments + variables { free(text) } }
-        var child: pid_t = 0
-        let failure = posix_spawn(&child, words[0], &actions, nil, arguments, variables)
-        guard failure == 0 else { throw POSIXError(POSIXErrorCode(rawValue: failure) ?? .EIO) }
-        var status: Int32 = 0
-        while waitpid(child, &status, 0) < 0, errno == EINTR {}
+        let program = try SpawnedProgram(words, environment: environment, folder: folder)
         return End(
-            status: status & 0x7F == 0 ? status >> 8 : -1,
-            output: (try? String(contentsOfFile: output, encoding: .utf8)) ?? "",
-            control: (try? String(contentsOfFile: control, encoding: .utf8)) ?? "",
+            status: program.status,
+            output: program.output,
+            control: program.control,
             questions: questions
         )
     }

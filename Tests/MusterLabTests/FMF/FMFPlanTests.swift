@@ -223,10 +223,36 @@ import Testing
         #expect(suite.tests[0].frame?.packages == PackageNeeds(require: ["gcc"], recommend: ["a b"]))
         #expect(suite.tests[1].frame?.packages == nil)
         #expect(suite.tests[2].frame?.packages == PackageNeeds(require: ["7zip"]))
-        #expect(suite.ignored == ["require: file (1)", "require: library (3)"])
+        #expect(suite.ignored == ["require: library (2)"])
         for wrong in ["-y", "''", "[[a]]", "\"a\\nb\""] {
             let tree = try FMFTestTree(["main.fmf": "test: x\nrequire: \(wrong)\n"])
             #expect(throws: FMFError.self, "\(wrong)") { try FMFSuite(try tree.read(), FMFSelection()) }
+        }
+    }
+
+    // MARK: Terminals and checks
+
+    @Test func terminalsAndChecksOfTestsAreTaken() throws {
+        let tree = try FMFTestTree([
+            "main.fmf": """
+            test: ./x
+            /a: {tty: true, check: dmesg}
+            /b: {tty: false, check: [avc, {how: dmesg, result: xfail, failure-pattern: x}]}
+            /c: {check: [{how: dmesg, enabled: false}, {how: watchdog}], restart-with-reboot: true}
+            """
+        ])
+        let suite = try FMFSuite(try tree.read(), FMFSelection())
+        #expect(suite.tests.map { $0.frame?.hasTerminal } == [true, nil, nil])
+        #expect(suite.tests.map { $0.frame?.dmesg } == [.respect, .xfail, nil])
+        #expect(
+            suite.ignored == [
+                "check: avc (1)", "check: dmesg: failure-pattern (1)", "check: watchdog (1)", "restart-with-reboot (1)",
+            ]
+        )
+        for wrong in ["tty: sometimes", "check: 3", "check: [{result: x}]", "check: {how: dmesg, result: pass}"] {
+            let tree = try FMFTestTree(["main.fmf": "test: x\n\(wrong)\n"])
+            let error = try #require(throws: FMFError.self) { try FMFSuite(try tree.read(), FMFSelection()) }
+            #expect(error.diagnostics.map(\.line) == [2], "\(wrong)")
         }
     }
 
