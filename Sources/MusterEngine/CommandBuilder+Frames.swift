@@ -8,16 +8,6 @@ extension CommandBuilder {
     /// The folder of all this on a node, in the node's own.
     private static let framesFolder = "tmt"
 
-    /// What starts a test: in its folder, by bash where there is one, as tmt does.
-    private static let starter = #"""
-        cd -- "$1" || { echo "the folder of the test is not there: $1" >&2; exit 2; }
-        mkdir -p -- "$TMT_TEST_DATA" "$TMT_PLAN_DATA" || exit 2
-        PATH=$TMT_SCRIPTS_DIR:$PATH
-        export PATH
-        if command -v bash >/dev/null 2>&1; then exec bash -eo pipefail -c "$2"; fi
-        exec sh -e -c "$2"
-        """#
-
     func framed(
         _ test: TestSpec,
         _ frame: TestFrame,
@@ -38,8 +28,11 @@ extension CommandBuilder {
             tree = "\(home)/\(copy.name)"
         }
         let place = frame.directory.isEmpty ? tree : "\(tree)/\(frame.directory)"
+        let packages = self.packages(of: frame)
+        let stamp = "\(home)/\(Self.framesFolder)/packages/\(packages.key)"
+        let arguments = packages.isEmpty ? [] : packages.arguments(stamp: stamp)
         var command = Command(
-            .arguments(["/bin/sh", "-c", Self.starter, "test", place, text]),
+            .arguments(FrameProgram.arguments(frame, in: place, command: text, packages: arguments)),
             environment: try environment(suite: suite),
             secrets: secrets,
             timeout: test.timeout,
@@ -57,6 +50,7 @@ extension CommandBuilder {
             "TMT_TEST_DATA": "\(home)/\(own)/data",
             "TMT_TEST_METADATA": "\(home)/\(own)/metadata.yaml",
             "TMT_PLAN_DATA": "\(home)/\(folder)/\(suite.name)/plan-data",
+            "TMT_PLAN_ENVIRONMENT_FILE": "\(home)/\(folder)/\(suite.name)/variables.env",
             "TMT_SCRIPTS_DIR": "\(home)/\(folder)/bin",
             "TMT_REBOOT_COUNT": "\(restarts)",
             "TMT_TEST_RESTART_COUNT": "\(restarts)",
@@ -83,6 +77,15 @@ extension CommandBuilder {
             FileContent(source: .bytes(Array(script.utf8)), to: "\(framesFolder)/bin/\(name)", mode: 0o700)
         }
     )
+
+    /// What a test needs, and on machines that are not this host its framework, as for tmt.
+    private func packages(of frame: TestFrame) -> PackageNeeds {
+        var packages = frame.packages ?? PackageNeeds()
+        if frame.framework == .beakerlib, isRemote, !packages.require.contains("beakerlib") {
+            packages.require.append("beakerlib")
+        }
+        return packages
+    }
 
     /// A name of a test as one name of a folder.
     private static func component(_ name: String) -> String {

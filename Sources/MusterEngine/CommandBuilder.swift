@@ -238,6 +238,8 @@ package struct CommandBuilder {
             environment["MUSTER_REPORT"] = directory + "/" + StateDirectory.reportsName
             environment["MUSTER_LAB_DIR"] = spec.labDirectory
         }
+        // The user's own host gets nothing that its user did not put there.
+        if isRemote, !ofHost { environment[PackageProgram.variable] = PackageProgram.installs }
         environment["MUSTER_RUN"] = run.description
         if let address = node.facts["address"] { environment["MUSTER_ADDRESS"] = address }
         var groups = Set(spec.groups.first { $0.name == node.name.group }?.needs.map(\.group) ?? [])

@@ -1,3 +1,5 @@
+import MusterCore
+
 /// The commands of tmt that tests call where they run, as small scripts of POSIX sh over the control descriptor
 /// (`docs/formats/test-control.md`).
 enum GuestScripts {
@@ -8,6 +10,7 @@ enum GuestScripts {
         ("rhts-submit-log", library + submit), ("rstrnt-report-log", library + submit),
         ("tmt-reboot", library + reboot), ("rhts-reboot", library + reboot), ("rstrnt-reboot", library + reboot),
         ("tmt-abort", library + abort), ("rstrnt-abort", library + abort),
+        (PackageProgram.name, PackageProgram.text), ("muster-dmesg", library + dmesg),
     ]
 
     /// One writer at a time, where the system has what keeps others out.
@@ -99,5 +102,39 @@ enum GuestScripts {
     private static let abort = #"""
         say '{"status":"error","note":"aborted by the test"}'
         kill -TERM 0
+        """#
+
+    /// tmt's check of that name: whether the kernel has told of a crash while a test ran. Called before and after it.
+    private static let dmesg = #"""
+        [ -n "$TMT_TEST_DATA" ] || fail 'this is to be called around a test'
+        log=${TMT_TEST_DATA%/*}/dmesg
+        if [ "$1" = before ]; then
+            dmesg >"$log" 2>/dev/null || rm -f "$log"
+            exit 0
+        fi
+        if [ ! -e "$log" ] || ! dmesg >"$log.after" 2>/dev/null; then
+            say '{"status":"skip","name":"check/dmesg","note":"dmesg cannot be read here: it needs root"}'
+            exit 0
+        fi
+        # What stands behind the last line of before; everything, when that has gone.
+        last=$(tail -n 1 "$log")
+        line=
+        [ -z "$last" ] || line=$(grep -nxF -e "$last" "$log.after" | tail -n 1 | cut -d : -f 1)
+        tail -n "+$((${line:-0} + 1))" "$log.after" >"$log"
+        status=pass note=
+        if found=$(grep -E -m 1 'Call Trace:|[[:space:]]segfault[[:space:]]' "$log"); then
+            status=fail note=",\"note\":\"$(text "$found")\""
+        fi
+        case $2-$status in
+            info-*) status=info ;;
+            xfail-fail) status=pass ;;
+            xfail-pass) status=fail note=',"note":"the kernel told of no crash, and one is expected"' ;;
+        esac
+        size=$(wc -c <"$log" | tr -d ' ')
+        files=
+        [ "$size" = 0 ] || files=",\"files\":[{\"name\":\"dmesg.txt\",\"length\":$size}]"
+        say "{\"status\":\"$status\",\"name\":\"check/dmesg\"$note$files}"
+        [ "$size" = 0 ] || head -c "$size" "$log" >&"$fd"
+        rm -f "$log" "$log.after"
         """#
 }

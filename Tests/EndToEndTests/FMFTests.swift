@@ -33,6 +33,9 @@ import Testing
               restart-on-exit-code: 42
             /abort: {test: tmt-abort}
             /pipe: {test: false | true, require: [bash]}
+            /missing: {test: "true", require: [surely-no-package], result: pass}
+            /library: {test: "true", require: [{type: library, url: nowhere}]}
+            /variables: {test: test "$WRITTEN" = down}
             /off: {test: "true", enabled: false}
             /rule:
               test: "true"
@@ -46,7 +49,10 @@ import Testing
             """
             discover: {how: fmf}
             execute: {how: tmt}
-            prepare: {how: shell, script: echo prepared >>"$MUSTER_LAB_DIR/prepared"}
+            prepare:
+              - how: shell
+                script: echo prepared >>"$MUSTER_LAB_DIR/prepared"; echo WRITTEN=down >>"$TMT_PLAN_ENVIRONMENT_FILE"
+              - {how: install, package: bash}
             finish: {how: shell, script: echo finished >>"$MUSTER_LAB_DIR/finished"}
             environment: {FROM_PLAN: "yes"}
             """
@@ -71,19 +77,21 @@ import Testing
         ]
         let end = try await Program.muster(arguments, in: lab.path)
         #expect(end.status == 1, "\(end.output)\(end.errors)")
-        #expect(end.errors.contains("not honoured are require (1)"), "\(end.errors)")
+        #expect(end.errors.contains("not honoured are require: library (1)"), "\(end.errors)")
         #expect(
             try outcomes(lab) == [
                 "/tests/pass": "pass", "/tests/fail": "fail", "/tests/error": "error", "/tests/xfail": "pass",
                 "/tests/env": "pass", "/tests/report": "warn", "/tests/report sub/one": "pass",
                 "/tests/report sub/two": "warn", "/tests/reboot": "pass", "/tests/again": "pass",
                 "/tests/abort": "fail", "/tests/pipe": "fail", "/tests/rule": "pass",
+                "/tests/missing": "error", "/tests/library": "pass", "/tests/variables": "pass",
             ]
         )
         #expect(lab.read("prepared") == "prepared\nprepared\nprepared\n")
         #expect(lab.read("finished") == "finished\nfinished\nfinished\n")
         let notes = lab.read("results/latest/results.jsonl") ?? ""
         #expect(notes.contains(#"a \"quoted\" \\ message"#), "\(notes)")
+        #expect(notes.contains("required packages are missing: surely-no-package"), "\(notes)")
         #expect(lab.read("results/latest/files/fmf/_/tests/report/1/sub/two/log") == "log\n")
         #expect(lab.processes() == [])
     }

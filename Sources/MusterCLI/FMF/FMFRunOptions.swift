@@ -29,7 +29,7 @@ struct FMFRunOptions: ParsableArguments {
     var context: [String] = []
     @Option(
         name: .customLong("plan"),
-        help: ArgumentHelp("Of a tree: a plan that prepares and finishes.", valueName: "name")
+        help: ArgumentHelp("Of a tree: a plan, for its tests and what is around them.", valueName: "name")
     )
     var plan: String?
     @Option(help: ArgumentHelp("Of a tree: how many machines (default 2).", valueName: "n")) var remotes: Int?

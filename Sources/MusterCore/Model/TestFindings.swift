@@ -8,6 +8,8 @@ package struct TestFindings: Hashable, Sendable, Codable {
     package var results: String?
     /// The test said that it goes away and is to be started again.
     package var restarts: Bool
+    /// True when it never began, as what it needs is not there.
+    package var notSetUp: Bool?
 
     package init(outcome: Outcome, note: String? = nil, results: String? = nil, restarts: Bool = false) {
         self.outcome = outcome

@@ -14,6 +14,9 @@ package struct TestFrame: Hashable, Sendable, Codable {
         case custom
     }
 
+    /// What is made of what a check around a test finds.
+    package enum CheckRule: String, Hashable, Sendable, Codable, CaseIterable { case respect, xfail, info }
+
     /// The root of its tree: an absolute path of this host.
     package var tree: String
     /// Where it runs, relative to the tree.
@@ -26,6 +29,12 @@ package struct TestFrame: Hashable, Sendable, Codable {
     package var restartsMax: Int
     /// All its data, as JSON.
     package var metadata: String
+    /// What is to be there before it starts; nil for nothing.
+    package var packages: PackageNeeds?
+    /// Whether it runs on a terminal; nil for no.
+    package var hasTerminal: Bool?
+    /// Whether the kernel's log is looked at for crashes while it ran; nil for no.
+    package var dmesg: CheckRule?
 
     package init(tree: String, directory: String) {
         self.tree = tree

@@ -233,6 +233,7 @@ extension RunMachine {
             return false
         }
         let restarts = Int(plan.tries(of: step)) - 1
+        guard exit.findings?.notSetUp != true else { return false }
         let isAway = exit.findings?.restarts == true && restarts < Defaults.restartsMax
         let isWanted = exit.status.map { frame?.restartCodes.contains($0) == true } ?? false
         guard isAway || isWanted && restarts < frame?.restartsMax ?? 0 else { return false }

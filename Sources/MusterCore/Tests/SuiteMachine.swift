@@ -181,7 +181,9 @@ package struct SuiteMachine: Sendable {
                 notes.append("exit \(exit.status ?? -1)")
             }
         }
-        if let taken = frame?.interpreted(outcome), taken != outcome {
+        // What never began has not been what its `result` expects.
+        let began = exit.notStarted == nil && exit.findings?.notSetUp != true
+        if began, let taken = frame?.interpreted(outcome), taken != outcome {
             notes.append("\(outcome.rawValue) counts as \(taken.rawValue) (result: \(frame?.result.rawValue ?? ""))")
             outcome = taken
         }

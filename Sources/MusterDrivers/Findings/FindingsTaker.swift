@@ -147,12 +147,14 @@ final class FindingsTaker {
                 + [note].compactMap(\.self))
                 .joined(separator: "; ")
         }
-        return TestFindings(
+        var findings = TestFindings(
             outcome: outcome,
             note: note.map(masked),
             results: results.isEmpty ? nil : text,
             restarts: restarts && ending.isRestartable
         )
+        if Self.saysNotSetUp(final) { findings.notSetUp = true }
+        return findings
     }
 
     /// A test cannot say that its machine was lost: who believed it would make another one for it.
@@ -160,6 +162,11 @@ final class FindingsTaker {
         let outcome = Outcome(rawValue: row.outcome.rawValue) ?? .error
         guard outcome == .infra, row.reported == ResultOutcome.infra.rawValue else { return (outcome, row.note) }
         return (.error, (["it reports 'infra'"] + [row.note].compactMap(\.self)).joined(separator: "; "))
+    }
+
+    /// A test can say so as well: it makes its error one that its `result` does not turn into something else.
+    private static func saysNotSetUp(_ row: ResultRow) -> Bool {
+        row.custom[PackageProgram.resultKey]?.text == PackageProgram.resultValue && row.outcome == .error
     }
 
     private func result(_ row: ResultRow) -> TestResult {

@@ -20,6 +20,17 @@ package struct FMFContext: Sendable {
         self.isCaseSensitive = isCaseSensitive
     }
 
+    private init(_ dimensions: [String: [FMFContextValue]], isCaseSensitive: Bool) {
+        self.dimensions = dimensions
+        self.isCaseSensitive = isCaseSensitive
+    }
+
+    /// The same with dimensions that it does not have itself.
+    func adding(_ others: [String: [String]]) -> FMFContext {
+        let others = others.mapValues { $0.map { FMFContextValue($0) } }
+        return FMFContext(dimensions.merging(others) { own, _ in own }, isCaseSensitive: isCaseSensitive)
+    }
+
     /// From words such as `distro=fedora-40` or `arch=x86_64,aarch64`; of a dimension that is given twice, all values.
     ///
     /// - Throws: `FMFRule.Invalid` for a word that has no `=`, or no name before it.

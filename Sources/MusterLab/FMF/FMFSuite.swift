@@ -5,15 +5,23 @@ package struct FMFSuite: Sendable {
     /// What a node of a tree stands for.
     package enum Kind: String, Hashable, Sendable { case test, plan, story, other }
 
+    /// Absolute path of the tree's root.
+    package let root: String
     package private(set) var tests: [TestSpec] = []
-    /// Shell commands of a plan that set a machine up, and that clean up after the tests, in their order.
-    package private(set) var prepare: [String] = []
-    package private(set) var finish: [String] = []
-    /// What is asked for and not done, with how many nodes ask for it: `require: 12 tests`.
-    package private(set) var ignored: [String] = []
+    /// What sets a machine up for the tests, and shell commands that clean up after them, in their order.
+    package private(set) var prepare: [FMFStep] = []
+    package private(set) var finish: [FMFStep] = []
+    /// Whether the plan ends with the first test that fails.
+    package private(set) var stopsAtFirst = false
+    /// Of a plan for several machines that play different parts: these, in the plan's order.
+    package private(set) var roles: [FMFPlan.Role] = []
+    /// The roles whose machines run a test, by its name; all of them run one that is not here.
+    package private(set) var rolesOfTests: [String: Set<String>] = [:]
+    /// What is asked for and not done, with how many ask for it: `tty (12)`.
+    package var ignored: [String] { tally.lines }
 
     private let tree: FMFTree
-    private var askers: [String: Int] = [:]
+    private var tally = FMFTally()
 
     package static func kind(of node: FMFNode) -> Kind {
         if node["test"] != nil { return .test }
@@ -22,252 +30,164 @@ package struct FMFSuite: Sendable {
     }
 
     /// Keys that change how a test is run, and are not honoured.
-    private static let unknownKeys = ["require", "recommend", "tty", "check", "restart-with-reboot"]
-    private static let unknownPlanKeys = ["provision", "report", "login", "gate"]
+    private static let unknownKeys = ["restart-with-reboot"]
 
     /// - Parameters:
-    ///   - selection: which nodes; those that are no tests, are not enabled or are done by hand are left out.
-    ///   - plan: the name of a plan whose environment, preparation and finish hold for the tests.
-    /// - Throws: what of a chosen test cannot be understood, each with its place.
+    ///   - path: the root of a tree, or a folder below it.
+    ///   - context: what its rules are decided by. With a plan they are looked at in any case, as tmt does, and a
+    ///     plan's own context holds besides for the tests.
+    ///   - selection: which nodes; those that are no tests, are not enabled or are done by hand are left out. Of a
+    ///     plan's tests these are left.
+    ///   - plan: the name of a plan that chooses tests, and says what is done before and after them.
+    /// - Throws: what of the tree, the plan or a chosen test cannot be understood, each with its place.
+    package init(
+        at path: String,
+        context: FMFContext? = nil,
+        _ selection: FMFSelection,
+        excluding excluded: FMFSelection? = nil,
+        plan name: String? = nil
+    ) throws(FMFError) {
+        guard let name else {
+            try self.init(try FMFTree(at: path, context: context), selection, excluding: excluded)
+            return
+        }
+        var tree = try FMFTree(at: path, context: context ?? FMFContext([:]))
+        let plan = try FMFPlan(name, in: tree)
+        if plan.hasOwnContext { tree = try FMFTree(at: path, context: plan.context) }
+        try self.init(tree, selection, excluding: excluded, plan: plan)
+    }
+
     package init(
         _ tree: FMFTree,
         _ selection: FMFSelection,
         excluding excluded: FMFSelection? = nil,
-        plan: String? = nil
+        plan: FMFPlan? = nil
     ) throws(FMFError) {
         self.tree = tree
+        root = tree.root
         var diagnostics: [Diagnostic] = []
-        var environment: [String: String] = [:]
-        do throws(FMFError) {
-            if let plan { environment = try read(plan: plan) }
-        } catch {
-            diagnostics += error.diagnostics
+        if let plan {
+            prepare = plan.prepare.map(\.step)
+            finish = plan.finish.map(\.step)
+            stopsAtFirst = plan.stopsAtFirst
+            roles = plan.roles
+            tally = plan.tally
         }
-        let left = try Set(excluded.map { (chosen) throws(FMFError) in try tree.nodes(chosen) }?.map(\.name) ?? [])
-        var orders: [Int: Double] = [:]
-        for node in try tree.nodes(selection) where Self.kind(of: node) == .test && !left.contains(node.name) {
-            do throws(FMFError) {
-                guard try isRun(node) else { continue }
-                orders[tests.count] = number(node, "order") ?? 50
-                tests.append(try test(node, environment))
-            } catch {
-                diagnostics += error.diagnostics
+        var names: [String: Int] = [:]
+        for section in plan?.sections ?? [FMFPlan.Section()] {
+            for node in try section.nodes(of: tree) where Self.kind(of: node) == .test {
+                guard try selection.includes(node) else { continue }
+                if let excluded, try excluded.includes(node) { continue }
+                do throws(FMFError) {
+                    guard try isRun(node) else { continue }
+                    var test = try test(node, plan?.environment ?? [:], usual: section.duration)
+                    // A plan may run a test several times, and results know tests by their names.
+                    test.name = section.prefix + test.name
+                    let count = names[test.name, default: 0] + 1
+                    names[test.name] = count
+                    if count > 1 { test.name += " (\(count))" }
+                    rolesOfTests[test.name] = section.roles
+                    tests.append(test)
+                } catch {
+                    diagnostics += error.diagnostics
+                }
             }
         }
         guard diagnostics.isEmpty else { throw FMFError(diagnostics) }
-        let order = tests.indices.sorted { (orders[$0] ?? 50, $0) < (orders[$1] ?? 50, $1) }
-        tests = order.map { tests[$0] }
-        ignored = askers.sorted { $0.key < $1.key }.map { "\($0.key) (\($0.value))" }
     }
 
     // MARK: Tests
 
     private func isRun(_ node: FMFNode) throws(FMFError) -> Bool {
-        if case .bool(true)? = node["manual"] { return false }
-        switch node["enabled"] {
-        case .bool(let enabled)?: return enabled
-        case nil, .null?: return true
-        default: throw wrong("enabled", node, "is true or false")
-        }
+        let subject = FMFSubject(node, of: tree)
+        if try subject.flag("manual") == true { return false }
+        return try subject.flag("enabled") ?? true
     }
 
-    private mutating func test(_ node: FMFNode, _ environment: [String: String]) throws(FMFError) -> TestSpec {
+    private mutating func test(
+        _ node: FMFNode,
+        _ environment: [String: String],
+        usual duration: Duration
+    ) throws(FMFError) -> TestSpec {
+        let subject = FMFSubject(node, of: tree)
         guard case .string(let text)? = node["test"], !text.isEmpty else {
             // YAML makes `test: true` a truth and `test: 1` a number; fmf fails over them much later.
-            throw wrong("test", node, "is a shell command: put quotes around it")
+            throw subject.wrong("test", "is a shell command: put quotes around it")
         }
         for key in Self.unknownKeys {
             switch node[key] {
             case nil, .null?, .bool(false)?: continue
             case .list(let items)? where items.isEmpty: continue
-            default: askers[key, default: 0] += 1
+            default: tally.note(key)
             }
         }
         var test = TestSpec(name: node.name, command: .run(Template(text)))
-        test.timeout = try timeout(node)
-        test.tags = try texts("tag", node)
-        test.priority = Int64(number(node, "extra-priority") ?? 0)
-        var frame = TestFrame(tree: tree.root, directory: try directory(node))
-        frame.environment = environment.merging(try variables("environment", node["environment"], node)) { $1 }
-        frame.framework = try choice("framework", node, TestFrame.Framework.self) ?? .shell
-        frame.result = try choice("result", node, TestFrame.ResultRule.self) ?? .respect
-        frame.restartCodes = try codes(node)
-        if let most = number(node, "restart-max-count") { frame.restartsMax = min(max(Int(most), 0), 10) }
+        test.timeout = try subject.length("duration") ?? duration
+        test.tags = try subject.texts("tag")
+        test.priority = Int64(subject.number("extra-priority") ?? 0)
+        var frame = TestFrame(tree: tree.root, directory: try directory(node, subject))
+        // What a plan says counts, as in tmt.
+        frame.environment = try subject.variables("environment").merging(environment) { $1 }
+        frame.framework = try subject.choice("framework", TestFrame.Framework.self) ?? .shell
+        frame.result = try subject.choice("result", TestFrame.ResultRule.self) ?? .respect
+        frame.restartCodes = try codes(subject)
+        if let most = subject.number("restart-max-count") { frame.restartsMax = min(max(Int(most), 0), 10) }
         frame.metadata = try FMFExport.json(node, of: tree)
+        let packages = PackageNeeds(
+            require: try subject.packages("require", &tally),
+            recommend: try subject.packages("recommend", &tally)
+        )
+        if !packages.isEmpty { frame.packages = packages }
+        if try subject.flag("tty") == true { frame.hasTerminal = true }
+        frame.dmesg = try dmesg(subject)
         test.frame = frame
         return test
     }
 
     /// `path` counts from the root of the tree; without it the test runs beside the file that speaks of it last.
-    private func directory(_ node: FMFNode) throws(FMFError) -> String {
+    private func directory(_ node: FMFNode, _ subject: FMFSubject) throws(FMFError) -> String {
         guard let path = node["path"] else { return node.workingDirectory ?? "" }
-        guard case .string(let text) = path else { throw wrong("path", node, "is a folder of the tree") }
+        guard case .string(let text) = path else { throw subject.wrong("path", "is a folder of the tree") }
         let parts = text.split(separator: "/").filter { $0 != "." }
-        guard !parts.contains("..") else { throw wrong("path", node, "leads out of the tree") }
+        guard !parts.contains("..") else { throw subject.wrong("path", "leads out of the tree") }
         return parts.joined(separator: "/")
     }
 
-    private func timeout(_ node: FMFNode) throws(FMFError) -> Duration {
-        guard let value = node["duration"] else { return .seconds(300) }
-        let text: String
-        switch value {
-        case .string(let given): text = given
-        case .int(let seconds): text = "\(seconds)"
-        default: throw wrong("duration", node, "is a length of time such as 5m")
-        }
-        var seconds: Int64 = 0
-        for word in text.split(whereSeparator: \.isWhitespace) {
-            let digits = word.prefix { $0.isASCII && $0.isNumber }
-            let units: [Substring: Int64] = ["": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400]
-            guard let number = Int64(digits), number < 100_000_000, let unit = units[word.dropFirst(digits.count)]
-            else {
-                throw wrong("duration", node, "is a length of time such as 5m, 1h 30m or 90, not '\(text)'")
+    /// What is made of the check of that name; others are noted.
+    private mutating func dmesg(_ subject: FMFSubject) throws(FMFError) -> TestFrame.CheckRule? {
+        guard let value = subject["check"] else { return nil }
+        let items: [FMFValue] = if case .list(let items) = value { items } else { [value] }
+        var rule: TestFrame.CheckRule?
+        for item in items {
+            var part = FMFSubject(FMFMap(), named: "check of \(subject.name)", of: tree, at: .none)
+            if let map = item.map {
+                let place = map.entries.first?.place ?? .none
+                part = FMFSubject(map, named: part.name, of: tree, at: place)
             }
-            seconds += number * unit
+            guard let how = item.string ?? part["how"]?.string else {
+                throw subject.wrong(
+                    "check",
+                    "is the name of a check such as dmesg, a mapping with 'how', or a list of them"
+                )
+            }
+            guard try part.flag("enabled") ?? true else { continue }
+            guard how == "dmesg" else {
+                tally.note("check: \(how)")
+                continue
+            }
+            if part["failure-pattern"] != nil { tally.note("check: dmesg: failure-pattern") }
+            rule = try part.choice("result", TestFrame.CheckRule.self) ?? .respect
         }
-        guard seconds > 0 else { throw wrong("duration", node, "is a length of time such as 5m, not '\(text)'") }
-        return .seconds(seconds)
+        return rule
     }
 
-    private func codes(_ node: FMFNode) throws(FMFError) -> [Int] {
-        switch node["restart-on-exit-code"] {
-        case nil, .null?: return []
+    private func codes(_ subject: FMFSubject) throws(FMFError) -> [Int] {
+        switch subject["restart-on-exit-code"] {
+        case nil: return []
         case .int(let code)?: return [code]
         case .list(let items)?:
             return items.compactMap { if case .int(let code) = $0 { code } else { nil } }
-        default: throw wrong("restart-on-exit-code", node, "is an exit code, or a list of them")
+        default: throw subject.wrong("restart-on-exit-code", "is an exit code, or a list of them")
         }
-    }
-
-    // MARK: Plans
-
-    /// Takes what a plan says, and returns the variables of its tests.
-    private mutating func read(plan name: String) throws(FMFError) -> [String: String] {
-        guard let plan = tree.node(name), Self.kind(of: plan) == .plan else {
-            let plans = tree.selected.filter { Self.kind(of: $0) == .plan }.prefix(12).map(\.name)
-            let hint = plans.isEmpty ? "the tree has no plans" : "the plans are \(plans.joined(separator: ", "))"
-            throw FMFError([Diagnostic(file: tree.root, message: "there is no plan '\(name)'", hint: hint)])
-        }
-        for key in Self.unknownPlanKeys where plan[key] != nil { askers["\(key) of the plan", default: 0] += 1 }
-        let environment = try variables("environment", plan["environment"], plan)
-        prepare = try scripts("prepare", plan).map { command($0, environment) }
-        finish = try scripts("finish", plan).map { command($0, environment) }
-        return environment
-    }
-
-    /// A script of a plan as a command of a step: in the tree, with the plan's variables, by bash where that is.
-    private func command(_ script: String, _ environment: [String: String]) -> String {
-        let quoted = Template.shellQuoted
-        let variables = environment.merging(["TMT_TREE": tree.root]) { given, _ in given }
-        let exports = variables.sorted { $0.key < $1.key }.map { "export \($0.key)=\(quoted($0.value))\n" }.joined()
-        let script = quoted(script)
-        return "cd -- \(quoted(tree.root)) || exit 2\n\(exports)"
-            + "if command -v bash >/dev/null 2>&1; then bash -eo pipefail -c \(script); else sh -e -c \(script); fi"
-    }
-
-    private mutating func scripts(_ key: String, _ plan: FMFNode) throws(FMFError) -> [String] {
-        let phases: [FMFValue] =
-            switch plan[key] {
-            case nil, .null?: []
-            case .list(let items)?: items
-            case .some(let one): [one]
-            }
-        var scripts: [String] = []
-        for phase in phases {
-            guard let map = phase.map else { throw wrong(key, plan, "is a mapping, or a list of mappings") }
-            let how = map["how"]?.string ?? "shell"
-            guard how == "shell" else {
-                askers["\(key): how: \(how)", default: 0] += 1
-                continue
-            }
-            switch map["script"] {
-            case .string(let text)?: scripts.append(text)
-            case .list(let items)?: scripts += items.compactMap(\.string)
-            default: throw wrong(key, plan, "has a 'script' with a shell command, or a list of them")
-            }
-        }
-        return scripts
-    }
-
-    // MARK: Values
-
-    private func variables(
-        _ key: String,
-        _ value: FMFValue?,
-        _ node: FMFNode
-    ) throws(FMFError) -> [String: String] {
-        guard let value else { return [:] }
-        if case .null = value { return [:] }
-        guard let map = value.map else { throw wrong(key, node, "is a mapping of names to values") }
-        var variables: [String: String] = [:]
-        for entry in map.entries {
-            guard case .string(let name) = entry.key, let text = text(entry.value) else {
-                throw wrong(key, node, "has a value that is no text and no number")
-            }
-            guard Self.isVariable(name) else { throw wrong(key, node, "has '\(name)', which no shell can set") }
-            variables[name] = text
-        }
-        return variables
-    }
-
-    private static func isVariable(_ name: String) -> Bool {
-        let letters = name.utf8.allSatisfy { byte in
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):
-                true
-            default: false
-            }
-        }
-        return letters && name.first.map { !$0.isNumber } ?? false
-    }
-
-    /// A value as Python prints it, as tmt has it in the environment.
-    private func text(_ value: FMFValue) -> String? {
-        switch value {
-        case .list, .map, .shared, .null: nil
-        case .string, .int, .largeInt, .float, .bool, .date: try? FMFText.text(of: value)
-        }
-    }
-
-    private func texts(_ key: String, _ node: FMFNode) throws(FMFError) -> [String] {
-        switch node[key] {
-        case nil, .null?: return []
-        case .string(let text)?: return text.split { $0 == "," || $0.isWhitespace }.map(String.init)
-        case .list(let items)?: return items.compactMap(text)
-        case .some(let one): return text(one).map { [$0] } ?? []
-        }
-    }
-
-    private func number(_ node: FMFNode, _ key: String) -> Double? {
-        switch node[key] {
-        case .int(let number)?: Double(number)
-        case .float(let number)?: number
-        default: nil
-        }
-    }
-
-    private func choice<Choice: CaseIterable & RawRepresentable>(
-        _ key: String,
-        _ node: FMFNode,
-        _: Choice.Type
-    ) throws(FMFError) -> Choice? where Choice.RawValue == String {
-        guard let value = node[key] else { return nil }
-        guard let choice = value.string.flatMap(Choice.init) else {
-            throw wrong(key, node, "is one of \(Choice.allCases.map(\.rawValue).joined(separator: ", "))")
-        }
-        return choice
-    }
-
-    private func wrong(_ key: String, _ node: FMFNode, _ message: String) -> FMFError {
-        let place = tree.location(of: key, in: node)
-        return FMFError([
-            Diagnostic(
-                file: "\(tree.root)/\(place?.file ?? "")",
-                line: place?.line ?? 0,
-                column: place?.column ?? 0,
-                message: "'\(key)' of \(node.name) \(message)"
-            )
-        ])
     }
 }

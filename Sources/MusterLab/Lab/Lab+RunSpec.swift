@@ -228,14 +228,29 @@ extension Lab.Suite {
     /// The steps that a plan adds to the setup of each machine. What comes at its end undoes the first of them: it runs
     /// whatever of the others has failed.
     var planSteps: [ProvisionStep] {
-        let commands = prepare.isEmpty ? [":"] : prepare
+        let commands = prepare.isEmpty ? [":"] : prepare.map(command)
         return commands.enumerated().map { place, command in
             var step = ProvisionStep(.run(Template(command)))
             step.name = "prepare \(place + 1) of \(spec.name)"
             if place == 0, !finish.isEmpty {
-                step.undo = Template(finish.map { "( \($0)\n)" }.joined(separator: " && "))
+                step.undo = Template(finish.map { "( \(self.command($0))\n)" }.joined(separator: " && "))
             }
             return step
+        }
+    }
+
+    private func command(_ step: FMFStep) -> String {
+        switch step {
+        case .packages(let packages): packages.command
+        case .script(let script):
+            // The folder that its tests find as well.
+            """
+            TMT_PLAN_DATA=${MUSTER_NODE_DIR:-$PWD}/tmt/\(spec.name)/plan-data
+            TMT_PLAN_ENVIRONMENT_FILE=${TMT_PLAN_DATA%/*}/variables.env
+            export TMT_PLAN_DATA TMT_PLAN_ENVIRONMENT_FILE
+            mkdir -p -- "$TMT_PLAN_DATA" || exit 2
+            \(script)
+            """
         }
     }
 }

@@ -9,9 +9,9 @@ package struct Lab: Sendable {
         package var flakyFails: Bool
         /// Where it is declared: `lab.yaml:30`.
         package var place: String
-        /// Shell commands of a plan of fmf: what sets each machine up for its tests, and what comes after them.
-        package var prepare: [String] = []
-        package var finish: [String] = []
+        /// Of a plan of fmf: what sets each machine up for its tests, and what comes after them.
+        package var prepare: [FMFStep] = []
+        package var finish: [FMFStep] = []
     }
 
     package var name: String

@@ -17,9 +17,9 @@ extension LabReader {
         guard sink.errorCount == errors, let folder = files.folder else { return false }
         let place = path.hasPrefix("/") ? path : "\(folder)/\(path)"
         do throws(FMFError) {
-            let tree = try FMFTree(at: place, context: context)
             let suite = try FMFSuite(
-                tree,
+                at: place,
+                context: context,
                 try FMFSelection(names: names, filters: filters),
                 excluding: excluded.isEmpty ? nil : try FMFSelection(names: excluded),
                 plan: plan
@@ -27,11 +27,15 @@ extension LabReader {
             if suite.tests.isEmpty {
                 sink.add(
                     entry.value.span,
-                    "no test of \(tree.root) is chosen",
+                    "no test of \(suite.root) is chosen",
                     hint: "'muster fmf ls' lists what is there"
                 )
             }
             suites[index].spec.tests = suite.tests
+            if suite.stopsAtFirst, suites[index].spec.policy?.stopAfter == nil {
+                suites[index].spec.policy = suites[index].spec.rules
+                suites[index].spec.policy?.stopAfter = 1
+            }
             suites[index].prepare = suite.prepare
             suites[index].finish = suite.finish
             if !suite.ignored.isEmpty {

@@ -1,0 +1,32 @@
+import MusterCore
+
+extension FMFSubject {
+    /// Names of packages. Libraries and the like are none, and are noted; files of the tree are there without that.
+    func packages(_ key: String, _ tally: inout FMFTally) throws(FMFError) -> [String] {
+        guard let value = self[key] else { return [] }
+        let items: [FMFValue] = if case .list(let items) = value { items } else { [value] }
+        var packages: [String] = []
+        var others: Set<String> = []
+        for item in items {
+            if let map = item.map {
+                others.insert(map["type"]?.string ?? "library")
+                continue
+            }
+            guard let text = Self.text(item) else {
+                throw wrong(key, "has \(item.kindWord) where the name of a package should be")
+            }
+            if text.hasPrefix("library(") {
+                others.insert("library")
+                continue
+            }
+            let isName = !text.isEmpty && !text.hasPrefix("-") && !text.contains { $0.isNewline || $0 == "\0" }
+            guard isName else {
+                throw wrong(key, "has '\(printable(text))', which is the name of no package")
+            }
+            if !packages.contains(text) { packages.append(text) }
+        }
+        others.remove("file")
+        for other in others { tally.note("\(key): \(other)") }
+        return packages
+    }
+}

@@ -1,0 +1,264 @@
+package import MusterCore
+
+/// What is done on a machine before the tests of a plan, or after them.
+package enum FMFStep: Hashable, Sendable {
+    /// A shell command that needs nothing besides.
+    case script(String)
+    case packages(PackageNeeds)
+}
+
+/// A plan of a tree: which tests, with what, and what is done before and after them.
+package struct FMFPlan: Sendable {
+    /// Machines of a plan that play the same part.
+    package struct Role: Hashable, Sendable {
+        package var name: String
+        package var count: Int
+    }
+
+    /// A part of `prepare` or `finish`.
+    package struct Phase: Hashable, Sendable {
+        package var step: FMFStep
+        /// The roles on whose machines it is done; nil for all.
+        package var roles: Set<String>?
+    }
+
+    package let name: String
+    /// Of its tests and its own commands.
+    package private(set) var environment: [String: String] = [:]
+    /// By which the rules of its tests and its parts are decided: what it was read with, and what it says besides.
+    package private(set) var context: FMFContext
+    private(set) var hasOwnContext = false
+    /// Where its tests come from.
+    private(set) var sections: [Section] = []
+    package private(set) var prepare: [Phase] = []
+    package private(set) var finish: [Phase] = []
+    /// Whether it ends with the first test that fails.
+    package private(set) var stopsAtFirst = false
+    /// Of its machines, when it asks for several.
+    package private(set) var roles: [Role] = []
+    private(set) var tally = FMFTally()
+
+    private let subject: FMFSubject
+    /// The names of its machines, with the role of each.
+    private var guests: [String: String] = [:]
+
+    private static let unknownKeys = ["report", "login", "gate", "cleanup"]
+    /// What `execute` says that is honoured, or says nothing.
+    private static let executeKeys = ["how", "name", "summary", "order", "script", "duration", "exit-first"]
+
+    /// - Throws: what of the plan cannot be understood, with its place; also when it is not enabled.
+    package init(_ name: String, in tree: FMFTree) throws(FMFError) {
+        guard let node = tree.node(name), FMFSuite.kind(of: node) == .plan else {
+            let plans = tree.selected.filter { FMFSuite.kind(of: $0) == .plan }.prefix(12).map(\.name)
+            let hint = plans.isEmpty ? "the tree has no plans" : "the plans are \(plans.joined(separator: ", "))"
+            throw FMFError([Diagnostic(file: tree.root, message: "there is no plan '\(name)'", hint: hint)])
+        }
+        self.name = name
+        subject = FMFSubject(node, of: tree)
+        context = tree.context ?? FMFContext([:])
+        guard try subject.flag("enabled") ?? true else {
+            let hint = "'muster fmf why' says which rule of 'adjust' does that in this context"
+            throw subject.wrong("enabled", "is false: such a plan is not run", hint: hint)
+        }
+        if subject["import"] != nil {
+            throw subject.wrong(
+                "import",
+                "takes a plan from elsewhere, and nothing is fetched: name a plan of the tree"
+            )
+        }
+        for key in Self.unknownKeys where subject[key] != nil { tally.note("\(key) of the plan") }
+        environment = try subject.files("environment-file").merging(try subject.variables("environment")) { $1 }
+        try readContext()
+        try readGuests()
+        try readExecute()
+        try readDiscover()
+        prepare = try phases("prepare")
+        finish = try phases("finish")
+    }
+
+    // MARK: Where it holds
+
+    /// What the plan says of a dimension holds when nobody else has said something of it.
+    private mutating func readContext() throws(FMFError) {
+        guard let value = subject["context"] else { return }
+        guard let map = value.map else { throw subject.wrong("context", "is a mapping of dimensions to values") }
+        var dimensions: [String: [String]] = [:]
+        for entry in map.entries {
+            let items: [FMFValue] = if case .list(let items) = entry.value { items } else { [entry.value] }
+            guard case .string(let name) = entry.key else {
+                throw subject.wrong("context", "is a mapping of dimensions to values")
+            }
+            dimensions[name] = items.compactMap(FMFSubject.text)
+        }
+        let before = context
+        context = context.adding(dimensions)
+        hasOwnContext = context.dimensions.count > before.dimensions.count
+    }
+
+    private mutating func readGuests() throws(FMFError) {
+        let parts = try subject.parts("provision")
+        for (index, part) in parts.enumerated() {
+            let known: Set<FMFKey> = [.string("name"), .string("role"), .string("where")]
+            if part.data.entries.contains(where: { !known.contains($0.key) }) { tally.note("provision of the plan") }
+            guard parts.count > 1 else { continue }
+            let name = part["name"]?.string ?? "default-\(index)"
+            let role = part["role"]?.string ?? name
+            guests[name] = role
+            if let known = roles.firstIndex(where: { $0.name == role }) {
+                roles[known].count += 1
+            } else {
+                roles.append(Role(name: role, count: 1))
+            }
+        }
+        if parts.count > 1 { tally.note("roles of the plan's machines") }
+    }
+
+    /// The roles that `where` of a part names, by themselves or by a machine; nil for all machines.
+    private mutating func roles(of part: FMFSubject, _ key: String) throws(FMFError) -> Set<String>? {
+        let names = try part.lines("where", wants: "a role or the name of a machine")
+        guard !names.isEmpty else { return nil }
+        guard !roles.isEmpty else {
+            tally.note("\(key): where")
+            return nil
+        }
+        var found: Set<String> = []
+        for name in names {
+            if roles.contains(where: { $0.name == name }) {
+                found.insert(name)
+            } else if let role = guests[name] {
+                found.insert(role)
+                if roles.contains(where: { $0.name == role && $0.count > 1 }) {
+                    tally.note("\(key): where: one machine of several in a role")
+                }
+            } else {
+                let hint = "its roles are \(roles.map(\.name).joined(separator: ", "))"
+                throw part.wrong("where", "names '\(name)', which no machine of the plan is or plays", hint: hint)
+            }
+        }
+        return found
+    }
+
+    /// Whether a part holds: it is enabled, and one of its rules is true. What cannot be decided is not.
+    private mutating func isMeant(_ part: FMFSubject, _ key: String) throws(FMFError) -> Bool {
+        guard try part.flag("enabled") ?? true else { return false }
+        let rules = try part.lines("when", wants: "a rule")
+        guard !rules.isEmpty else { return true }
+        var isUnknown = false
+        for rule in rules {
+            do throws(FMFRule.Invalid) {
+                // Python's words for a truth, which YAML has made of the rule.
+                let rule = ["True", "False"].contains(rule) ? rule.lowercased() : rule
+                switch try FMFRule(rule).decide(context) {
+                case .matches: return true
+                case .doesNotMatch: break
+                case .cannotDecide: isUnknown = true
+                }
+            } catch {
+                throw part.wrong("when", "is no rule: \(error.reason)", hint: error.hint)
+            }
+        }
+        if isUnknown { tally.note("\(key): when, for want of a context") }
+        return false
+    }
+
+    // MARK: Its tests
+
+    private mutating func readExecute() throws(FMFError) {
+        for part in try subject.parts("execute") {
+            let how = part["how"]?.string ?? "tmt"
+            guard how == "tmt" else {
+                throw part.wrong("how", "is '\(how)': tests are executed by 'tmt' alone", hint: "choose another plan")
+            }
+            for entry in part.data.entries {
+                guard case .string(let key) = entry.key, !Self.executeKeys.contains(key) else { continue }
+                tally.note("execute: \(key)")
+            }
+            if try part.flag("exit-first") == true { stopsAtFirst = true }
+            let scripts = try part.lines("script", wants: "a shell command")
+            guard !scripts.isEmpty else { continue }
+            let asked = try subject.parts("discover").filter { $0.data.entries.contains { $0.key != .string("how") } }
+            guard asked.isEmpty else {
+                let hint = "move the scripts to 'discover' as 'how: shell' with 'tests', or take 'discover' out"
+                throw part.wrong(
+                    "script",
+                    "is there beside 'discover', and only one of them names the tests",
+                    hint: hint
+                )
+            }
+            var section = Section(duration: Section.scriptDuration)
+            for (index, script) in scripts.enumerated() {
+                var data = FMFMap()
+                data.set(.string("test"), .string(script), at: part.place)
+                if let length = part["duration"] { data.set(.string("duration"), length, at: part.place) }
+                section.add("/script-\(index < 10 ? "0" : "")\(index)", data)
+            }
+            sections.append(section)
+        }
+    }
+
+    private mutating func readDiscover() throws(FMFError) {
+        guard sections.isEmpty else { return }
+        let parts = try subject.parts("discover")
+        let order = parts.indices.sorted {
+            (parts[$0].number("order") ?? 50, $0) < (parts[$1].number("order") ?? 50, $1)
+        }
+        var names: Set<String> = []
+        for index in order {
+            let part = parts[index]
+            let given = part["name"]?.string
+            let name = given ?? "default-\(index)"
+            guard names.insert(name).inserted else {
+                let hint = "each section has a name of its own, which its tests begin with"
+                throw part.wrong("name", "is '\(name)', as that of another section", hint: hint)
+            }
+            guard try isMeant(part, "discover") else { continue }
+            var section = try Section(part, &tally)
+            if parts.count > 1 || given != nil { section.prefix = "/" + name }
+            section.roles = try roles(of: part, "discover")
+            sections.append(section)
+        }
+        if parts.isEmpty { sections = [Section()] }
+    }
+
+    // MARK: Before and after them
+
+    private mutating func phases(_ key: String) throws(FMFError) -> [Phase] {
+        var found: [(order: Double, phase: Phase)] = []
+        for part in try subject.parts(key) {
+            let how = part["how"]?.string ?? "shell"
+            guard try isMeant(part, key) else { continue }
+            let roles = try roles(of: part, key)
+            let order = part.number("order") ?? 50
+            switch (key, how) {
+            case (_, "shell"):
+                let scripts = try part.lines("script", wants: "a shell command")
+                guard !scripts.isEmpty else {
+                    throw part.wrong("script", "is missing: it is a shell command, or a list of them")
+                }
+                for script in scripts { found.append((order, Phase(step: .script(command(script)), roles: roles))) }
+            case ("prepare", "install"):
+                let packages = try part.packages("package", &tally)
+                for key in ["copr", "directory", "exclude"] where part[key] != nil {
+                    tally.note("prepare: install: \(key)")
+                }
+                let isLoose = part["missing"]?.string == "skip"
+                let needs = isLoose ? PackageNeeds(recommend: packages) : PackageNeeds(require: packages)
+                if !needs.isEmpty { found.append((order, Phase(step: .packages(needs), roles: roles))) }
+            default: tally.note("\(key): how: \(how)")
+            }
+        }
+        let order = found.indices.sorted { (found[$0].order, $0) < (found[$1].order, $1) }
+        return order.map { found[$0].phase }
+    }
+
+    /// A script as a command of a step: in the tree, with the plan's variables, by bash where that is.
+    private func command(_ script: String) -> String {
+        let quoted = Template.shellQuoted
+        let root = subject.tree.root
+        let variables = environment.merging(["TMT_TREE": root]) { given, _ in given }
+        let exports = variables.sorted { $0.key < $1.key }.map { "export \($0.key)=\(quoted($0.value))\n" }.joined()
+        let script = quoted(script)
+        return "cd -- \(quoted(root)) || exit 2\n\(exports)"
+            + "if command -v bash >/dev/null 2>&1; then bash -eo pipefail -c \(script); else sh -e -c \(script); fi"
+    }
+}
