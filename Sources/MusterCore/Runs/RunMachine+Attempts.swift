@@ -200,6 +200,9 @@ extension RunMachine {
         if isCancelled {
             plan.finish(step, .cancelled, into: &turn)
         } else {
+            // One that has waited for a person waits no more: going on does not open it again.
+            plan.setError(StepError(.notReady, note), of: step)
+            plan.touch(step)
             plan.finish(step, .error, error: StepError(.notReady, note), into: &turn)
         }
         for member in team(of: step)?.dropFirst() ?? step..<step {
