@@ -151,6 +151,7 @@ extension RunMachine {
         let spec = plan.spec(of: step)
         let suite = Int(spec.a)
         finish(step, outcome.error, into: &turn)
+        mayBeShort = true
         if spec.action == .before, let error = outcome.error, plan.state(of: step) == .error {
             // A lost machine says nothing about the tests.
             endUnrunTests(

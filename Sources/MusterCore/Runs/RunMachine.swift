@@ -159,6 +159,8 @@ package struct RunMachine: Sendable {
     /// tests use come and go: there it is enough that one was ready.
     private mutating func reached(_ barrier: StepIndex, nodes: NodeTable, into turn: inout Turn) {
         let spec = plan.spec(of: barrier)
+        // Tests that waited for it wait for nodes from now on.
+        mayBeShort = true
         guard spec.b == 1 else {
             plan.finish(barrier, .success, into: &turn)
             return
