@@ -71,11 +71,11 @@ package enum PlanPhase: String, Hashable, Sendable, Codable, CaseIterable {
 package struct StepSpec: Hashable, Sendable {
     package var action: ActionKind
     /// provision, ready, undo, destroy, barrier: index of the group in the request of the plan that made the node ·
-    /// before, after, attempt, member: index of the suite · exec, command, capability: index of the node in the request ·
-    /// pause: which · call, finalize, revert: index of the action in the program
+    /// before, after, attempt, member: index of the suite · exec, command, capability: index of the node in the
+    /// request · pause: which · call, finalize, revert: index of the action in the program
     package var a: Int32
-    /// provision, undo: index of the step · attempt, member: index of the test · barrier: 1 when it gates those who need the
-    /// group · finalize, revert: the call that it belongs to · command: 1 when it is only waited for,
+    /// provision, undo: index of the step · attempt, member: index of the test · barrier: 1 when it gates those who
+    /// need the group · finalize, revert: the call that it belongs to · command: 1 when it is only waited for,
     /// as its host does the work · capability: its number, -1 for none
     package var b: Int32
     /// provision, ready, undo, destroy: index of the node in its group · attempt, member: its number, from 1 · call:

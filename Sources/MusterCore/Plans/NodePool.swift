@@ -30,9 +30,9 @@ package struct NodeTeam: Hashable, Sendable {
 /// The nodes of some groups that are free for work, and the steps that wait for one.
 ///
 /// The node that was free longest goes first; of the steps the one with the highest priority, then the earliest. Steps
-/// with a rule stand beside the others: each takes its turn among them as soon as a node that it may have is free. So do
-/// those that want several nodes at once: who goes next among them is the plan's to decide, as nodes may be in several
-/// pools.
+/// with a rule stand beside the others: each takes its turn among them as soon as a node that it may have is free.
+/// So do those that want several nodes at once: who goes next among them is the plan's to decide, as nodes may be in
+/// several pools.
 struct NodePool: Sendable {
     struct Waiter: Comparable, Sendable {
         let priority: Int64

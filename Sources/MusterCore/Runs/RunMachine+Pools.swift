@@ -10,8 +10,8 @@ extension RunMachine {
         return rules.renewAfter.contains(verdict.outcome) || verdict.runsAgain && rules.rerunOn == .fresh
     }
 
-    /// Adds another attempt of a test that has failed, or whose node was lost. One on several nodes takes any: the nodes
-    /// on which the last attempt failed are at fault together or not at all.
+    /// Adds another attempt of a test that has failed, or whose node was lost. One on several nodes takes any: of those
+    /// on which it failed nobody can tell which was at fault.
     mutating func appendRerun(of test: Int, in suite: Int, nodes: NodeTable) {
         appendAttempt(of: test, in: suite, rule: rule(for: test, in: suite, nodes: nodes))
     }

@@ -25,8 +25,8 @@ extension SuiteMachine.Verdict {
 }
 
 extension Outcome {
-    /// What counts first where several outcomes are one: what says least of the test, then what is worst. Something that
-    /// has run counts before what was skipped.
+    /// What counts first where several outcomes are one: what says least of the test, then what is worst. What has run
+    /// counts before what was skipped.
     static let fromWorst: [Outcome] = [.infra, .error, .fail, .warn, .pass, .info, .skip]
 }
 

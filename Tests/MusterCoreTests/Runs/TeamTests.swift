@@ -161,6 +161,17 @@ import Testing
         lab.expectSound()
     }
 
+    @Test func oneThatHasItsNodesIsNotPassedWhileItWaitsForOthersToEnd() {
+        let tests = [plain("a"), team("t", "n:3")] + (0..<4).map { plain("x\($0)") }
+        var (lab, id) = start(api(tests), nodes: 5, parallel: 3)
+        lab.settle { !$0.works.contains { $0.act.spec.action == .provision } }
+        #expect(works(lab) == ["api//a#1"], "four nodes are free, and two steps might run")
+        lab.settle()
+        #expect(lab.attempts(id).count == 6)
+        #expect(lab.moment("▶ api//t#1") < lab.moment("▶ api//x0#1"))
+        lab.expectSound()
+    }
+
     @Test func sparesAreTakenWhereAllAreNeeded() {
         let tests = [team("t", "n:3"), plain("a"), plain("b"), plain("c")]
         var (lab, id) = start(api(tests), nodes: 2, spares: 1)
@@ -215,6 +226,17 @@ import Testing
         #expect(note == "not run: it needs 3 nodes at once, and 'app' has 2 left (app/2: exit 7)")
         #expect(lab.plan(id)?.result == .error)
         #expect(lab.nodeStates == [])
+        lab.expectSound()
+    }
+
+    @Test func whatWaitsForNodesThatAreNeverMadeEndsWhenNothingElseCanRun() {
+        var lab = DirectorHarness { $0.label == "db/0:1 process: ./server" ? .exits(7) : .succeeds }
+        let suite = api([team("t", "server@ext client@app"), plain("x")], on: ["app", "ext"])
+        let id = lab.submit(run(.test, [group("db"), group("ext", needs: needs("db")), group("app", 1)], [suite]))
+        lab.settle()
+        #expect(lab.results(id) == ["api//t#1 infra", "api//x#1 pass"])
+        let note = lab.attempts(id).first { $0.test == "t" }?.note
+        #expect(note?.hasPrefix("not run: it needs 1 node of 'ext' at once, and 'ext' has 0 left") == true)
         lab.expectSound()
     }
 
