@@ -68,7 +68,7 @@ extension Performer {
         at node: NodeHandle,
         begins work: Job.Work?
     ) -> FindingsReader? {
-        guard act.spec.action == .attempt, builder.spec.suites.indices.contains(Int(act.spec.a)) else { return nil }
+        guard act.spec.runsTest, builder.spec.suites.indices.contains(Int(act.spec.a)) else { return nil }
         let suite = builder.spec.suites[Int(act.spec.a)]
         let test = suite.tests[Int(act.spec.b)]
         var command: Command?
@@ -99,7 +99,7 @@ extension Performer {
         with director: borrowing Director,
         for tenure: Tenure
     ) -> FindingsReader? {
-        guard act.spec.action == .attempt, let spec = director.spec(act.step.plan) else { return nil }
+        guard act.spec.runsTest, let spec = director.spec(act.step.plan) else { return nil }
         let builder = builder(for: node, spec, run: act.step.plan, with: director)
         return findings(of: act, builder, at: handle(for: node, tenure), begins: nil)
     }
@@ -214,7 +214,7 @@ extension Performer {
             return .run(
                 try builder.shell(template, timeout: Defaults.stepTimeout, leftovers: .keep, suite: suite)
             )
-        case .attempt:
+        case .attempt, .member:
             let suite = spec.suites[a]
             let restarts = earlierStarts(of: act, at: builder).count
             return .run(
@@ -239,7 +239,8 @@ extension ActionKind {
     var usesCreatorsRequest: Bool {
         switch self {
         case .provision, .ready, .undo, .destroy, .capability: true
-        case .barrier, .noop, .before, .after, .attempt, .exec, .call, .finalize, .revert, .command, .pause: false
+        case .barrier, .noop, .before, .after, .attempt, .member, .exec, .call, .finalize, .revert, .command, .pause:
+            false
         }
     }
 }

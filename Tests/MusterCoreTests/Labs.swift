@@ -99,3 +99,15 @@ extension DirectorHarness {
         #expect(violations == [], comment, sourceLocation: sourceLocation)
     }
 }
+
+/// A test on several nodes at once: `server:1 client:2@ext` are its roles.
+func team(_ name: String, _ roles: String, destructive: Bool = false) -> TestSpec {
+    var test = TestSpec(name: name, command: .file("tests/\(name).sh"))
+    test.destructive = destructive
+    test.roles = roles.split(separator: " ").map { role in
+        let parts = role.split(separator: "@").map(String.init)
+        let words = parts[0].split(separator: ":").map(String.init)
+        return TestRole(name: words[0], count: Int(words.last ?? "") ?? 1, on: parts.count > 1 ? parts[1] : nil)
+    }
+    return test
+}

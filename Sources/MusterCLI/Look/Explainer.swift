@@ -267,6 +267,7 @@ struct RunRecord {
         steps.last {
             LogFinder.matches(spec, $0.spec, thing)
                 && ($0.spec.action == .attempt || thing.contains(":") || thing.contains(" "))
+                && ($0.spec.action != .member || thing.hasSuffix("]"))
         }
     }
 
@@ -294,7 +295,7 @@ struct RunRecord {
         switch step.action {
         case .provision, .undo: spec.groups[Int(step.a)].steps[Int(step.b)].timeout
         case .ready: spec.groups[Int(step.a)].ready.map(\.within).reduce(.zero, +)
-        case .attempt: spec.suites[Int(step.a)].tests[Int(step.b)].timeout
+        case .attempt, .member: spec.suites[Int(step.a)].tests[Int(step.b)].timeout
         case .before, .after: Defaults.stepTimeout
         case .exec: spec.exec?.timeout
         case .command: spec.order?.within

@@ -120,6 +120,11 @@ struct LogFinder {
             if thing.contains("#") { return label == thing }
             let test = label.prefix(upTo: label.lastIndex(of: "#") ?? label.endIndex)
             return test == thing || test.split(separator: "/", maxSplits: 1).last.map { $0 == "/" + thing } == true
+        case .member:
+            // With those of the others of its attempt, or by itself, of the newest attempt where none is named.
+            if thing.contains("#") { return label == thing || label.hasPrefix(thing + " [") }
+            let attempt = label.prefix(upTo: label.lastIndex(of: "#") ?? label.endIndex)
+            return label.lastIndex(of: "[").map { "\(attempt) \(label[$0...])" == thing } ?? false
         case .provision, .undo, .ready, .exec:
             return label == thing || label.hasPrefix(thing + ":") || label.hasPrefix(thing + " ")
         case .before, .after, .call, .finalize, .revert: return label == thing

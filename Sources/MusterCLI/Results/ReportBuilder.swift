@@ -134,7 +134,7 @@ struct ReportBuilder {
                 .capability:
                 let message = step.error?.message ?? "failed"
                 problems.append("\(labels[step.index] ?? spec.label(of: step.spec)): \(message)")
-            case .attempt, .exec, .noop, .pause: continue
+            case .attempt, .member, .exec, .noop, .pause: continue
             }
         }
         for node in nodes where node.state == .lost {

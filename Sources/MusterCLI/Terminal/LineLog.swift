@@ -221,7 +221,7 @@ struct LineLog: Sendable {
     private func retrying(_ step: StepRow, _ error: String, _ progress: RunProgress) -> String {
         let words = progress.words(step)
         // A test is never retried: it has said that it goes away.
-        if step.spec.action == .attempt { return "\(words.owner) \(words.title) goes away, and is started again" }
+        if step.spec.runsTest { return "\(words.owner) \(words.title) goes away, and is started again" }
         let number = starts[step.index] ?? max(1, Int(step.tries))
         let delay = progress.retryDelay(of: step, afterTry: number).map { " in \($0.shortText)" } ?? ""
         return "\(words.owner) step \(words.title) failed: \(error); retrying\(delay)"
@@ -234,7 +234,7 @@ struct LineLog: Sendable {
         in batch: Batch,
         _ progress: RunProgress
     ) -> [ScreenLine] {
-        if step.spec.action == .attempt {
+        if step.spec.runsTest {
             guard let (attempt, count) = batch.unrun[index] else { return [] }
             let note = attempt.note.map { ": \($0)" } ?? ""
             let tests = "\(counted(count, "test")) of \(attempt.suite)"

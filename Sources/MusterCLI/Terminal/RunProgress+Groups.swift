@@ -85,8 +85,8 @@ extension RunProgress {
                 if let name = ownName(step.spec) { know(node, name) }
             case .undo, .destroy:
                 if !passesOverTeardown { byNode.removal[node, default: []].append(step) }
-            case .barrier, .noop, .before, .after, .attempt, .exec, .call, .finalize, .revert, .command, .pause,
-                .capability:
+            case .barrier, .noop, .before, .after, .attempt, .member, .exec, .call, .finalize, .revert, .command,
+                .pause, .capability:
                 continue
             }
         }

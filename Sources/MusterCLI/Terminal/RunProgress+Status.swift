@@ -54,7 +54,7 @@ extension RunProgress {
             case .provision, .ready, .undo, .destroy: step.state == .running || isBetweenTries(step)
             case .call, .finalize, .revert: step.state == .running || step.state == .suspended
             case .command, .capability, .pause: step.state == .running
-            case .barrier, .noop, .before, .after, .attempt, .exec: false
+            case .barrier, .noop, .before, .after, .attempt, .member, .exec: false
             }
         }.map { work($0) }
     }

@@ -39,12 +39,15 @@ extension RunProgress {
             let suite = spec.suites.indices.contains(group) ? spec.suites[group].name : "suite"
             let word = stepSpec.action.rawValue
             return StepWords(owner: suite, title: word, thing: "\(suite) \(word)")
-        case .attempt:
+        case .attempt, .member:
             guard spec.suites.indices.contains(group), spec.suites[group].tests.indices.contains(Int(stepSpec.b)) else {
                 return StepWords(owner: "", title: "test", thing: "")
             }
             let suite = spec.suites[group]
-            let name = Self.fullName(suite: suite.name, test: suite.tests[Int(stepSpec.b)].name)
+            let test = Self.fullName(suite: suite.name, test: suite.tests[Int(stepSpec.b)].name)
+            // The first member goes by the name of its test.
+            let member = stepSpec.action == .member ? spec.member(of: stepSpec) : nil
+            let name = member.map { "\(test) [\($0.title)]" } ?? test
             return StepWords(owner: "", title: name, thing: name)
         case .exec:
             let command = spec.exec?.arguments.joined(separator: " ") ?? "exec"
@@ -80,7 +83,7 @@ extension RunProgress {
         case .ready:
             guard spec.groups.indices.contains(Int(step.a)) else { return nil }
             return spec.groups[Int(step.a)].ready.map(\.within).max()
-        case .attempt:
+        case .attempt, .member:
             guard spec.suites.indices.contains(Int(step.a)),
                 spec.suites[Int(step.a)].tests.indices.contains(Int(step.b))
             else { return nil }
@@ -145,7 +148,7 @@ extension RunProgress {
                 named.insert(node)
             case .undo, .destroy: if let node = step.spec.node { named.insert(node) }
             case .before, .after, .exec, .call, .finalize, .revert, .command, .capability: break
-            case .barrier, .noop, .attempt, .pause: continue
+            case .barrier, .noop, .attempt, .member, .pause: continue
             }
             let words = self.words(step)
             problems.append(

@@ -115,7 +115,8 @@ extension RunProgress {
         var work: [(node: NodeID?, work: RunningWork)] = []
         for step in steps where step.state == .running {
             switch step.spec.action {
-            case .attempt, .before, .after, .exec, .call, .finalize, .revert, .command, .pause, .capability: break
+            case .attempt, .member, .before, .after, .exec, .call, .finalize, .revert, .command, .pause, .capability:
+                break
             case .barrier, .noop, .provision, .ready, .undo, .destroy: continue
             }
             let node = step.spec.node ?? step.resource
@@ -146,7 +147,7 @@ extension RunProgress {
     }
 
     private func rerunNote(_ step: StepRow) -> String? {
-        guard step.spec.action == .attempt, step.spec.c > 1, spec.suites.indices.contains(Int(step.spec.a)) else {
+        guard step.spec.runsTest, step.spec.c > 1, spec.suites.indices.contains(Int(step.spec.a)) else {
             return nil
         }
         let suite = spec.suites[Int(step.spec.a)]
@@ -174,7 +175,7 @@ extension StepSpec {
     /// Whether it is a test of this suite, or what stands before and after them.
     fileprivate func isPart(ofSuite suite: Int) -> Bool {
         switch action {
-        case .attempt, .before, .after: Int(a) == suite
+        case .attempt, .member, .before, .after: Int(a) == suite
         case .barrier, .noop, .provision, .ready, .undo, .destroy, .exec, .call, .finalize, .revert, .command, .pause,
             .capability:
             false

@@ -116,7 +116,7 @@ extension Director {
         }
         let isBuilder = spec.verb == .up || spec.verb == .test
         let waits = isBuilder && awaitsEnd(of: spec.lab, into: &turn)
-        if !waits, let refusal = refusal(of: spec) {
+        if let refusal = refusalOfTests(spec) ?? (waits ? nil : refusal(of: spec)) {
             turn.emit(.requestRefused, detail: Refusal(token: token, reason: refusal).text)
             return
         }
@@ -237,6 +237,11 @@ extension Director {
         guard !left.isEmpty else { return nil }
         let names = left.map { "'\($0.group)'" }.joined(separator: ", ")
         return "passed over: \(names) stay without what they need"
+    }
+
+    private func refusalOfTests(_ spec: RunSpec) -> Refusal.Reason? {
+        guard spec.verb == .test, let (test, flaw) = spec.flawOfRoles else { return nil }
+        return .badRoles(test: test, flaw: flaw)
     }
 
     func refusal(of spec: RunSpec) -> Refusal.Reason? {

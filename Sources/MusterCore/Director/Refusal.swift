@@ -14,13 +14,15 @@ package struct Refusal: Hashable, Sendable {
         case noModes(lab: String)
         /// What was said of a node changes nothing, for this reason.
         case notTaken(NodeName, reason: String)
+        /// A test asks for nodes that cannot be had at once.
+        case badRoles(test: String, flaw: String)
         /// What was asked for does not fit the state it is in.
         case notPossible(PlanID, reason: String)
 
         /// Every word that `code` can be.
         package static let codes = [
             "in-use", "needed", "no-node", "broken", "other-host", "ended", "no-modes", "not-taken",
-            "not-possible",
+            "not-possible", "bad-roles",
         ]
 
         /// A stable word for programs.
@@ -35,6 +37,7 @@ package struct Refusal: Hashable, Sendable {
             case .noModes: "no-modes"
             case .notTaken: "not-taken"
             case .notPossible: "not-possible"
+            case .badRoles: "bad-roles"
             }
         }
 
@@ -63,6 +66,8 @@ package struct Refusal: Hashable, Sendable {
                     "run \(RunName(plan)) has its machines on host \(host); only a muster on that host can do this: run it there"
             case .notPossible(let plan, let reason):
                 return "run \(RunName(plan)): \(reason); see: muster why \(RunName(plan))"
+            case .badRoles(let test, let flaw):
+                return "test \(test) cannot run: \(flaw); ask for less in its roles, or give the group more nodes"
             case .notTaken(let node, let reason): return "\(node) stays as it is: \(reason)"
             case .noModes(let lab):
                 return "lab '\(lab)' has no mode table; name one in its file (modes: linux), or: muster modes use FILE"

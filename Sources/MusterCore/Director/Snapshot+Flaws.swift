@@ -10,6 +10,7 @@ extension Snapshot.Plan {
                 return "step \(position) needs a step that does not come before it"
             }
             guard fits(step.spec, pools: pools) else { return "step \(position) does not fit the request" }
+            if step.spec.runsTest, let flaw = flawOfTeam(at: position) { return flaw }
             let triesMin: Int32 = step.state == .running ? 1 : 0
             guard step.tries >= triesMin, step.tries <= Self.countMax else {
                 return "step \(position) is \(step.state.rawValue) and was tried \(step.tries) times"
@@ -53,6 +54,39 @@ extension Snapshot.Plan {
                 return "its request needs \(need.ready ?? 0) nodes of '\(need.group)'"
             }
         }
+        for suite in spec.suites {
+            for test in suite.tests {
+                guard let flaw = test.flawOfRoles(groups: suite.groups) else { continue }
+                return "its request has the test \(suite.name)//\(test.name): \(flaw)"
+            }
+        }
+        return nil
+    }
+
+    /// What is wrong with a step of a test and the others of its attempt; nil when all are there, begin and end
+    /// together, and each that runs has a node of its own.
+    private func flawOfTeam(at position: Int) -> String? {
+        let step = steps[position]
+        let count = spec.suites[Int(step.spec.a)].tests[Int(step.spec.b)].memberCount
+        let lead = Int(step.lead)
+        guard lead >= 0, lead <= position, steps[lead].spec.action == .attempt,
+            steps[lead].spec.hasTest(of: step.spec)
+        else { return "step \(position) is a member of no attempt" }
+        guard count > 0, lead == position else { return nil }
+        guard lead + count <= steps.count else { return "step \(position) is without its members" }
+        let team = steps[lead..<lead + count]
+        for (place, member) in team.enumerated().dropFirst() {
+            guard member.spec.action == .member, member.spec.priority == Int64(place),
+                member.spec.hasTest(of: step.spec)
+            else { return "step \(position) is without its member \(place)" }
+        }
+        let areTogether = team.allSatisfy { member in
+            member.state == step.state || member.state.hasEnded && step.state.hasEnded
+        }
+        guard areTogether else { return "step \(position) is \(step.state.rawValue), and its members are not" }
+        if step.state == .running, Set(team.compactMap(\.resource)).count != count {
+            return "step \(position) and its members run on less than \(count) nodes"
+        }
         return nil
     }
 
@@ -70,6 +104,10 @@ extension Snapshot.Plan {
         case .attempt:
             return spec.suites.indices.contains(a) && spec.suites[a].tests.indices.contains(b)
                 && (1...Self.countMax).contains(step.c)
+        case .member:
+            // Its attempt's step is looked at with it.
+            return spec.suites.indices.contains(a) && spec.suites[a].tests.indices.contains(b)
+                && (1..<Int64(max(1, spec.suites[a].tests[b].memberCount))).contains(step.priority)
         case .undo, .destroy: return step.node != nil
         case .exec, .noop: return true
         case .command: return step.node != nil && spec.order?.targets.indices.contains(a) == true
@@ -104,11 +142,18 @@ extension Snapshot.Plan {
                 guard a >= -1, a < groups.count else {
                     return "step \(step.index) destroys \(node.name) of a group that is in no request"
                 }
-            case .barrier, .noop, .before, .after, .attempt, .exec, .call, .finalize, .revert, .command, .pause,
-                .capability:
+            case .barrier, .noop, .before, .after, .attempt, .member, .exec, .call, .finalize, .revert, .command,
+                .pause, .capability:
                 break
             }
         }
         return nil
+    }
+}
+
+extension StepSpec {
+    /// Whether it belongs to the same attempt of the same test.
+    fileprivate func hasTest(of other: StepSpec) -> Bool {
+        a == other.a && b == other.b && c == other.c && pool == other.pool
     }
 }

@@ -71,21 +71,23 @@ package enum PlanPhase: String, Hashable, Sendable, Codable, CaseIterable {
 package struct StepSpec: Hashable, Sendable {
     package var action: ActionKind
     /// provision, ready, undo, destroy, barrier: index of the group in the request of the plan that made the node ·
-    /// before, after, attempt: index of the suite · exec, command, capability: index of the node in the request ·
-    /// pause: which · call, finalize, revert: index of the action in the program
+    /// before, after, attempt, member: index of the suite · exec, command, capability: index of the node in the
+    /// request · pause: which · call, finalize, revert: index of the action in the program
     package var a: Int32
-    /// provision, undo: index of the step · attempt: index of the test · barrier: 1 when it gates those who need the
-    /// group · finalize, revert: the call that it belongs to · command: 1 when it is only waited for,
+    /// provision, undo: index of the step · attempt, member: index of the test · barrier: 1 when it gates those who
+    /// need the group · finalize, revert: the call that it belongs to · command: 1 when it is only waited for,
     /// as its host does the work · capability: its number, -1 for none
     package var b: Int32
-    /// provision, ready, undo, destroy: index of the node in its group · attempt: its number, from 1 · call: how many
-    /// of its needs, the first ones, are steps whose output it uses · capability: 1 when it is the last of its state
+    /// provision, ready, undo, destroy: index of the node in its group · attempt, member: its number, from 1 · call:
+    /// how many of its needs, the first ones, are steps whose output it uses · capability: 1 when it is the last of its
+    /// state
     package var c: Int32
     /// The node it concerns; nil for barriers and for steps that get their node from a pool.
     package var node: NodeID?
     /// The pool it takes a node from while it runs; -1 for none.
     package var pool: Int32
-    /// Which of those that wait for the same pool goes first: the higher.
+    /// Which of those that wait for the same pool goes first: the higher · member: which one it is, from 1, so that its
+    /// attempt's step is found; it begins with that and waits for nothing itself
     package var priority: Int64
     /// How many predecessors must have succeeded; nil means all.
     package var threshold: Int32?
@@ -135,6 +137,9 @@ package enum ActionKind: String, Hashable, Sendable, Codable, CaseIterable {
     case destroy
     case before, after
     case attempt
+    /// What runs on one more node of an attempt that has several. Its steps follow that of the attempt, which is the
+    /// first member's, at once; all begin and end together.
+    case member
     case exec
     /// Send a command to a node's machine, and wait for what comes of it.
     case command
@@ -153,8 +158,8 @@ package enum ActionKind: String, Hashable, Sendable, Codable, CaseIterable {
     package var isCall: Bool {
         switch self {
         case .call, .finalize, .revert: true
-        case .barrier, .noop, .provision, .ready, .undo, .destroy, .before, .after, .attempt, .exec, .command, .pause,
-            .capability:
+        case .barrier, .noop, .provision, .ready, .undo, .destroy, .before, .after, .attempt, .member, .exec, .command,
+            .pause, .capability:
             false
         }
     }

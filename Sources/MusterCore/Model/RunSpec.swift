@@ -349,6 +349,8 @@ package struct TestSpec: Hashable, Sendable, Codable {
     package var destructive: Bool
     /// Of a test of an fmf tree.
     package var frame: TestFrame?
+    /// Who takes part, where it runs on several nodes at once; nil for one node without a role.
+    package var roles: [TestRole]?
 
     package init(name: String, command: Command) {
         self.name = name

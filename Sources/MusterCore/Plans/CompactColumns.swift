@@ -84,4 +84,5 @@ struct StepCell: Sendable {
     var tries: Int32 = 0
     /// How many of the steps it needs are still to succeed.
     var waiting: Int32
+    var mayStart: Bool { state == .pending && waiting <= 0 }
 }

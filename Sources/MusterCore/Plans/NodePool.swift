@@ -16,10 +16,23 @@ package enum NodeRule: Hashable, Sendable {
     }
 }
 
+/// The nodes of several groups that steps get together, or none of them.
+package struct NodeTeam: Hashable, Sendable {
+    /// For each node the number of the group that it is of; `any` where that is of no matter.
+    package var seats: [Int32]
+
+    package static let any: Int32 = -1
+    static let one = NodeTeam(seats: [any])
+
+    package init(seats: [Int32]) { self.seats = seats }
+}
+
 /// The nodes of some groups that are free for work, and the steps that wait for one.
 ///
 /// The node that was free longest goes first; of the steps the one with the highest priority, then the earliest. Steps
 /// with a rule stand beside the others: each takes its turn among them as soon as a node that it may have is free.
+/// So do those that want several nodes at once: who goes next among them is the plan's to decide, as nodes may be in
+/// several pools.
 struct NodePool: Sendable {
     struct Waiter: Comparable, Sendable {
         let priority: Int64
@@ -36,6 +49,19 @@ struct NodePool: Sendable {
         let ticket: Int
     }
 
+    /// Steps that want the same nodes: of them only the first need be looked at.
+    private struct Line: Sendable {
+        let team: NodeTeam
+        var waiters: Heap<Waiter>
+    }
+
+    /// Which of those who wait.
+    enum Stand: Sendable {
+        case plain
+        case ruled(Int)
+        case team(Int)
+    }
+
     /// How many of its nodes may be at work at once; nil for all of them.
     var limit: Int?
     /// How many of its steps run.
@@ -48,16 +74,26 @@ struct NodePool: Sendable {
     private var spares: Set<NodeID> = []
     private var waiters: Heap<Waiter> = []
     private var ruled: [(waiter: Waiter, rule: NodeRule)] = []
+    private var lines: [Line] = []
+    /// The group of each node, where that was told.
+    private var groups: [NodeID: Int32] = [:]
 
     var freeCount: Int { free.count }
-    var waitingCount: Int { waiters.count + ruled.count }
+    /// How many nodes are waited for.
+    var waitingCount: Int {
+        waiters.count + ruled.count + lines.reduce(0) { $0 + $1.waiters.count * $1.team.seats.count }
+    }
     var hasRules: Bool { !ruled.isEmpty }
+    var hasTeams: Bool { !lines.isEmpty }
     var canStart: Bool { next != nil }
 
-    /// - Parameter isSpare: it is taken only when no other is free.
-    mutating func add(_ node: NodeID, isSpare: Bool = false) {
+    /// - Parameters:
+    ///   - group: which it is of; nil when no step asks for that.
+    ///   - isSpare: it is taken only when no other is free.
+    mutating func add(_ node: NodeID, of group: Int32? = nil, isSpare: Bool = false) {
         guard free[node] == nil else { return }
         if isSpare { spares.insert(node) }
+        if let group { groups[node] = group }
         lastTicket += 1
         free[node] = lastTicket
         queue.append(Place(node: node, ticket: lastTicket))
@@ -134,8 +170,100 @@ struct NodePool: Sendable {
     /// Forgets everybody who waits and says who it was, in the order they would have had.
     mutating func dismissWaiters() -> [StepIndex] {
         relax()
+        for line in lines { waiters.insert(contentsOf: line.waiters.unordered) }
+        lines = []
         var dismissed: [StepIndex] = []
         while let waiter = waiters.popMax() { dismissed.append(waiter.step) }
         return dismissed
+    }
+}
+
+// MARK: Several nodes at once
+
+extension NodePool {
+    mutating func wait(_ step: StepIndex, priority: Int64, team: NodeTeam) {
+        let waiter = Waiter(priority: priority, step: step)
+        if let line = lines.firstIndex(where: { $0.team == team }) {
+            lines[line].waiters.insert(waiter)
+        } else {
+            lines.append(Line(team: team, waiters: [waiter]))
+        }
+    }
+
+    /// Who may be next: of those that want the same, the first. All that are bound by rules, as each wants something
+    /// else.
+    var stands: [(waiter: Waiter, stand: Stand)] {
+        var stands: [(Waiter, Stand)] = []
+        if let first = waiters.max { stands.append((first, .plain)) }
+        for index in ruled.indices { stands.append((ruled[index].waiter, .ruled(index))) }
+        for index in lines.indices { if let first = lines[index].waiters.max { stands.append((first, .team(index))) } }
+        return stands
+    }
+
+    /// The free nodes that whoever stands there would get, in the order of the seats of a team; nil for each that is
+    /// missing.
+    func nodes(for stand: Stand, except taken: Set<NodeID>) -> [NodeID?] {
+        switch stand {
+        case .plain: seat(.one) { !taken.contains($0) }
+        case .ruled(let index): seat(.one) { !taken.contains($0) && ruled[index].rule.allows($0) }
+        case .team(let index): seat(lines[index].team) { !taken.contains($0) }
+        }
+    }
+
+    private func seat(_ team: NodeTeam, where isWanted: (NodeID) -> Bool) -> [NodeID?] {
+        var seated = [NodeID?](repeating: nil, count: team.seats.count)
+        // From behind, so that the first seat is filled first.
+        var open: [Int32: [Int]] = [:]
+        for seat in team.seats.indices.reversed() { open[team.seats[seat], default: []].append(seat) }
+        var anywhere = open.removeValue(forKey: NodeTeam.any) ?? []
+        var left: [NodeID] = []
+        for wantsSpares in [false, true] {
+            for place in queue where free[place.node] == place.ticket && isWanted(place.node) {
+                guard spares.contains(place.node) == wantsSpares else { continue }
+                if let group = groups[place.node], let seat = open[group]?.popLast() {
+                    seated[seat] = place.node
+                } else if left.count < anywhere.count {
+                    left.append(place.node)
+                }
+                if left.count == anywhere.count, open.values.allSatisfy(\.isEmpty) { break }
+            }
+        }
+        for node in left { if let seat = anywhere.popLast() { seated[seat] = node } }
+        return seated
+    }
+
+    /// Whether so many more of its nodes may be at work. Whoever wants more than may ever be is let in alone.
+    func hasRoom(for count: Int) -> Bool { limit.map { running + count <= $0 || count > 1 && running == 0 } ?? true }
+
+    /// Takes whoever stands there out, with the nodes it gets.
+    mutating func take(_ stand: Stand, _ nodes: [NodeID]) {
+        switch stand {
+        case .plain: waiters.removeMax()
+        case .ruled(let index): ruled.remove(at: index)
+        case .team(let index): leaveLine(index)
+        }
+        for node in nodes { free[node] = nil }
+        // What was taken stays behind in the queue: never more than there is.
+        if queue.count > 2 * free.count + 16 { queue.removeAll { free[$0.node] != $0.ticket } }
+    }
+
+    /// Takes out the first of each line for as long as it does not wait any more, and says who it was.
+    mutating func dropTeams(where isOver: (StepIndex) -> Bool) -> [StepIndex] {
+        var dropped: [StepIndex] = []
+        for index in lines.indices.reversed() {
+            while index < lines.count, let first = lines[index].waiters.max, isOver(first.step) {
+                dropped.append(first.step)
+                leaveLine(index)
+            }
+        }
+        return dropped
+    }
+
+    /// The first of each line.
+    var waitingTeams: [Waiter] { lines.compactMap(\.waiters.max) }
+
+    private mutating func leaveLine(_ index: Int) {
+        lines[index].waiters.removeMax()
+        if lines[index].waiters.isEmpty { lines.remove(at: index) }
     }
 }

@@ -15,7 +15,7 @@ package struct PlanMachine: Sendable {
     // The steps, one entry each.
     private(set) var specs: [StepSpec] = []
     var cells: [StepCell] = []
-    private var resources = CompactOptionals<NodeID>()
+    var resources = CompactOptionals<NodeID>()
     var started = CompactOptionals<Timestamp>()
     var ended = CompactOptionals<Timestamp>()
     private(set) var graph = StepGraph()
@@ -29,6 +29,8 @@ package struct PlanMachine: Sendable {
     var pools: [NodePool] = []
     /// What steps that wait for a node may get; those that are not here get any.
     package var rules: [StepIndex: NodeRule] = [:]
+    /// Steps that get several nodes at once, one for themselves and one for each of the members behind them.
+    package var teams: [StepIndex: NodeTeam] = [:]
     var running = 0
     /// Steps whose retry is still to come.
     private(set) var retrying: Set<StepIndex> = []
@@ -85,7 +87,7 @@ package struct PlanMachine: Sendable {
 
     /// Nothing runs, nothing will by itself, and nothing could start.
     var isDrained: Bool {
-        running == 0 && retrying.isEmpty && ready.isEmpty && !pools.contains { $0.canStart }
+        running == 0 && retrying.isEmpty && ready.isEmpty && !poolsCanStart
     }
 
     /// The result, by the precedence cancelled > error > warning > success > pending.
@@ -242,54 +244,37 @@ package struct PlanMachine: Sendable {
     }
 
     mutating func enqueue(_ step: StepIndex) {
-        guard !cells[Int(step)].isQueued else { return }
+        // Members begin with the step that they stand behind.
+        guard !cells[Int(step)].isQueued, specs[Int(step)].action != .member else { return }
         cells[Int(step)].isQueued = true
         let pool = specs[Int(step)].pool
-        if pool >= 0 {
+        if pool >= 0, let team = teams[step] {
+            pools[Int(pool)].wait(step, priority: specs[Int(step)].priority, team: team)
+        } else if pool >= 0 {
             pools[Int(pool)].wait(step, priority: specs[Int(step)].priority, rule: rules[step])
         } else {
             ready.append(step)
         }
     }
 
-    /// The next step that may start now, with the node it gets from its pool. Barriers come first and cost no slot.
-    private mutating func nextReady() -> (step: StepIndex, node: NodeID?)? {
-        guard gateIsOpen else { return nil }
-        while let step = ready.first, running < slots || specs[Int(step)].action == .barrier || !mayStart(step) {
-            ready.removeFirst()
-            cells[Int(step)].isQueued = false
-            if mayStart(step) { return (step, nil) }
-        }
-        guard running < slots else { return nil }
-        // Of several pools the one whose first step would go first in a common one.
-        while let i = pools.indices.filter({ pools[$0].next != nil }).max(by: { pools[$0].isBehind(pools[$1]) }),
-            let (step, node) = pools[i].take()
-        {
-            cells[Int(step)].isQueued = false
-            if mayStart(step) {
-                for other in pools.indices where other != i { pools[other].remove(node) }
-                return (step, node)
-            }
-            pools[i].putBack(node)
-        }
-        return nil
-    }
-
     /// A step may have ended, or begun to wait again, while it stood in a queue.
-    func mayStart(_ step: StepIndex) -> Bool {
-        cells[Int(step)].state == .pending && cells[Int(step)].waiting <= 0
-    }
+    func mayStart(_ step: StepIndex) -> Bool { cells[Int(step)].mayStart }
 
     /// Starts everything that may start now. A barrier that is reached is given back, to be decided by the caller.
     package mutating func startNext(into turn: inout Turn) -> StepIndex? {
-        while let (step, node) = nextReady() {
+        while let (step, node, others) = nextReady() {
             operations += 1
             if specs[Int(step)].action == .barrier { return step }
-            resources[Int(step)] = node
-            begin(step, into: &turn)
-            perform(step, isInDoubt: false, into: &turn)
+            start(step, on: node, into: &turn)
+            for (place, node) in others.enumerated() { start(step + StepIndex(place) + 1, on: node, into: &turn) }
         }
         return nil
+    }
+
+    private mutating func start(_ step: StepIndex, on node: NodeID?, into turn: inout Turn) {
+        resources[Int(step)] = node
+        begin(step, into: &turn)
+        perform(step, isInDoubt: false, into: &turn)
     }
 
     /// Counts another try of a step that waited, and has it running.

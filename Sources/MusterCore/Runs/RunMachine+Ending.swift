@@ -16,6 +16,9 @@ extension RunMachine {
             }
         } else if let reason = pauseReason {
             pause(reason, into: &turn)
+        } else if endBlockedTeam(nodes: nodes, into: &turn) {
+            // What it held back may be of use to others.
+            return
         } else if plan.relaxRules() {
             // Nothing else can run: better on any node than not at all.
             return
@@ -47,6 +50,7 @@ extension RunMachine {
             isHeld = false
             plan.gateIsOpen = pauseReason == nil && (plan.row.phase == .teardown || !plan.row.isCancelling)
             turn.emit(.planResumed, plan: id)
+            beginMembers(in: &context, into: &turn)
         } else if plan.row.state == .paused {
             plan.become(.running, into: &turn)
             plan.row.reason = nil
@@ -82,6 +86,7 @@ extension RunMachine {
                 guard state == .cancelled, suites[Int(spec.a)].tests[Int(spec.b)].outcome == nil else { continue }
                 guard Int(spec.c) == suites[Int(spec.a)].tests[Int(spec.b)].attempts else { continue }
                 appendAttempt(of: Int(spec.b), in: Int(spec.a))
+            case .member: if plan.error(of: step)?.code.wantsPerson == true { plan.reopen(step, into: &turn) }
             case .provision, .ready: reopen(step, in: &context, into: &turn)
             case .undo, .destroy: if takesDownAgain(step, nodes: context.nodes) { plan.reopen(step, into: &turn) }
             case .before:
@@ -143,7 +148,7 @@ extension RunMachine {
         plan.gateIsOpen = false
         plan.dismissRetries(into: &turn)
         turn.emit(.planCancelling, plan: id)
-        for step in busySteps where plan.spec(of: step).action.isEndedByCancel {
+        for step in busySteps where plan.spec(of: step).action.isEndedByCancel && !isBetweenActs(step) {
             turn.directives.append(.interrupt(plan.act(of: step)))
         }
         if spec.order != nil {
@@ -230,11 +235,17 @@ extension RunMachine {
             switch plan.spec(of: step).action {
             case .provision, .ready: return "\(label(of: step)) failed: \(error.message)"
             case .barrier: return error.message
-            case .noop, .undo, .destroy, .before, .after, .attempt, .exec, .call, .finalize, .revert, .command, .pause,
-                .capability:
+            case .noop, .undo, .destroy, .before, .after, .attempt, .member, .exec, .call, .finalize, .revert, .command,
+                .pause, .capability:
                 continue
             }
         }
+        return missingNode(of: suite, nodes: nodes)
+            ?? "no node of '\(suites[suite].spec.groups.joined(separator: "', '"))' is left"
+    }
+
+    /// Why some node of a suite is not there.
+    func missingNode(of suite: Int, nodes: NodeTable) -> String? {
         for group in suites[suite].spec.groups.compactMap(groupIndex(of:)) {
             for node in groups[group].slots.compactMap(\.node) {
                 if let row = nodes[node], row.state != .ready, let reason = row.reason {
@@ -242,7 +253,7 @@ extension RunMachine {
                 }
             }
         }
-        return "no node of '\(suites[suite].spec.groups.joined(separator: "', '"))' is left"
+        return nil
     }
 
     // MARK: Teardown and end
@@ -332,7 +343,7 @@ extension ActionKind {
     /// Whether a cancelled run ends what is running of this kind; configuring steps and teardown finish.
     var isEndedByCancel: Bool {
         switch self {
-        case .attempt, .ready, .exec, .command, .pause, .capability: true
+        case .attempt, .member, .ready, .exec, .command, .pause, .capability: true
         case .barrier, .noop, .provision, .undo, .destroy, .before, .after, .call, .finalize, .revert: false
         }
     }
@@ -356,11 +367,14 @@ extension RunSpec {
         case .barrier: return groups.indices.contains(group) && step.b == 1 ? "group \(groups[group].name)" : "teardown"
         case .noop: return "noop"
         case .before, .after: return "\(suiteName(group)) \(step.action.rawValue)"
-        case .attempt:
+        case .attempt, .member:
             guard suites.indices.contains(group), suites[group].tests.indices.contains(Int(step.b)) else {
                 return "test"
             }
-            return "\(suites[group].name)//\(suites[group].tests[Int(step.b)].name)#\(step.c)"
+            let attempt = "\(suites[group].name)//\(suites[group].tests[Int(step.b)].name)#\(step.c)"
+            // The attempt as a whole goes by the name of its first step.
+            guard step.action == .member, let member = member(of: step) else { return attempt }
+            return "\(attempt) [\(member.title)]"
         case .exec:
             guard let exec, exec.nodes.indices.contains(group) else { return "exec" }
             return "\(exec.nodes[group]) exec"

@@ -180,7 +180,12 @@ extension RunMachine {
     mutating func appendAttempt(of test: Int, in suite: Int, needs: [StepIndex] = [], rule: NodeRule? = nil) {
         let number = suites[suite].planAttempt(of: test)
         let testSpec = spec.suites[suite].tests[test]
+        let team = seats(of: test, in: suite)
         if let rule { plan.rules[StepIndex(plan.count)] = rule }
+        if let team {
+            plan.teams[StepIndex(plan.count)] = team
+            mayBeShort = true
+        }
         plan.append(
             StepSpec(
                 .attempt,
@@ -192,6 +197,19 @@ extension RunMachine {
             ),
             needs: needs
         )
+        for place in team?.seats.indices.dropFirst() ?? 0..<0 {
+            plan.append(
+                StepSpec(
+                    .member,
+                    a: Int32(suite),
+                    b: Int32(test),
+                    c: Int32(number),
+                    pool: pool(of: suite),
+                    priority: Int64(place)
+                ),
+                needs: []
+            )
+        }
     }
 
     /// Adds the suite's `after` once all its tests have ended, when its `before`, or without one some test, had been

@@ -8,6 +8,10 @@ extension RunMachine {
         into turn: inout Turn
     ) {
         let spec = plan.spec(of: step)
+        if team(of: step) != nil {
+            memberEnded(step, outcome, lost: lost, in: &context, into: &turn)
+            return
+        }
         let isPassedOver = spec.action == .undo && self.spec.passesOverErrors
         if spec.action == .undo, let error = outcome.error, let node = spec.node, isLetGo(node), error.code != .lost {
             abandonRelease(of: node, after: step, error, into: &turn)
@@ -27,7 +31,8 @@ extension RunMachine {
         case .destroy: destroyed(step, outcome, in: &context, into: &turn)
         case .before, .after: wrapped(step, outcome, in: &context, into: &turn)
         case .attempt: attempted(step, outcome, lost: lost, in: &context, into: &turn)
-        case .exec: finish(step, outcome.error, into: &turn)
+        // One without the step of its attempt before it is of no request.
+        case .exec, .member: finish(step, outcome.error, into: &turn)
         }
     }
 
@@ -148,6 +153,7 @@ extension RunMachine {
         let spec = plan.spec(of: step)
         let suite = Int(spec.a)
         finish(step, outcome.error, into: &turn)
+        mayBeShort = true
         if spec.action == .before, let error = outcome.error, plan.state(of: step) == .error {
             // A lost machine says nothing about the tests.
             endUnrunTests(
@@ -167,170 +173,8 @@ extension RunMachine {
         if row.state == .ready {
             addToPools(node, group, slot)
         } else {
+            mayBeShort = true
             replaceIfWanted(group, slot, because: row.reason ?? "lost", in: &context, into: &turn)
-        }
-    }
-
-    private mutating func attempted(
-        _ step: StepIndex,
-        _ outcome: ActOutcome,
-        lost: String?,
-        in context: inout RunContext,
-        into turn: inout Turn
-    ) {
-        let spec = plan.spec(of: step)
-        let suite = Int(spec.a)
-        let test = Int(spec.b)
-        let testSpec = self.spec.suites[suite].tests[test]
-        if lost == nil, startsAgain(step, outcome, testSpec.frame, in: &context, into: &turn) { return }
-        let verdict = suites[suite].attemptEnded(
-            SuiteMachine.judge(
-                outcome,
-                lost: lost,
-                isCancelling: plan.row.isCancelling,
-                timeout: testSpec.timeout,
-                frame: testSpec.frame
-            ),
-            of: test,
-            on: plan.node(of: step),
-            at: plan.node(of: step).flatMap { context.nodes[$0]?.name }
-        )
-        let node = plan.node(of: step)
-        record(step, verdict, node: node, nodes: context.nodes, into: &turn)
-        if verdict.isCancelled {
-            plan.finish(step, .cancelled, into: &turn)
-        } else if verdict.outcome.countsAsError, !verdict.runsAgain {
-            plan.finish(step, .error, error: StepError(.exited, verdict.note ?? verdict.outcome.rawValue), into: &turn)
-        } else {
-            plan.finish(step, .success, into: &turn)
-        }
-        if suites[suite].isGivenUp { giveUp(suite, into: &turn) }
-        if !verdict.isCancelled { appendAfterIfDue(suite) }
-        if let node, verdict.outcome == .infra, let row = context.nodes[node], row.state == .ready {
-            context.nodes.move(node, to: .lost, reason: verdict.note, plan: id, into: &turn)
-        }
-        // Also when it was cancelled: nobody knows how far it came.
-        let isUsedUp = testSpec.destructive || usesUp(verdict, in: suite)
-        if isUsedUp, let node {
-            let why = testSpec.destructive ? "used by a destructive test" : "a test on it ended with \(verdict.outcome)"
-            wearOut(node, because: why, in: &context, into: &turn)
-        }
-        if verdict.runsAgain { appendRerun(of: test, in: suite, nodes: context.nodes) }
-        if !isUsedUp { giveBack(node, in: &context, into: &turn) }
-        releaseSurplus(in: &context, into: &turn)
-    }
-
-    /// Whether a test that said that it goes away, and went, is started again: as part of the same attempt, on the same
-    /// node.
-    private mutating func startsAgain(
-        _ step: StepIndex,
-        _ outcome: ActOutcome,
-        _ frame: TestFrame?,
-        in context: inout RunContext,
-        into turn: inout Turn
-    ) -> Bool {
-        guard case .exited(let exit) = outcome, !plan.row.isCancelling, let node = plan.node(of: step) else {
-            return false
-        }
-        let restarts = Int(plan.tries(of: step)) - 1
-        guard exit.findings?.notSetUp != true else { return false }
-        let isAway = exit.findings?.restarts == true && restarts < Defaults.restartsMax
-        let isWanted = exit.status.map { frame?.restartCodes.contains($0) == true } ?? false
-        guard isAway || isWanted && restarts < frame?.restartsMax ?? 0 else { return false }
-        if plan.gateIsOpen, !isHeld {
-            busy[node] = step
-            plan.startAgain(step, into: &turn)
-        } else {
-            // Nothing begins now: it goes on there when the run does.
-            plan.waitAgain(step, on: node, into: &turn)
-            giveBack(node, in: &context, into: &turn)
-        }
-        return true
-    }
-
-    /// Notes that an attempt ran whose end nobody waits for.
-    mutating func attemptHalted(_ step: StepIndex, nodes: NodeTable, into turn: inout Turn) {
-        let verdict = SuiteMachine.Verdict(outcome: .skip, note: "halted while it ran", isCancelled: true)
-        record(step, verdict, node: plan.node(of: step), nodes: nodes, into: &turn)
-    }
-
-    private mutating func record(
-        _ step: StepIndex,
-        _ verdict: SuiteMachine.Verdict,
-        node: NodeID?,
-        nodes: NodeTable,
-        into turn: inout Turn
-    ) {
-        let spec = plan.spec(of: step)
-        let suite = suites[Int(spec.a)]
-        let state = suite.tests[Int(spec.b)]
-        turn.attempts.append(
-            AttemptRow(
-                plan: id,
-                step: step,
-                suite: suite.spec.name,
-                test: suite.spec.tests[Int(spec.b)].name,
-                number: Int(spec.c),
-                outcome: verdict.outcome,
-                note: verdict.note,
-                node: node.flatMap { nodes[$0]?.name },
-                nodeID: node,
-                startedAt: plan.startedAt(step),
-                endedAt: turn.now,
-                rerunsSpent: state.rerunsSpent,
-                infraSpent: state.infraSpent,
-                isCancelled: verdict.isCancelled,
-                results: verdict.results
-            )
-        )
-        turn.emit(
-            .attemptEnded,
-            plan: id,
-            step: step,
-            node: node,
-            detail: verdict.isCancelled ? "cancelled" : verdict.outcome.rawValue
-        )
-    }
-
-    /// Ends the tests of a suite that have not run, and will not.
-    mutating func endUnrunTests(
-        of suite: Int,
-        _ outcome: Outcome,
-        note: String,
-        isCancelled: Bool = false,
-        into turn: inout Turn
-    ) {
-        // One that waits for a person has no outcome yet.
-        let waiting = plan.steps(in: .error).filter { plan.error(of: $0)?.code.wantsPerson == true }
-        for index in plan.steps(in: .pending) + waiting {
-            let spec = plan.spec(of: index)
-            guard spec.action == .attempt, Int(spec.a) == suite else { continue }
-            let test = Int(spec.b)
-            guard plan.state(of: index) == .pending || suites[suite].tests[test].outcome == nil else { continue }
-            // One that has failed and only waited to run again has failed.
-            let outcome = outcome == .skip && !isCancelled ? suites[suite].tests[test].lastFailure ?? outcome : outcome
-            if !isCancelled { suites[suite].end(test, outcome) }
-            let state = suites[suite].tests[test]
-            turn.attempts.append(
-                AttemptRow(
-                    plan: id,
-                    step: index,
-                    suite: suites[suite].spec.name,
-                    test: suites[suite].spec.tests[test].name,
-                    number: Int(spec.c),
-                    outcome: outcome,
-                    note: note,
-                    endedAt: turn.now,
-                    rerunsSpent: state.rerunsSpent,
-                    infraSpent: state.infraSpent,
-                    isCancelled: isCancelled
-                )
-            )
-            if isCancelled {
-                plan.finish(index, .cancelled, into: &turn)
-            } else {
-                plan.finish(index, .error, error: StepError(.notReady, note), into: &turn)
-            }
         }
     }
 
@@ -359,6 +203,7 @@ extension RunMachine {
             plan.retry(step, after: error, at: turn.now + delay, into: &turn)
             return
         }
+        mayBeShort = true
         let wanted = provision?.onFailure ?? self.spec.groups[group].onFailure
         switch policy(afterFailureOf: node, wanted, in: group, nodes: &context.nodes, into: &turn) {
         case .fail:
@@ -404,9 +249,4 @@ extension ActOutcome {
         case .failed(let error): error
         }
     }
-}
-
-extension Outcome {
-    /// Whether a test that ended like this makes its run end in error.
-    var countsAsError: Bool { isFailure || self == .infra }
 }

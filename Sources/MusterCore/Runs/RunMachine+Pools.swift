@@ -10,7 +10,8 @@ extension RunMachine {
         return rules.renewAfter.contains(verdict.outcome) || verdict.runsAgain && rules.rerunOn == .fresh
     }
 
-    /// Adds another attempt of a test that has failed, or whose node was lost.
+    /// Adds another attempt of a test that has failed, or whose node was lost. One on several nodes takes any: of those
+    /// on which it failed nobody can tell which was at fault.
     mutating func appendRerun(of test: Int, in suite: Int, nodes: NodeTable) {
         appendAttempt(of: test, in: suite, rule: rule(for: test, in: suite, nodes: nodes))
     }
@@ -18,7 +19,7 @@ extension RunMachine {
     /// Which nodes a test that has failed may run on; nil for all.
     private func rule(for test: Int, in suite: Int, nodes: NodeTable) -> NodeRule? {
         let state = suites[suite].tests[test]
-        guard let last = state.failedOn.last else { return nil }
+        guard spec.suites[suite].tests[test].roles == nil, let last = state.failedOn.last else { return nil }
         switch spec.suites[suite].rules.rerunOn {
         case .any: return nil
         case .same: return nodes[last]?.state == .ready ? .only(last) : nil
@@ -33,9 +34,15 @@ extension RunMachine {
         }
     }
 
-    /// The rules of attempts that wait, as the stored attempts tell.
+    /// The rules of attempts that wait, as the stored attempts tell, and the nodes they want at once.
     mutating func restoreRules(of steps: [StepRow], nodes: NodeTable) {
-        for step in steps where step.spec.action == .attempt && step.state == .pending {
+        for step in steps where step.spec.action == .attempt {
+            // Also one that has ended may be opened again.
+            if let team = seats(of: Int(step.spec.b), in: Int(step.spec.a)) {
+                if step.state != .success { plan.teams[step.index] = team }
+                continue
+            }
+            guard step.state == .pending else { continue }
             // One that has begun goes on where it was.
             plan.rules[step.index] =
                 step.tries > 0
@@ -58,7 +65,8 @@ extension RunMachine {
 
     /// A node is free for tests.
     mutating func addToPools(_ node: NodeID, _ group: Int, _ slot: Int) {
-        plan.addNode(node, toPools: groups[group].pools, isSpare: slot >= spec.groups[group].count)
+        let isSpare = slot >= spec.groups[group].count
+        plan.addNode(node, toPools: groups[group].pools, of: Int32(group), isSpare: isSpare)
     }
 
     /// Whether a node is taken down before the end of the run because no test needs it.

@@ -25,14 +25,20 @@ extension RunMachine {
     /// What the driver says of an act in doubt. An answer about a step that has ended since is a benign race.
     mutating func actFound(_ act: Act, _ status: ActStatus, in context: inout RunContext, into turn: inout Turn) {
         let step = act.step.index
-        guard step < plan.count, plan.state(of: step) == .running, plan.tries(of: step) == act.number else { return }
+        guard step < plan.count, plan.state(of: step) == .running, plan.tries(of: step) == act.number,
+            !isBetweenActs(step)
+        else { return }
         switch status {
         case .ended(let outcome): actEnded(act, outcome, in: &context, into: &turn)
         case .running:
             let act = plan.act(of: step, isInDoubt: true)
             plan.perform(step, isInDoubt: true, into: &turn)
             let isEnding = plan.row.isCancelling && plan.row.phase == .main && act.spec.action.isEndedByCancel
-            if isEnding || act.node.map({ lost[$0] != nil }) == true { turn.directives.append(.interrupt(act)) }
+            let isLost = act.node.map { lost[$0] != nil } ?? false
+            if isEnding || isLost || team(of: step).map(isBroken) == true { turn.directives.append(.interrupt(act)) }
+        case .neverStarted where team(of: step) != nil:
+            memberNeverStarted(act, in: &context, into: &turn)
+            advance(nodes: &context.nodes, into: &turn)
         case .neverStarted where plan.tries(of: step) > 1 && plan.spec(of: step).action == .attempt:
             // A test that had gone away goes on where it was, and nowhere else.
             guard let node = act.node, context.nodes[node]?.state == .ready else {
@@ -94,7 +100,7 @@ extension RunMachine {
             case .process, .machine, .run, .script, .ansible: true
             case .files, .template, nil: false
             }
-        case .undo, .before, .after, .attempt, .exec: true
+        case .undo, .before, .after, .attempt, .member, .exec: true
         case .barrier, .noop, .ready, .destroy, .call, .finalize, .revert, .command, .pause, .capability: false
         }
     }
@@ -111,7 +117,7 @@ extension RunMachine {
         case .destroy, .capability: .reconcile
         case .barrier, .noop, .ready, .call, .finalize, .revert, .command, .pause: .idempotent
         case .undo, .before, .after, .exec: .never
-        case .attempt: .infra
+        case .attempt, .member: .infra
         }
     }
 

@@ -10,6 +10,7 @@ extension RunMachine {
     ) {
         guard let row = context.nodes[node], let (group, slot) = place(of: row) else { return }
         plan.relaxRules(waitingFor: node)
+        mayBeShort = true
         if row.state != .lost { context.nodes.move(node, to: .stopped, reason: reason, plan: id, into: &turn) }
         replaceUsed(group, slot, because: reason, in: &context, into: &turn)
     }

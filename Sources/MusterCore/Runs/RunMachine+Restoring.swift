@@ -33,6 +33,7 @@ extension RunMachine {
                 addToPools(node, group, slot)
             }
         }
+        mayBeShort = true
         pauseReason = stored.row.state == .running ? pausingFailure() : nil
         isHeld = stored.row.state == .running || stored.row.state == .pending
     }
@@ -64,8 +65,8 @@ extension RunMachine {
             case .barrier where step.spec.b == 1 && step.spec.threshold == nil: isExpanded.insert(step.spec.a)
             case .provision where !isExpanded.contains(step.spec.a):
                 made.insert(Place(group: step.spec.a, slot: step.spec.c))
-            case .provision, .ready, .undo, .destroy, .before, .after, .attempt, .exec, .barrier, .noop, .call,
-                .finalize, .revert, .command, .pause, .capability:
+            case .provision, .ready, .undo, .destroy, .before, .after, .attempt, .member, .exec, .barrier, .noop,
+                .call, .finalize, .revert, .command, .pause, .capability:
                 break
             }
         }
@@ -90,7 +91,7 @@ extension RunMachine {
         case .before: before[a] = step.index
         case .after: after[a] = step.index
         case .destroy: if let node = step.spec.node { going.insert(node) }
-        case .barrier, .noop, .undo, .exec, .call, .finalize, .revert, .command, .pause, .capability: break
+        case .member, .barrier, .noop, .undo, .exec, .call, .finalize, .revert, .command, .pause, .capability: break
         }
     }
 
@@ -118,7 +119,7 @@ extension RunMachine {
     /// Whether a step on a node is ended when the node is lost.
     func endsWithItsNode(_ step: StepIndex) -> Bool {
         switch plan.spec(of: step).action {
-        case .attempt: !testIsDestructive(step)
+        case .attempt, .member: !test(of: step).destructive
         case .provision, .ready: true
         case .undo, .destroy, .before, .after, .exec, .barrier, .noop, .call, .finalize, .revert, .command, .pause,
             .capability:

@@ -52,6 +52,11 @@ package struct RunMachine: Sendable {
     /// Nodes whose taking down is planned, and of those the ones that no test could need any more.
     var going: Set<NodeID> = []
     var released: Set<NodeID> = []
+    /// How members of tests on several nodes have ended whose partners still run, and which are still to begin.
+    var memberEnds: [StepIndex: MemberEnd] = [:]
+    var memberStarts: [StepIndex: MemberStart] = [:]
+    /// Whether nodes have gone, so that some test may wait for more than will ever be there.
+    var mayBeShort = false
     /// Why the run stops at the next quiet moment and waits for a person.
     var pauseReason: String?
     /// Loaded after a crash, and nobody asked to go on yet.
@@ -124,6 +129,10 @@ package struct RunMachine: Sendable {
     mutating func advance(nodes: inout NodeTable, into turn: inout Turn) {
         while plan.row.state == .running {
             start(nodes: &nodes, into: &turn)
+            if mayBeShort, plan.gateIsOpen {
+                mayBeShort = false
+                if endShortTeams(nodes: nodes, into: &turn) { continue }
+            }
             guard partIsOver else { return }
             endPart(nodes: &nodes, into: &turn)
         }
@@ -150,6 +159,8 @@ package struct RunMachine: Sendable {
     /// tests use come and go: there it is enough that one was ready.
     private mutating func reached(_ barrier: StepIndex, nodes: NodeTable, into turn: inout Turn) {
         let spec = plan.spec(of: barrier)
+        // Tests that waited for it wait for nodes from now on.
+        mayBeShort = true
         guard spec.b == 1 else {
             plan.finish(barrier, .success, into: &turn)
             return
@@ -172,7 +183,9 @@ package struct RunMachine: Sendable {
     /// An act has ended. One that is not running any more is a benign race: it was ended before, by a halt or a crash.
     mutating func actEnded(_ act: Act, _ outcome: ActOutcome, in context: inout RunContext, into turn: inout Turn) {
         let step = act.step.index
-        guard step < plan.count, plan.state(of: step) == .running, plan.tries(of: step) == act.number else { return }
+        guard step < plan.count, plan.state(of: step) == .running, plan.tries(of: step) == act.number,
+            memberEnds[step] == nil
+        else { return }
         let lostReason = act.node.flatMap { lost.removeValue(forKey: $0) }
         if let node = act.node, busy[node] == step { busy[node] = nil }
         ended(step, outcome, lost: lostReason, in: &context, into: &turn)
@@ -192,7 +205,13 @@ package struct RunMachine: Sendable {
         guard let (group, slot) = place(of: row) else { return }
         plan.removeNode(node, fromPools: groups[group].pools)
         plan.relaxRules(waitingFor: node)
+        mayBeShort = true
         if let step = busy[node] {
+            if isBetweenActs(step), endsWithItsNode(step) {
+                memberLost(step, reason: reason, in: &context, into: &turn)
+                advance(nodes: &context.nodes, into: &turn)
+                return
+            }
             // A test that is meant to destroy its node is judged by its own end.
             if endsWithItsNode(step) {
                 lost[node] = reason
@@ -206,11 +225,6 @@ package struct RunMachine: Sendable {
             replaceIfWanted(group, slot, because: reason, in: &context, into: &turn)
             advance(nodes: &context.nodes, into: &turn)
         }
-    }
-
-    func testIsDestructive(_ step: StepIndex) -> Bool {
-        let spec = plan.spec(of: step)
-        return self.spec.suites[Int(spec.a)].tests[Int(spec.b)].destructive
     }
 
     /// Where a node stands in this run; nil for nodes of other runs and for those that were replaced.

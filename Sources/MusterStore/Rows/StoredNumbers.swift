@@ -104,6 +104,7 @@ extension ActionKind: StoredAsNumber {
         case .command: 13
         case .pause: 14
         case .capability: 15
+        case .member: 16
         }
     }
 }

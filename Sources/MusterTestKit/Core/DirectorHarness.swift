@@ -66,6 +66,8 @@ package struct DirectorHarness {
     private var ownViolations: [String] = []
     /// What was ever begun.
     private var begun: Set<Operation> = []
+    /// How operations have ended: their nodes keep it, also where the Director forgets it in a restart.
+    private var ended: [Operation: ActOutcome] = [:]
     private var isSettled = true
     private var endings: [Operation: Ending] = [:]
     private var lostNodes: [NodeID: String] = [:]
@@ -120,6 +122,7 @@ package struct DirectorHarness {
     /// What is true of an act in doubt: one that was begun goes on, whoever began it.
     private func status(of act: Act) -> ActStatus {
         if let reason = statusScript?(act) { return reason }
+        if let outcome = ended[Operation(act)] { return .ended(outcome) }
         return begun.contains(Operation(act)) ? .running : .neverStarted
     }
 
@@ -172,6 +175,7 @@ package struct DirectorHarness {
         if let node = work.act.node, case .outlivesNode = ending, lostNodes[node] == nil { lose(node, "server ended") }
         guard let current = works.firstIndex(where: { Operation($0.act) == operation }) else { return }
         let outcome = outcome(of: works[current], ending)
+        ended[operation] = outcome
         works.remove(at: current)
         story.append("■ \(work.label): \(outcome.error?.code.rawValue ?? "ok")")
         turn([.actEnded(work.act, outcome)])
@@ -252,13 +256,16 @@ package struct DirectorHarness {
             return .succeeded(facts: ["address": "127.64.0.\(work.act.node?.rawValue ?? 0)"])
         case .provision, .ready, .destroy, .barrier, .noop, .call, .finalize, .revert, .command, .pause, .capability:
             return .succeeded(facts: [:])
-        case .undo, .before, .after, .attempt, .exec:
+        case .undo, .before, .after, .attempt, .member, .exec:
             return .exited(ProcessExit(status: 0, startedAt: now, endedAt: now))
         }
     }
 
     /// Lets operations end as the script says now, also those whose end it has said before.
-    package mutating func forgetEndings() { endings = [:] }
+    package mutating func forgetEndings() {
+        endings = [:]
+        ended = [:]
+    }
 
     // MARK: Restart
 

@@ -38,7 +38,7 @@ extension SimulatedLedger {
         switch step.spec.action {
         case .provision: checkNeeds(ofGroup: Int(step.spec.a), in: plan, name)
         case .undo, .destroy: checkOrderOfTeardown(step, in: plan, name)
-        case .before, .attempt:
+        case .before, .attempt, .member:
             verdict.expect(plan.row.phase == .main, "\(name) starts in the teardown")
             verdict.expect(!plan.wasCancelling, "\(name) starts while its run is cancelled")
         case .barrier, .noop, .ready, .after, .exec, .call, .finalize, .revert, .command, .pause, .capability: break

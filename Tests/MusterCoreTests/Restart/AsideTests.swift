@@ -98,6 +98,7 @@ import Testing
             .noNode(NodeName(group: "a", index: 0), state: nil), .broken(PlanID(1), flaw: "x"),
             .otherHost(PlanID(1), host: "h"), .ended(PlanID(1)), .notPossible(PlanID(1), reason: "not so"),
             .noModes(lab: "shop"), .notTaken(NodeName(group: "a", index: 0), reason: "no such state"),
+            .badRoles(test: "api//a", flaw: "it has no roles"),
         ]
         #expect(Set(reasons.map(\.code)) == Set(Refusal.Reason.codes))
         for reason in reasons {

@@ -149,6 +149,25 @@ import Testing
         lab.expectSound()
     }
 
+    @Test func aTestThatWaitsForAPersonIsNotRunAfterEnoughFailures() throws {
+        let api = pooled(["a", "b"]) { $0.stopAfter = 1 }
+        var (lab, id) = start(api) { work in
+            switch work.label {
+            case "api//a#1": .exits(1)
+            case "api//b#1": .fails(.missingSecret, "the secret 'x' is not there")
+            default: .succeeds
+            }
+        }
+        lab.settle { $0.works.contains { $0.label == "api//b#1" } }
+        lab.end("api//b")
+        lab.settle()
+        #expect(lab.plan(id)?.state == .paused)
+        lab.request(.resume(try #require(id)))
+        lab.settle()
+        #expect(lab.results(id) == ["api//a#1 fail", "api//b#1 skip"])
+        lab.expectSound()
+    }
+
     // MARK: Several groups
 
     @Test func testsRunOnTheNodesOfSeveralGroups() {
