@@ -53,6 +53,11 @@ package protocol Driver: Sendable {
     /// - Parameter folder: its name; it has that only when it is whole.
     func unpack(_ archive: String, as folder: String, on node: NodeHandle) async throws(StepError)
 
+    /// The way to the node's folder for programs of `sh` that nobody keeps: they end with the connection.
+    ///
+    /// - Throws: `.lost` when the node is gone.
+    func shellPlace(of node: NodeHandle) async throws(StepError) -> RemotePlace
+
     /// Asks once whether a condition holds; false, or an error that says what was seen instead. `.run` is not asked
     /// here.
     func probe(_ probe: ReadyCondition.Probe, on node: NodeHandle, within: Duration) async throws(StepError)
@@ -255,6 +260,18 @@ extension Driver {
 
     package func unpack(_ archive: String, as folder: String, on node: NodeHandle) async throws(StepError) {
         throw StepError(.refused, "\(node.name) has the files of this host: nothing is unpacked on it")
+    }
+
+    package func shellPlace(of node: NodeHandle) async throws(StepError) -> RemotePlace {
+        var status = stat()
+        guard stat(node.directory, &status) == 0 else { throw StepError(.lost, "\(node.name): its folder is gone") }
+        return RemotePlace(
+            connection: LocalConnection(),
+            root: (node.directory as NSString).deletingLastPathComponent,
+            folder: (node.directory as NSString).lastPathComponent,
+            address: node.facts["address"] ?? "",
+            lease: nil
+        )
     }
 
     package var capabilities: Set<Capability> { [] }

@@ -70,7 +70,7 @@ extension CommandBuilder {
     }
 
     /// The node's folder, where it is.
-    private var home: String { isRemote ? node.facts["directory"] ?? "." : directory }
+    var home: String { isRemote ? node.facts["directory"] ?? "." : directory }
 
     private static let guestPrograms = NodeKit.files(
         GuestScripts.all.map { name, script in

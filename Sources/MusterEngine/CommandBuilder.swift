@@ -85,7 +85,14 @@ package struct CommandBuilder {
     /// - Parameters:
     ///   - index: of the test in its suite.
     ///   - restarts: how often the test was started in this attempt before, as it had gone away.
-    func test(_ index: Int, in suite: SuiteSpec, attempt: Int, restarts: Int) throws(StepError) -> Command {
+    ///   - team: of a test on several nodes.
+    func test(
+        _ index: Int,
+        in suite: SuiteSpec,
+        attempt: Int,
+        restarts: Int,
+        team: TestTeam? = nil
+    ) throws(StepError) -> Command {
         let test = suite.tests[index]
         var command: Command
         switch test.command {
@@ -116,6 +123,7 @@ package struct CommandBuilder {
         command.environment["MUSTER_TEST"] = test.name
         command.environment["MUSTER_ATTEMPT"] = String(attempt)
         command.environment["MUSTER_RESTARTS"] = String(restarts)
+        if let team { join(team, &command) }
         command.controlLimit = Defaults.controlLimit
         return command
     }

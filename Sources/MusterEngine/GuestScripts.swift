@@ -13,6 +13,40 @@ enum GuestScripts {
         (PackageProgram.name, PackageProgram.text), ("muster-dmesg", library + dmesg),
     ]
 
+    /// Waits until every member of a test on several nodes has come to this point: see `NodeBarriers`.
+    static let barrier = #"""
+        #!/bin/sh
+        dir=${MUSTER_TEAM:?muster-barrier is for tests with roles, which run on several nodes}
+        case ${1-} in
+            '' | .* | *[!A-Za-z0-9._-]*)
+                echo "muster-barrier: give one name of letters, digits, '.', '_' and '-', not '${1-}'" >&2
+                exit 2
+                ;;
+        esac
+        if [ ${#1} -gt 64 ]; then
+            echo "muster-barrier: the name has ${#1} characters; 64 are enough" >&2
+            exit 2
+        fi
+        umask 077
+        { [ -d "$dir" ] || mkdir "$dir" 2>/dev/null || [ -d "$dir" ]; } && cd "$dir" || exit 2
+        own=wait.$1.$$
+        trap 'rm -f "$own"' EXIT
+        trap 'exit 143' HUP INT TERM
+        rm -f "$own"
+        mkfifo "$own" || exit 2
+        exec 9<>"$own"
+        : >"at.$1" || exit 2
+        for ask in ask.*; do
+            [ -p "$ask" ] && printf '%s\n' "$1" 1<>"$ask"
+        done
+        [ -f "go.$1" ] || read -r word <&9
+        read -r word why <"go.$1"
+        [ "$word" = go ] && exit 0
+        echo "muster-barrier: $1: $why" >&2
+        exit 1
+
+        """#
+
     /// One writer at a time, where the system has what keeps others out.
     private static let library = #"""
         #!/bin/sh

@@ -29,6 +29,8 @@ extension Performer {
         let work: Work
         /// Of an attempt of a test: what it has said of itself.
         let findings: FindingsReader?
+        /// Of a test on several nodes: its place among the others.
+        let seat: TeamDesk.Seat?
         let node: NodeHandle
         let operation: OperationID
         let key: Key
@@ -49,10 +51,12 @@ extension Performer {
         let builder = builder(for: node, spec, run: act.step.plan, with: director)
         var handle = handle(for: node, tenure)
         handle.machine = creator.groups.first { $0.name == node.name.group }?.machine
-        let work: Job.Work = act.isInDoubt ? .attach : try work(for: act, builder)
+        let team = team(of: act, own, with: director)
+        let work: Job.Work = act.isInDoubt ? .attach : try work(for: act, builder, team)
         return Job(
             work: work,
             findings: findings(of: act, builder, at: handle, begins: work),
+            seat: team.map { seat($0, of: act, own, handle) },
             node: act.isInDoubt ? place(of: act, handle, creator) : handle,
             operation: operation(of: act),
             key: Key(step: act.step, number: act.number)
@@ -181,7 +185,7 @@ extension Performer {
         return commands
     }
 
-    private func work(for act: Act, _ builder: CommandBuilder) throws(StepError) -> Job.Work {
+    private func work(for act: Act, _ builder: CommandBuilder, _ team: TestTeam?) throws(StepError) -> Job.Work {
         let a = Int(act.spec.a)
         let spec = builder.spec
         switch act.spec.action {
@@ -218,7 +222,13 @@ extension Performer {
             let suite = spec.suites[a]
             let restarts = earlierStarts(of: act, at: builder).count
             return .run(
-                try builder.test(Int(act.spec.b), in: suite, attempt: Int(act.spec.c), restarts: restarts)
+                try builder.test(
+                    Int(act.spec.b),
+                    in: suite,
+                    attempt: Int(act.spec.c),
+                    restarts: restarts,
+                    team: team
+                )
             )
         case .exec:
             guard let exec = spec.exec else { throw StepError(.unresolved, "there is nothing to run") }

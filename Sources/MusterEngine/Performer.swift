@@ -49,6 +49,7 @@ package final class Performer: Sendable {
     private let reports: ReportReader
     private let errands: ErrandRunner
     private let kits = KitKeeper()
+    private let teams: TeamDesk
 
     package init(
         drivers: Drivers,
@@ -73,6 +74,7 @@ package final class Performer: Sendable {
         )
         reports = ReportReader(inbox: inbox, state: settings.state, logger: logger)
         errands = ErrandRunner(inbox: inbox, time: time, settings: settings, logger: logger)
+        teams = TeamDesk(logger: logger)
         calls = CallPerformer(host: host, inbox: inbox, time: time, stateName: settings.stateName)
     }
 
@@ -147,6 +149,7 @@ package final class Performer: Sendable {
         endings.withLock { $0 += tasks }
         calls.abandon()
         nodes.abandon()
+        teams.abandon()
         reports.abandon()
         errands.abandon()
         inbox.dropReports()
@@ -167,6 +170,7 @@ package final class Performer: Sendable {
         for task in endings.withLock({ $0 }) { await task.value }
         await calls.stop()
         await nodes.stop()
+        await teams.stop()
         await errands.stop()
         reports.stop()
         await drivers.close()
@@ -188,6 +192,7 @@ package final class Performer: Sendable {
             report(.actEnded(act, .failed(error)), of: key, tenure)
             return
         }
+        if let seat = job.seat { teams.join(seat) }
         // One task an act, tracked in `underWay` and awaited in `stop()`.
         let task = Task { [self] in
             // The lease has ended before it could begin. Should it be renewed after all, the act is decided again.
@@ -195,7 +200,9 @@ package final class Performer: Sendable {
                 return report(.actFound(act, act.isInDoubt ? .running : .neverStarted), of: key, tenure)
             }
             guard let outcome = await carryOut(job) else { return }
-            report(.actEnded(act, await Self.completed(outcome, by: job.findings)), of: key, tenure)
+            let completed = await Self.completed(outcome, by: job.findings)
+            if let seat = job.seat, seat.isLeft(after: completed, try: act.number) { teams.end(seat) }
+            report(.actEnded(act, completed), of: key, tenure)
         }
         underWay.withLock { $0[key]?.task = task }
     }
@@ -220,11 +227,17 @@ package final class Performer: Sendable {
         let inquiry = Inquiry(driver: drivers.of(handle), node: handle, operation: operation(of: act))
         let creates = act.spec.action == .provision && director.spec(node.createdBy)?.creates(act.spec) == true
         let findings = findings(of: act, at: node, with: director, for: tenure)
+        let seat = seat(of: act, handle, with: director)
+        if let seat { teams.join(seat) }
         // As above.
         let task = Task { [self] in
             guard let found = await creates ? inquiry.creation() : inquiry.command() else { return }
             var status = Self.known(found, at: handle)
-            if case .ended(let outcome) = status { status = .ended(await Self.completed(outcome, by: findings)) }
+            if case .ended(let outcome) = status {
+                let completed = await Self.completed(outcome, by: findings)
+                if let seat, seat.isLeft(after: completed, try: act.number) { teams.end(seat) }
+                status = .ended(completed)
+            }
             if case .ended = status { await vacate(handle) }
             report(.actFound(act, status), of: key, tenure)
         }

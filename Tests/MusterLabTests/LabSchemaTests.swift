@@ -137,7 +137,7 @@ import Testing
         "plugin": ["command": "muster-driver"], "file": ["text": "x", "to": "x"], "retry": ["times": "1"],
         "condition": ["tcp": "80"], "http": ["port": "80"],
         "suite": ["where": "g", "discover": "{list: [{name: a, run: b}]}"], "discover": ["files": "tests/*.sh"],
-        "fmf": [:], "test": ["name": "a", "run": "b"], "results": [:], "sink": ["webhook": "'http://h'"],
+        "fmf": [:], "role": [:], "test": ["name": "a", "run": "b"], "results": [:], "sink": ["webhook": "'http://h'"],
         "qemu": ["kernel": "app.conf"], "addresses": ["cidr": "10.77.0.0/24"], "netns": [:],
         "pool": ["inventory": "hosts.ini"], "host": ["host": "a"], "ssh": ["hosts": "[a]"],
         "podman": ["image": "a"], "template": ["from": "app.conf", "to": "x"], "script": ["file": "setup.sh"],
@@ -179,6 +179,7 @@ import Testing
         case "discover": suite("{where: g, discover: \(text)}")
         case "fmf": suite("{where: g, discover: {fmf: \(text)}}")
         case "test": suite("{where: g, discover: {list: [\(text)]}}")
+        case "role": suite("{where: g, discover: {list: [{name: a, run: b}]}, roles: {r: \(text)}}")
         case "results": "{lab: a, groups: {g: {}}, results: \(text)}"
         default: ""
         }
@@ -192,7 +193,7 @@ import Testing
             "template.from": ["app.conf"], "script.file": ["setup.sh"], "ansible.playbook": ["app.conf"],
             "http.path": ["/x"],
             "discover.files": ["tests/*.sh", "[tests/*]"],
-            "fmf.context": ["[a=b]", "a=b", "[]"], "suite.destructive": ["a", "[a, '?']", "[]"], "lab.muster": ["1"],
+            "role.count": ["1"], "role.on": ["g"], "fmf.context": ["[a=b]", "a=b", "[]"], "suite.destructive": ["a", "[a, '?']", "[]"], "lab.muster": ["1"],
             "need.ready": ["1"],
             "lab.modes": ["linux"], "sink.command": ["[a]", "[a, 'b c', 1]"],
             "sink.webhook": ["http://h:80/x", "https://h/x"],

@@ -13,10 +13,45 @@ struct ResultsPlacer {
         let store = session.store
         let lookup = RunLookup(store: store)
         let attempts = try lookup.read { () throws(StoreError) in try store.attempts(of: id) }
-        for attempt in attempts where attempt.startedAt != nil {
-            guard let path = try output(of: attempt) else { continue }
-            try place(attempt, output: path, with: writer)
+        guard let spec = try lookup.read({ () throws(StoreError) in try store.spec(of: id) }) else { return }
+        for attempt in attempts where attempt.startedAt != nil { try place(attempt, of: spec, with: writer) }
+    }
+
+    /// Brings what an attempt has left, on whichever nodes it ran; false when it ran on none.
+    @discardableResult
+    func place(_ attempt: AttemptRow, of spec: RunSpec, with writer: ResultsWriter) throws -> Bool {
+        guard let output = try output(of: attempt) else { return false }
+        let test = spec.suites.first { $0.name == attempt.suite }?.tests.first { $0.name == attempt.test }
+        guard let members = test?.members, !members.isEmpty else {
+            try place(attempt, output: output, with: writer)
+            return true
         }
+        let store = session.store
+        let steps = try RunLookup(store: store).read { () throws(StoreError) in try store.steps(of: attempt.plan) }
+        let byIndex = Dictionary(steps.map { ($0.index, $0) }) { $1 }
+        for (place, member) in members.enumerated() {
+            guard let step = byIndex[attempt.step + StepIndex(place)], let path = try self.output(of: step) else {
+                continue
+            }
+            let output = place == 0 ? ResultFiles.outputName : "\(member.title)/\(ResultFiles.outputName)"
+            try put(path, as: output, of: attempt, with: writer)
+            let folder = FindingsReader.folder(besideOutput: path)
+            for name in try ResultFiles.names(in: folder) {
+                try put("\(folder)/\(name)", as: "\(member.title)/\(name)", of: attempt, with: writer)
+            }
+        }
+        return true
+    }
+
+    private func put(_ path: String, as name: String, of attempt: AttemptRow, with writer: ResultsWriter) throws {
+        guard FileManager.default.fileExists(atPath: path) else { return }
+        _ = try writer.place(
+            output: path,
+            suite: attempt.suite,
+            test: attempt.test,
+            attempt: attempt.number,
+            name: name
+        )
     }
 
     /// Where the files are that an attempt has reported; nil when it ran on no node.
@@ -24,17 +59,8 @@ struct ResultsPlacer {
         try output(of: attempt).map { FindingsReader.folder(besideOutput: $0) }
     }
 
-    func place(_ attempt: AttemptRow, output: String, with writer: ResultsWriter) throws {
-        func put(_ path: String, as name: String) throws {
-            guard FileManager.default.fileExists(atPath: path) else { return }
-            _ = try writer.place(
-                output: path,
-                suite: attempt.suite,
-                test: attempt.test,
-                attempt: attempt.number,
-                name: name
-            )
-        }
+    private func place(_ attempt: AttemptRow, output: String, with writer: ResultsWriter) throws {
+        func put(_ path: String, as name: String) throws { try self.put(path, as: name, of: attempt, with: writer) }
         try put(output, as: ResultFiles.outputName)
         // Each earlier start of one that went away, and came again.
         var start = 1

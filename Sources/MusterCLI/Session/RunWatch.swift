@@ -208,9 +208,7 @@ final class RunWatch: Sendable {
         )
         do {
             for attempt in rows.attempts where attempt.startedAt != nil && !state.placed.contains(attempt.step) {
-                let placer = ResultsPlacer(session: session)
-                guard let output = try placer.output(of: attempt) else { continue }
-                try placer.place(attempt, output: output, with: writer)
+                guard try ResultsPlacer(session: session).place(attempt, of: spec, with: writer) else { continue }
                 state.placed.insert(attempt.step)
             }
             // At the end, and now and then before it: an interrupted run leaves valid files.

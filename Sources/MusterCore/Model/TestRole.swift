@@ -73,7 +73,7 @@ extension TestSpec {
     ///   - groups: the suite's.
     ///   - word: what stands behind the number of nodes that are there.
     ///   - left: how many nodes of a group there are.
-    func shortage(groups: [String], word: String = "", left: (String) -> Int) -> String? {
+    package func shortage(groups: [String], word: String = "", left: (String) -> Int) -> String? {
         let members = members
         for group in groups {
             let wanted = members.count { $0.on == group }

@@ -46,6 +46,8 @@ extension PluginDriver {
         try await nodes.put(files, on: node, at: place(of: node))
     }
 
+    package func shellPlace(of node: NodeHandle) async throws(StepError) -> RemotePlace { try place(of: node) }
+
     package func unpack(_ archive: String, as folder: String, on node: NodeHandle) async throws(StepError) {
         try await nodes.unpack(archive, as: folder, on: node, at: place(of: node))
     }

@@ -216,6 +216,11 @@ package final class PodmanDriver: Driver {
         }
     }
 
+    package func shellPlace(of node: NodeHandle) async throws(StepError) -> RemotePlace {
+        _ = try noted(node)
+        return place(of: node)
+    }
+
     package func unpack(_ archive: String, as folder: String, on node: NodeHandle) async throws(StepError) {
         try await within(node) { place, _ throws(StepError) in
             try await self.nodes.unpack(archive, as: folder, on: node, at: place)

@@ -100,6 +100,10 @@ extension QEMUDriver {
         }
     }
 
+    package func shellPlace(of node: NodeHandle) async throws(StepError) -> RemotePlace {
+        try place(of: node, try note(of: node))
+    }
+
     package func unpack(_ archive: String, as folder: String, on node: NodeHandle) async throws(StepError) {
         try await inside(node) { [nodes] place in
             await caught { () async throws(StepError) in

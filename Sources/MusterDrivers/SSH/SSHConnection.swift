@@ -227,7 +227,7 @@ package final class Gate: Sendable {
 }
 
 /// Lets time pass; returns early when the task is cancelled.
-func pause(_ length: Duration) async {
+package func pause(_ length: Duration) async {
     let loop = NIOSingletons.posixEventLoopGroup.next()
     let promise = loop.makePromise(of: Void.self)
     let timer = loop.scheduleTask(in: .microseconds(length.microseconds)) { promise.succeed() }

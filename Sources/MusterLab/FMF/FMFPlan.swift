@@ -110,7 +110,6 @@ package struct FMFPlan: Sendable {
                 roles.append(Role(name: role, count: 1))
             }
         }
-        if parts.count > 1 { tally.note("roles of the plan's machines") }
     }
 
     /// The roles that `where` of a part names, by themselves or by a machine; nil for all machines.
@@ -228,6 +227,8 @@ package struct FMFPlan: Sendable {
             let how = part["how"]?.string ?? "shell"
             guard try isMeant(part, key) else { continue }
             let roles = try roles(of: part, key)
+            // Which machine plays a role is known only when a test takes it.
+            if roles != nil { tally.note("\(key): where") }
             let order = part.number("order") ?? 50
             switch (key, how) {
             case (_, "shell"):

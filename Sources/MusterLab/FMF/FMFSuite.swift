@@ -17,6 +17,14 @@ package struct FMFSuite: Sendable {
     package private(set) var roles: [FMFPlan.Role] = []
     /// The roles whose machines run a test, by its name; all of them run one that is not here.
     package private(set) var rolesOfTests: [String: Set<String>] = [:]
+
+    /// The machines that run a test at once; nil for one machine, whichever.
+    func roles(of test: String) -> [TestRole]? {
+        let wanted = rolesOfTests[test]
+        let mine = roles.filter { wanted?.contains($0.name) ?? true }
+        guard mine.reduce(0, { $0 + $1.count }) > 1 else { return nil }
+        return mine.map { TestRole(name: $0.name, count: $0.count) }
+    }
     /// What is asked for and not done, with how many ask for it: `tty (12)`.
     package var ignored: [String] { tally.lines }
 

@@ -315,6 +315,7 @@ package enum LabKeys {
             LabKey("timeout", .duration(example: "5m", mayBeZero: false)),
             LabKey("order", .choice(words(SuiteSpec.Order.self))),
             LabKey("destructive", .globs),
+            LabKey("roles", .named("role")),
             LabKey("before", .text),
             LabKey("after", .text),
             LabKey("flaky", .choice(["fail", "pass"])),
@@ -351,7 +352,13 @@ package enum LabKeys {
             LabKey("timeout", .duration(example: "5m", mayBeZero: false)),
             LabKey("priority", .integer(-priorityMax...priorityMax)),
             LabKey("tags", .texts),
+            LabKey("roles", .named("role")),
         ]
+    )
+
+    package static let role = LabTable(
+        name: "role",
+        keys: [LabKey("count", .integer(1...TestSpec.membersMax)), LabKey("on", .text)]
     )
 
     package static let sink = LabTable(
@@ -372,7 +379,7 @@ package enum LabKeys {
     package static let all = [
         lab, sink, pool, host, addresses, group, need, step, process, netns, podman, qemu, ssh, plugin, file, template,
         script, ansible, retry,
-        condition, http, suite, discover, fmf, test, results,
+        condition, http, suite, discover, fmf, test, role, results,
     ]
 
     private static func words<Choice: CaseIterable & RawRepresentable>(_: Choice.Type) -> [String]

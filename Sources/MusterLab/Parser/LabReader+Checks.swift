@@ -61,6 +61,28 @@ extension LabReader {
             )
         }
         for (need, span) in zip(suite.spec.needs, suite.needSpans) { check(need, span) }
+        checkRoles(suite)
+    }
+
+    /// Whether a suite's groups have the nodes that each of its tests asks for at once.
+    private mutating func checkRoles(_ suite: SuiteDraft) {
+        let own = suite.spec.groups.compactMap { groupIndex[$0] }
+        // Of others it has been said what is wrong with them.
+        guard own.count == suite.spec.groups.count, own.allSatisfy({ groups[$0].countIsKnown }) else { return }
+        for test in suite.spec.tests {
+            let flaw =
+                test.flawOfRoles(groups: suite.spec.groups)
+                ?? test.shortage(groups: suite.spec.groups) { name in
+                    (groupIndex[name].map { groups[$0].spec.count } ?? 0) + suite.spec.rules.spares
+                }
+            guard let flaw else { continue }
+            sink.add(
+                suite.nameSpan,
+                "'\(test.name)' of suite '\(suite.spec.name)' cannot run: \(flaw)",
+                hint: "raise the 'count' of a group, or ask for fewer in 'roles'"
+            )
+            return
+        }
     }
 
     private mutating func check(_ reference: Reference) {

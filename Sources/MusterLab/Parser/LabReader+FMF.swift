@@ -31,7 +31,11 @@ extension LabReader {
                     hint: "'muster fmf ls' lists what is there"
                 )
             }
-            suites[index].spec.tests = suite.tests
+            suites[index].spec.tests = suite.tests.map { test in
+                var test = test
+                test.roles = suite.roles(of: test.name)
+                return test
+            }
             if suite.stopsAtFirst, suites[index].spec.policy?.stopAfter == nil {
                 suites[index].spec.policy = suites[index].spec.rules
                 suites[index].spec.policy?.stopAfter = 1

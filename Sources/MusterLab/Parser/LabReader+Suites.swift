@@ -35,6 +35,11 @@ extension LabReader {
         }
         var testsAreKnown = true
         if let entry = fields["discover"] { testsAreKnown = readDiscover(index, entry) }
+        if let entry = fields["roles"], let roles = readRoles(entry, suites[index].spec.name) {
+            for test in suites[index].spec.tests.indices where suites[index].spec.tests[test].roles == nil {
+                suites[index].spec.tests[test].roles = roles
+            }
+        }
         if let entry = fields["destructive"] { readDestructive(index, entry, testsAreKnown: testsAreKnown) }
     }
 
@@ -172,10 +177,36 @@ extension LabReader {
             test.timeout = fields["timeout"].flatMap { duration($0, example: "5m") } ?? suites[suite].spec.timeout
             let priorities = -LabKeys.priorityMax...LabKeys.priorityMax
             test.priority = fields["priority"].flatMap { integer($0, priorities) }.map(Int64.init) ?? 0
+            if let entry = fields["roles"] { test.roles = readRoles(entry, test.name) }
             test.tags = fields["tags"].map { texts($0, wants: "tags", mayBeSingle: false).map(\.text) } ?? []
             if name != nil, run != nil { tests.append((test, fields["name"]?.value.span ?? node.span)) }
         }
         return tests
+    }
+
+    /// The nodes that a test runs on at once; nil where something of it is wrong.
+    private mutating func readRoles(_ entry: YamlNode.Entry, _ owner: String) -> [TestRole]? {
+        guard let entries = named(entry, "roles") else { return nil }
+        if entries.isEmpty {
+            sink.add(
+                entry.value.span,
+                "'roles' names none",
+                hint: "for instance 'server: {}' and 'client: { count: 2 }'"
+            )
+        }
+        let errors = sink.errorCount
+        var roles: [TestRole] = []
+        for entry in entries {
+            checkName(entry.key, "role", entry.keySpan)
+            guard let fields = fields(entry.value, LabKeys.role, of: "role '\(entry.key)'", at: entry.keySpan) else {
+                return nil
+            }
+            var role = TestRole(name: entry.key)
+            if let count = fields["count"].flatMap({ integer($0, 1...TestSpec.membersMax) }) { role.count = count }
+            if let on = fields["on"] { role.on = text(on, wants: "the name of a group") }
+            roles.append(role)
+        }
+        return sink.errorCount == errors && !roles.isEmpty ? roles : nil
     }
 
     /// A name becomes a path below the results and a part of `suite//test#2`.

@@ -286,7 +286,7 @@ import Testing
                 "/s/tests/a": ["server"], "/c/tests/a": ["client", "lonely"], "/n/tests/a": ["server"],
             ]
         )
-        #expect(suite.ignored == ["roles of the plan's machines (1)"])
+        #expect(suite.ignored == ["prepare: where (1)"])
         let tree = try FMFTestTree(["tests.fmf": Self.tests, "plan.fmf": plan])
         let phases = try FMFPlan("/plan", in: try tree.read()).prepare
         #expect(phases.map(\.roles) == [["server"], nil])

@@ -40,7 +40,7 @@ import Testing
             tests: 5,
             prepare: 8,
             roles: ["keylime 1", "agent 1"],
-            ignored: ["require: library (1)", "roles of the plan's machines (1)"]
+            ignored: ["require: library (1)"]
         ),
         Case(
             tree: "eclipse-bluechi_bluechi/tests",
@@ -48,7 +48,7 @@ import Testing
             tests: 99,
             prepare: 2,
             roles: ["executor 1", "controller 1", "agent 2"],
-            ignored: ["report of the plan (1)", "roles of the plan's machines (1)"]
+            ignored: ["report of the plan (1)"]
         ),
         Case(
             tree: "RHSecurityCompliance_atex/tests/executor/fmf/fmf_trees/discover",
