@@ -41,8 +41,10 @@ package struct FileArchive: Sendable {
         _ tree: String,
         without others: [String]
     ) throws(StateError) -> (file: LabFile, leftOut: [String]) {
-        let aside = ([state.path] + others).filter { $0.hasPrefix(tree + "/") }.map {
-            String($0.dropFirst(tree.count + 1))
+        // By whatever links they are named.
+        let root = Self.real(tree)
+        let aside = ([state.path] + others).map(Self.real).filter { $0.hasPrefix(root + "/") }.map {
+            String($0.dropFirst(root.count + 1))
         }
         let partial = "\(state.files)/tree.\(getpid())"
         defer { unlink(partial) }
@@ -57,6 +59,18 @@ package struct FileArchive: Sendable {
         } catch {
             throw StateError("a copy of \(tree) cannot be kept in \(state.files): \(error.reason)")
         }
+    }
+
+    /// A path without symbolic links; of what is not there yet, as far as it is there.
+    private static func real(_ path: String) -> String {
+        guard path != "/", let resolved = realpath(path, nil) else {
+            let parent = (path as NSString).deletingLastPathComponent
+            guard path != "/", parent != path, !parent.isEmpty else { return path }
+            let real = real(parent)
+            return (real == "/" ? "" : real) + "/" + (path as NSString).lastPathComponent
+        }
+        defer { free(resolved) }
+        return String(cString: resolved)
     }
 
     private func makeFolder() throws {

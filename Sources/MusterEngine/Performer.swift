@@ -86,6 +86,10 @@ package final class Performer: Sendable {
     package func perform(_ directives: [Directive], with director: borrowing Director) {
         let tenure = present
         calls.turnEnded(with: director)
+        for team in teams.present {
+            guard director.run(team.plan)?.plan.state(of: team.index).hasEnded != false else { continue }
+            teams.forget(team)
+        }
         // Calls begin many at a time, and before whatever comes after them.
         var begun: [ActionCall] = []
         for directive in directives {
@@ -150,6 +154,7 @@ package final class Performer: Sendable {
         calls.abandon()
         nodes.abandon()
         teams.abandon()
+        kits.abandon()
         reports.abandon()
         errands.abandon()
         inbox.dropReports()

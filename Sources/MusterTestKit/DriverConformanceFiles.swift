@@ -96,17 +96,17 @@ extension DriverConformance {
                 .http(port: try subject.serve(address, "HTTP/1.1 \(status)\r\n\(rest)"), path: "/ready?a=b")
             }
             for status in ["200 OK", "204 No Content", "301 Moved", "302 Found"] {
-                try await subject.driver.probe(try answer(status), on: node, within: .seconds(5))
+                try await subject.driver.probe(try answer(status), on: node, within: .seconds(60))
             }
             for (status, wanted) in [("404 Not Found", "404"), ("503 Busy", "503")] {
                 let error = try await refused(.notReady, status) {
-                    try await subject.driver.probe(try answer(status), on: node, within: .seconds(5))
+                    try await subject.driver.probe(try answer(status), on: node, within: .seconds(60))
                 }
                 try demand(error.message.contains(wanted), "'\(error)' does not say \(wanted)")
             }
             let garbage = ReadyCondition.Probe.http(port: try subject.serve(address, "SSH-2.0-x\r\n"), path: "/")
             try await refused(.notReady, "an answer that is no HTTP") {
-                try await subject.driver.probe(garbage, on: node, within: .seconds(5))
+                try await subject.driver.probe(garbage, on: node, within: .seconds(60))
             }
             let endless = "X-A: " + String(repeating: "a", count: 70_000)
             try await refused(.notReady, "an endless answer") {

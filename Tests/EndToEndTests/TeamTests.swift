@@ -34,7 +34,7 @@ import Testing
             muster-barrier up
             test -n "$MUSTER_ROLE_CLIENT_ADDRESSES" && test -n "$MUSTER_MEMBER_SERVER_ADDRESS"
             grep -q "^TMT_GUEST.name.='$MUSTER_MEMBER'" "$TMT_TOPOLOGY_BASH"
-            grep -q "name: $MUSTER_MEMBER" "$TMT_TOPOLOGY_YAML"
+            grep -q "name: '$MUSTER_MEMBER'" "$TMT_TOPOLOGY_YAML"
             muster-barrier down
             echo "$MUSTER_MEMBER has seen all"
         """

@@ -148,7 +148,10 @@ final class SSHHouse: Sendable {
     /// What a restart of a host leaves: files of another start of it, and no process.
     func restartHost(of node: NodeHandle) async throws {
         let folder = place(of: node)
-        try Data("another-boot\n".utf8).write(to: URL(fileURLWithPath: folder + "/supervisor.boot"))
+        // No two starts have the same name.
+        try Data("another-boot-\(UUID().uuidString)\n".utf8).write(
+            to: URL(fileURLWithPath: folder + "/supervisor.boot")
+        )
         for some in await Leftovers.find(nodes: self.folder) where some.directory == folder {
             kill(some.pid, SIGKILL)
         }

@@ -7,7 +7,7 @@ struct Test: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Bring up what tests need, run them, take it down.",
         discussion: """
-              muster test                     all suites; muster test api: one; 'api//log*': some tests
+              muster test                     all suites; 'muster test api': one
               muster test --failed            what failed last time
               muster test --fmf ./tests --filter 'tag: quick' --remotes 4 --reruns 1
 

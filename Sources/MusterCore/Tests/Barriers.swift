@@ -16,7 +16,7 @@ package struct Barriers: Sendable {
         package let verdict: Verdict
     }
 
-    /// Most barriers of one attempt; further ones are never passed.
+    /// Most barriers of one attempt; who comes to a further one is told so.
     package static let countMax = 1000
     /// Most bytes of a barrier's name.
     package static let nameMax = 64
@@ -47,9 +47,11 @@ package struct Barriers: Sendable {
 
     /// A member has come to a barrier; told again, nothing happens.
     package mutating func arrive(_ member: Int, at barrier: String) -> [Release] {
-        guard titles.indices.contains(member), Self.isName(barrier),
-            arrived[barrier] != nil || arrived.count < Self.countMax
-        else { return [] }
+        guard titles.indices.contains(member), Self.isName(barrier) else { return [] }
+        guard arrived[barrier] != nil || arrived.count < Self.countMax else {
+            let reason = "the attempt has had \(Self.countMax) barriers, and may have no more"
+            return [Release(member: member, barrier: barrier, verdict: .stop(reason))]
+        }
         arrived[barrier, default: []].insert(member)
         return releases(at: barrier)
     }

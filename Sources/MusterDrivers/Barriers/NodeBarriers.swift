@@ -6,7 +6,7 @@ import Synchronization
 ///
 /// They are files in a folder of the node, so that they outlive connections and conductors: `at.NAME` where the test
 /// has come, `go.NAME` what it was told. Whoever listens has a pipe there, `ask.*`, into which `muster-barrier` writes
-/// what is new, and who waits has one, `wait.NAME.*`, so that nobody looks again and again.
+/// what is new, and who waits has one, `wait.NAME+*`, so that nobody looks again and again.
 package struct NodeBarriers: Sendable {
     package enum Sighting: Hashable, Sendable {
         /// The test has come to this barrier.
@@ -45,7 +45,7 @@ package struct NodeBarriers: Sendable {
 
     private static let releasing = #"""
         [ -f "go.$m_barrier" ] || { printf '%s\n' "$m_verdict" >".go.$$" && mv -f ".go.$$" "go.$m_barrier"; } || exit 4
-        for m_a in wait."$m_barrier".*; do [ -p "$m_a" ] && echo go 1<>"$m_a"; done
+        for m_a in wait."$m_barrier"+*; do [ -p "$m_a" ] && echo go 1<>"$m_a"; done
         exit 0
 
         """#

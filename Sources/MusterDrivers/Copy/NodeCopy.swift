@@ -79,7 +79,14 @@ package struct NodeCopy: Sendable {
         if reply.word == "exists" { return }
         guard reply.word == "none" else { throw refusal(reply, target, asked, what: target.path) }
         let source = try CopySource(archive: archive)
-        let (answer, end) = try await push(source, named: target.path, to: target, into: false, replaces: false)
+        let (answer, end) = try await push(
+            source,
+            named: target.path,
+            to: target,
+            into: false,
+            replaces: false,
+            once: true
+        )
         guard ["done", "exists"].contains(answer.word) else { throw refusal(answer, target, end, what: target.path) }
     }
 
@@ -88,7 +95,8 @@ package struct NodeCopy: Sendable {
         named name: String,
         to target: Target,
         into: Bool,
-        replaces: Bool
+        replaces: Bool,
+        once: Bool = false
     ) async throws(StepError) -> (ShellReply, RemoteEnd) {
         let moved = MovedBytes(progress)
         var values = try values(of: target)
@@ -97,6 +105,7 @@ package struct NodeCopy: Sendable {
         values["size"] = "\(source.size)"
         values["into"] = into ? "yes" : ""
         values["replace"] = replaces ? "yes" : ""
+        values["once"] = once ? "yes" : ""
         let request = RemoteRequest(
             program: program(source.isFolder ? "m_push_folder" : "m_push_file", values, target.place),
             input: [

@@ -118,6 +118,10 @@ extension ShellText {
 
         m_push_folder() {
             m_push_reply
+            if [ -n "$m_cp_once" ]; then
+                m_cp_enter
+                if [ -d "$m_in" ]; then m_reply exists; fi
+            fi
             m_cp_target
             m_cp_needs_tar
             m_old=
@@ -132,6 +136,8 @@ extension ShellText {
             rm -f "$m_draft/.muster-whole"
             chmod "$m_cp_mode" "$m_draft" || m_reply denied
             if [ -n "$m_old" ]; then mv "./$m_leaf" "$m_draft.old" || m_reply denied; fi
+            # Somebody else may have been quicker; into a folder it would be moved.
+            if [ -z "$m_old" ] && [ -e "./$m_leaf" ]; then m_reply exists; fi
             if ! mv "$m_draft" "./$m_leaf"; then
                 [ -z "$m_old" ] || mv "$m_draft.old" "./$m_leaf"
                 m_reply denied

@@ -2,6 +2,7 @@ import Foundation
 package import Logging
 package import MusterCore
 import MusterSupervision
+import MusterTestControl
 import NIOCore
 import Synchronization
 
@@ -272,6 +273,14 @@ package final class RemoteNodes: Sendable {
             let path = "\(folder)/\(SupervisorFiles.control)"
             try await fetch(size, of: operation, SupervisorFiles.control, node, at: place, to: path, SecretMask([]))
         }
+        if reply.lines.contains(where: { $0.word == "goodbye" }),
+            !Self.saysGoodbye("\(folder)/\(SupervisorFiles.control)")
+        {
+            throw StepError(
+                .lost,
+                "\(node.name): its machine was restarted, or what kept \(operation) there was killed"
+            )
+        }
         var record = ExitRecord(
             operation: operation.description,
             startedAt: exit.startedAt.rawValue,
@@ -286,6 +295,22 @@ package final class RemoteNodes: Sendable {
         record.leftovers = Int32(clamping: exit.leftovers)
         try Self.write(Array(record.json.utf8), "\(folder)/\(SupervisorFiles.exit)")
         return exit
+    }
+
+    /// Whether a test has said that it goes away, by the words of its stream.
+    private static func saysGoodbye(_ path: String) -> Bool {
+        guard let stream = FileManager.default.contents(atPath: path) else { return false }
+        var found = false
+        var machine = ControlMachine()
+        Array(stream).withUnsafeBufferPointer { bytes in
+            machine.read(bytes.span) { event in
+                switch event {
+                case .disconnect, .reconnect: found = true
+                default: break
+                }
+            }
+        }
+        return found
     }
 
     private func fetch(

@@ -51,7 +51,9 @@ extension ShellText {
             m_boot
             m_restarted=
             read -r m_then <supervisor.boot
-            [ "$m_then" = "$m_b" ] || m_survive || m_restarted=1
+            if [ "$m_then" != "$m_b" ]; then
+                if m_survive; then m_then=$m_b; else m_restarted=1; fi
+            fi
         }
 
         # A test that has said that it goes away may restart the host: its node lives on, and this start of the test has ended.
@@ -62,21 +64,20 @@ extension ShellText {
             for m_o in op-*; do
                 [ -f "$m_o/started" ] || continue
                 [ -f "$m_o/exit" ] || m_goodbye || exit 1
-                # Said after this restart, or before it.
-                if [ -f "$m_o/goodbye" ] && read -r m_said <"$m_o/goodbye"; then
-                    case $m_said in "$m_b" | "$m_then") m_gone=1 ;; esac
-                fi
+                # Said before this restart, and not before an earlier one.
+                [ -f "$m_o/goodbye" ] && read -r m_said <"$m_o/goodbye" && [ "$m_said" = "$m_then" ] && m_gone=1
             done
             [ -n "$m_gone" ] && m_write supervisor.boot "$m_b"
         )
 
-        # Notes the end of a test that has said that it goes away, and that nobody keeps any more. False of all others.
+        # Notes the end of a test that may have said that it goes away, and that nobody keeps any more; false of all others. Data
+        # of a file may look like that word: whoever takes the stream reads it again (`RemoteNodes.keep`).
         m_goodbye() {
             [ -s "$m_o/control" ] && tail -c 1048576 "$m_o/control" | tr -d '\000' |
                 LC_ALL=C awk '/(^|[}])(disconnect|reconnect)( .*)?$/ { found = 1 } END { exit !found }' || return 1
-            m_write "$m_o/goodbye" "$m_b"
+            m_write "$m_o/goodbye" "$m_then"
             m_now
-            m_status=0 m_signal= m_not= m_dropped=0 m_left=0 m_from=$m_t
+            m_status= m_signal=9 m_not= m_dropped=0 m_left=0 m_from=$m_t
             m_record
         }
 
@@ -259,6 +260,7 @@ extension ShellText {
         # How an operation ended, and its output where that is short.
         m_reply_exit() {
             cat "$m_o/exit"
+            [ -f "$m_o/goodbye" ] && printf 'goodbye\n'
             [ -s "$m_o/control" ] && printf 'control %s\n' $(($(wc -c <"$m_o/control")))
             m_size=$(wc -c <"$m_o/output" 2>/dev/null) || m_size=0
             m_size=$((m_size + 0))

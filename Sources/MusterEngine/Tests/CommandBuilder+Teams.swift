@@ -102,14 +102,21 @@ struct TeamTopology {
         return text
     }
 
+    /// A text as YAML takes it, whatever it looks like.
+    private func quoted(_ text: String) -> String { "'\(text.replacing("'", with: "''"))'" }
+
     var yaml: String {
         func guest(_ index: Int, _ margin: String) -> String {
-            "\(margin)name: \(names[index])\n\(margin)role: \(roles[index])\n\(margin)hostname: '\(hosts[index])'\n"
+            "\(margin)name: \(quoted(names[index]))\n\(margin)role: \(quoted(roles[index]))\n"
+                + "\(margin)hostname: \(quoted(hosts[index]))\n"
         }
-        var text = "guest:\n\(guest(own, "  "))guest-names:\n" + names.map { "- \($0)\n" }.joined() + "guests:\n"
-        for index in names.indices { text += "  \(names[index]):\n\(guest(index, "    "))" }
-        text += "role-names:\n" + roleNames.map { "- \($0)\n" }.joined() + "roles:\n"
-        for role in roleNames { text += "  \(role):\n" + names(of: role).map { "  - \($0)\n" }.joined() }
+        var text =
+            "guest:\n\(guest(own, "  "))guest-names:\n" + names.map { "- \(quoted($0))\n" }.joined() + "guests:\n"
+        for index in names.indices { text += "  \(quoted(names[index])):\n\(guest(index, "    "))" }
+        text += "role-names:\n" + roleNames.map { "- \(quoted($0))\n" }.joined() + "roles:\n"
+        for role in roleNames {
+            text += "  \(quoted(role)):\n" + names(of: role).map { "  - \(quoted($0))\n" }.joined()
+        }
         return text
     }
 }

@@ -29,7 +29,8 @@ enum GuestScripts {
         fi
         umask 077
         { [ -d "$dir" ] || mkdir "$dir" 2>/dev/null || [ -d "$dir" ]; } && cd "$dir" || exit 2
-        own=wait.$1.$$
+        # No name has a '+': nobody else's pipe is meant by its beginning.
+        own=wait.$1+$$
         trap 'rm -f "$own"' EXIT
         trap 'exit 143' HUP INT TERM
         rm -f "$own"
@@ -39,7 +40,8 @@ enum GuestScripts {
         for ask in ask.*; do
             [ -p "$ask" ] && printf '%s\n' "$1" 1<>"$ask"
         done
-        [ -f "go.$1" ] || read -r word <&9
+        while ! [ -f "go.$1" ]; do read -r word <&9; done
+        word= why=
         read -r word why <"go.$1"
         [ "$word" = go ] && exit 0
         echo "muster-barrier: $1: $why" >&2

@@ -46,6 +46,9 @@ final class KitKeeper: Sendable {
         }
     }
 
+    /// Whatever was put anywhere may be gone: another conductor has the nodes.
+    func abandon() { under.withLock { $0 = [:] } }
+
     /// Whatever was put on a node may be gone.
     func forget(_ node: NodeID) { under.withLock { $0 = $0.filter { $0.key.node != node } } }
 }

@@ -23,9 +23,11 @@ final class TeamDesk: Sendable {
         /// Whether the member has come to its end by this, and is not to begin again.
         func isLeft(after outcome: ActOutcome, try number: Int32) -> Bool {
             guard case .exited(let exit) = outcome else { return true }
-            if exit.findings?.restarts == true { return false }
+            let restarts = Int(number) - 1
+            if exit.findings?.notSetUp == true { return true }
+            if exit.findings?.restarts == true { return restarts >= Defaults.restartsMax }
             guard let frame, let status = exit.status, frame.restartCodes.contains(status) else { return true }
-            return Int(number) > frame.restartsMax
+            return restarts >= frame.restartsMax
         }
     }
 
@@ -57,6 +59,11 @@ final class TeamDesk: Sendable {
     func join(_ seat: Seat) {
         teams.withLock { teams in
             var team = teams[seat.team] ?? Team(barriers: Barriers(titles: seat.titles))
+            if team.members[seat.member]?.hasEnded == true {
+                // The attempt was given up, and is begun anew.
+                dismiss(team)
+                team = Team(barriers: Barriers(titles: seat.titles))
+            }
             guard team.members[seat.member] == nil else { return }
             // Cancelled when all have ended, and awaited in `stop()`.
             let listener = Task { await listen(seat) }
@@ -96,10 +103,29 @@ final class TeamDesk: Sendable {
         }
     }
 
+    /// The teams that are known.
+    var present: [StepID] { teams.withLock { Array($0.keys) } }
+
+    /// Forgets a team of which nobody is at work any more.
+    func forget(_ id: StepID) {
+        guard let team = teams.withLock({ $0.removeValue(forKey: id) }) else { return }
+        dismiss(team)
+    }
+
+    /// Has a team's tasks end; the last of those that end waits for the others before it.
     private func dismiss(_ team: Team) {
         let tasks = team.members.values.map(\.listener) + team.releases
         for task in tasks { task.cancel() }
-        endings.withLock { $0 += tasks }
+        endings.withLock { endings in
+            let before = endings.last
+            // Awaited in `stop()`.
+            endings = [
+                Task {
+                    await before?.value
+                    for task in tasks { await task.value }
+                }
+            ]
+        }
     }
 
     // MARK: Nodes
@@ -127,6 +153,7 @@ final class TeamDesk: Sendable {
                         team.members[seat.member]?.isHeard = true
                         return Self.ending(seat.member, of: &team)
                     }
+                    return
                 }
             }
             await pause(delay)

@@ -103,6 +103,16 @@ package struct FMFPlan: Sendable {
             guard parts.count > 1 else { continue }
             let name = part["name"]?.string ?? "default-\(index)"
             let role = part["role"]?.string ?? name
+            // It becomes a part of variables' names.
+            guard role.utf8.first.map({ $0 < 0x80 && Character(Unicode.Scalar($0)).isLetter }) == true,
+                role.utf8.allSatisfy({ byte in
+                    byte < 0x80
+                        && (Character(Unicode.Scalar(byte)).isLetter || Character(Unicode.Scalar(byte)).isNumber
+                            || "._-".utf8.contains(byte))
+                })
+            else {
+                throw part.wrong("role", "is '\(role)': a role is letters, digits, '.', '_' and '-', a letter first")
+            }
             guests[name] = role
             if let known = roles.firstIndex(where: { $0.name == role }) {
                 roles[known].count += 1
