@@ -135,6 +135,38 @@ import Testing
         #expect(lab.processes() == [])
     }
 
+    /// A plan's tests run where their section says, and find the others.
+    @Test(.timeLimit(.minutes(3))) func aPlanReservesMachinesOnWhichItsTestsDoNotRun() async throws {
+        let lab = try LabFolder()
+        try lab.write("tree/.fmf/version", "1\n")
+        try lab.write(
+            "tree/plan.fmf",
+            """
+            provision:
+              - { name: one, role: client, how: virtual }
+              - { name: two, role: server, how: virtual }
+              - { name: three, role: server, how: virtual }
+            discover: { how: fmf, where: client }
+            execute: { how: tmt }
+            """
+        )
+        try lab.write(
+            "tree/t.fmf",
+            """
+            test: |
+              muster-barrier alone
+              test "$MUSTER_ROLE $MUSTER_MEMBERS" = "client client server-0 server-1"
+              grep -c hostname "$TMT_TOPOLOGY_YAML" | grep -qx 4
+            """
+        )
+        let arguments = ["test", "--fmf", "tree", "--plan", "/plan"]
+        let few = try await Program.muster(arguments, in: lab.path)
+        #expect(few.status == 2 && few.errors.contains("it needs 3 nodes at once"), "\(few.output)\(few.errors)")
+        let end = try await Program.muster(arguments + ["--remotes", "3"], in: lab.path)
+        #expect(end.status == 0, "\(end.output)\(end.errors)")
+        #expect(try rows(lab) == ["/t - pass", "/t client pass"])
+    }
+
     @Test func whatCannotBeIsSaidBeforeAnythingIsStarted() async throws {
         let cases = [
             ("roles: { server: {}, client: { count: 3 } }", "it needs 4 nodes at once, and 'app' has 3"),

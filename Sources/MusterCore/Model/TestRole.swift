@@ -5,11 +5,14 @@ package struct TestRole: Hashable, Sendable, Codable {
     package var count: Int
     /// The group whose nodes play it, one of the suite's; nil for any node of the suite.
     package var on: String?
+    /// Whether its nodes are only there for the others, and run nothing; nil for no.
+    package var isIdle: Bool?
 
-    package init(name: String, count: Int = 1, on group: String? = nil) {
+    package init(name: String, count: Int = 1, on group: String? = nil, isIdle: Bool = false) {
         self.name = name
         self.count = count
         on = group
+        self.isIdle = isIdle ? true : nil
     }
 }
 
@@ -23,6 +26,8 @@ package struct TestMember: Hashable, Sendable {
     package var title: String
     /// The group whose nodes may be it; nil for any of the suite's.
     package var on: String?
+    /// Whether it runs nothing: it is there for the others.
+    package var isIdle: Bool
 }
 
 extension TestSpec {
@@ -42,7 +47,10 @@ extension TestSpec {
         for role in roles ?? [] {
             for index in 0..<min(max(role.count, 0), Self.membersMax) {
                 let title = role.count == 1 ? role.name : "\(role.name)-\(index)"
-                members.append(TestMember(role: role.name, index: index, title: title, on: role.on))
+                let isIdle = role.isIdle == true
+                members.append(
+                    TestMember(role: role.name, index: index, title: title, on: role.on, isIdle: isIdle)
+                )
             }
         }
         return members
@@ -54,6 +62,7 @@ extension TestSpec {
         if roles.isEmpty { return "it has no roles" }
         if let role = roles.first(where: { $0.name.isEmpty }) { return "a role for \(role.count) nodes has no name" }
         if let role = roles.first(where: { $0.count < 1 }) { return "\(role.count) nodes play its role '\(role.name)'" }
+        if roles.allSatisfy({ $0.isIdle == true }) { return "none of its roles runs anything" }
         if memberCount > Self.membersMax { return "it wants more than \(Self.membersMax) nodes at once" }
         for role in roles {
             guard let group = role.on, !groups.contains(group) else { continue }

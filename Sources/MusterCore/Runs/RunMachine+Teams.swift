@@ -125,9 +125,11 @@ extension RunMachine {
             end.isLoss ? "\(member.title) was lost" : "\(member.title) could not be begun"
         }
         let verdicts = zip(members, ends).map { member, end in
-            (title: member.title, verdict: verdict(on: end, of: team.lowerBound, cause: cause))
+            (member: member, verdict: verdict(on: end, of: team.lowerBound, cause: cause))
         }
-        conclude(team, .merged(verdicts), in: &context, into: &turn)
+        // What ran nothing says nothing, unless its node was lost.
+        let counted = verdicts.filter { !$0.member.isIdle || $0.verdict.outcome == .infra || $0.verdict.isCancelled }
+        conclude(team, .merged(counted.map { ($0.member.title, $0.verdict) }), in: &context, into: &turn)
     }
 
     private func verdict(on end: MemberEnd, of lead: StepIndex, cause: String?) -> SuiteMachine.Verdict {

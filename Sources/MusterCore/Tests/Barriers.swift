@@ -23,11 +23,17 @@ package struct Barriers: Sendable {
 
     /// What people call the members, in their order.
     private let titles: [String]
+    /// Those that come to barriers.
+    private let active: Set<Int>
     private var arrived: [String: Set<Int>] = [:]
     private var ended: Set<Int> = []
     private var told: [String: Set<Int>] = [:]
 
-    package init(titles: [String]) { self.titles = titles }
+    /// - Parameter idle: members that run nothing, and for which nobody waits.
+    package init(titles: [String], idle: Set<Int> = []) {
+        self.titles = titles
+        active = Set(titles.indices).subtracting(idle)
+    }
 
     package var allHaveEnded: Bool { ended.count == titles.count }
 
@@ -65,9 +71,9 @@ package struct Barriers: Sendable {
     private mutating func releases(at barrier: String) -> [Release] {
         let there = arrived[barrier] ?? []
         let verdict: Verdict
-        if there.count == titles.count {
+        if active.isSubset(of: there) {
             verdict = .go
-        } else if let missing = ended.subtracting(there).min() {
+        } else if let missing = ended.intersection(active).subtracting(there).min() {
             verdict = .stop("\(titles[missing]) has ended without coming to '\(barrier)'")
         } else {
             return []

@@ -29,6 +29,11 @@ extension CommandBuilder {
     /// Makes a command that of one member.
     func join(_ team: TestTeam, _ command: inout Command) {
         let own = team.partners[team.own].member
+        if own.isIdle {
+            // Its node is held until the others have ended.
+            command = Command(.shell(":"), environment: command.environment, timeout: command.timeout, leftovers: .end)
+            return
+        }
         var values = [
             "MUSTER_ROLE": own.role, "MUSTER_ROLE_INDEX": "\(own.index)", "MUSTER_MEMBER": own.title,
             "MUSTER_MEMBERS": team.partners.map(\.member.title).joined(separator: " "),
@@ -153,6 +158,7 @@ extension Performer {
             team: StepID(plan: act.step.plan, index: act.spec.lead(at: act.step.index)),
             member: team.own,
             titles: team.partners.map(\.member.title),
+            idle: Set(team.partners.indices.filter { team.partners[$0].member.isIdle }),
             frame: spec.suites[Int(act.spec.a)].tests[Int(act.spec.b)].frame,
             node: node,
             driver: drivers.of(node)

@@ -15,6 +15,8 @@ final class TeamDesk: Sendable {
         let member: Int
         /// What people call all of them, in order.
         let titles: [String]
+        /// Those of them that run nothing.
+        let idle: Set<Int>
         /// Of a test of an fmf tree.
         let frame: TestFrame?
         let node: NodeHandle
@@ -58,11 +60,11 @@ final class TeamDesk: Sendable {
     /// A member is at work, or may have been. Said again, nothing happens.
     func join(_ seat: Seat) {
         teams.withLock { teams in
-            var team = teams[seat.team] ?? Team(barriers: Barriers(titles: seat.titles))
+            var team = teams[seat.team] ?? Team(barriers: Barriers(titles: seat.titles, idle: seat.idle))
             if team.members[seat.member]?.hasEnded == true {
                 // The attempt was given up, and is begun anew.
                 dismiss(team)
-                team = Team(barriers: Barriers(titles: seat.titles))
+                team = Team(barriers: Barriers(titles: seat.titles, idle: seat.idle))
             }
             guard team.members[seat.member] == nil else { return }
             // Cancelled when all have ended, and awaited in `stop()`.

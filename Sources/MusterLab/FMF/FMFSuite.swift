@@ -15,15 +15,19 @@ package struct FMFSuite: Sendable {
     package private(set) var stopsAtFirst = false
     /// Of a plan for several machines that play different parts: these, in the plan's order.
     package private(set) var roles: [FMFPlan.Role] = []
-    /// The roles whose machines run a test, by its name; all of them run one that is not here.
+    /// The roles whose machines run a test, by its name; all of them run one that is not here. The others are there for
+    /// it: it finds them by its topology.
     package private(set) var rolesOfTests: [String: Set<String>] = [:]
 
-    /// The machines that run a test at once; nil for one machine, whichever.
+    /// The machines that a test has at once; nil for one machine, whichever.
     func roles(of test: String) -> [TestRole]? {
+        guard !roles.isEmpty else { return nil }
         let wanted = rolesOfTests[test]
-        let mine = roles.filter { wanted?.contains($0.name) ?? true }
-        guard mine.reduce(0, { $0 + $1.count }) > 1 else { return nil }
-        return mine.map { TestRole(name: $0.name, count: $0.count) }
+        // Who runs it comes first: its output is the attempt's.
+        let all = roles.map { role in
+            TestRole(name: role.name, count: role.count, isIdle: !(wanted?.contains(role.name) ?? true))
+        }
+        return all.filter { $0.isIdle != true } + all.filter { $0.isIdle == true }
     }
     /// What is asked for and not done, with how many ask for it: `tty (12)`.
     package var ignored: [String] { tally.lines }

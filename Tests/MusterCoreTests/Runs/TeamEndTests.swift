@@ -39,6 +39,26 @@ import Testing
 
     // MARK: Outcomes
 
+    @Test func membersThatRunNothingHoldTheirNodesAndSayNothing() throws {
+        var spec = TestSpec(name: "t", command: .run(Template("./t")))
+        spec.roles = [TestRole(name: "client"), TestRole(name: "agent", count: 2, isIdle: true)]
+        #expect(spec.flawOfRoles(groups: ["app"]) == nil)
+        var (lab, id) = try begun([spec]) { $0.label.contains("[agent-0]") ? .exits(3) : .succeeds }
+        lab.end("agent-0")
+        lab.end("agent-1")
+        #expect(
+            lab.attempts(id) == [] && lab.nodeStates == ["app/0 ready", "app/1 ready", "app/2 ready"],
+            "they are there until the test has ended"
+        )
+        lab.settle()
+        let attempt = try #require(lab.attempts(id).first)
+        #expect(attempt.outcome == .pass && attempt.note == nil)
+        #expect(attempt.results == #"[{"name":"client","outcome":"pass","files":[]}]"#)
+        lab.expectSound()
+        spec.roles = [TestRole(name: "agent", count: 2, isIdle: true)]
+        #expect(spec.flawOfRoles(groups: ["app"]) == "none of its roles runs anything")
+    }
+
     @Test func theWorstOfTheMembersCounts() throws {
         var (lab, id) = try begun { $0.label.contains("client-1") ? .exits(3) : .succeeds }
         lab.end("client-1")

@@ -29,6 +29,13 @@ import Testing
         #expect(barriers.allHaveEnded)
     }
 
+    @Test func nobodyWaitsForMembersThatRunNothing() {
+        var barriers = Barriers(titles: ["client", "agent-0", "agent-1"], idle: [1, 2])
+        #expect(barriers.end(1) == [])
+        #expect(barriers.arrive(0, at: "up") == [go(0)])
+        #expect(barriers.end(0) == [] && !barriers.allHaveEnded && barriers.end(2) == [] && barriers.allHaveEnded)
+    }
+
     @Test func whoHasPassedMayEnd() {
         var barriers = Barriers(titles: ["a", "b"])
         #expect(barriers.arrive(0, at: "up") == [])
