@@ -82,23 +82,13 @@ import Testing
         return lab
     }
 
-    private func outcomes(_ lab: LabFolder) throws -> [String: String] {
-        var found: [String: String] = [:]
-        for line in lab.read("results/latest/results.jsonl")?.split(separator: "\n") ?? [] {
-            let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] ?? [:]
-            let part = (object["subtest"] as? String).map { " \($0)" } ?? ""
-            found["\(object["test"] ?? "")\(part)"] = object["outcome"] as? String
-        }
-        return found
-    }
-
     @Test(.timeLimit(.minutes(5)), arguments: kinds) func theTreeIsCopiedOnceAndTestsFindIt(_ kind: Kind) async throws {
         let lab = try folder(kind)
         let end = try await Program.muster(["test"], in: lab.path, environment: kind.environment)
         #expect(end.status == 1, "\(end.output)\(end.errors)")
         #expect(end.errors.contains("not copied to machines") && end.errors.contains("outside"), "\(end.errors)")
         #expect(
-            try outcomes(lab) == [
+            try lab.outcomes() == [
                 "/tests/a-beside": "pass", "/tests/b-library": "pass", "/tests/c-same-copy": "pass",
                 "/tests/d-fail": "fail", "/tests/e-report": "warn", "/tests/e-report sub/two": "warn",
                 "/tests/f-reboot": "pass",
@@ -129,7 +119,7 @@ import Testing
             try lab.write("tree/tests/run.sh", "#!/bin/sh\nexit 9\n", executable: true)
             let end = try await Program.muster(["test"], in: lab.path, environment: kind.environment)
             #expect(end.status == 0, "\(point): \(end.output)\(end.errors)")
-            let outcomes = try outcomes(lab)
+            let outcomes = try lab.outcomes()
             #expect(
                 outcomes == ["/tests/more/1": "pass", "/tests/more/2": "pass", "/tests/more/3": "pass"],
                 "\(point)"

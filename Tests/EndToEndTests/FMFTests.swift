@@ -60,16 +60,6 @@ import Testing
         return lab
     }
 
-    private func outcomes(_ lab: LabFolder) throws -> [String: String] {
-        var found: [String: String] = [:]
-        for line in lab.read("results/latest/results.jsonl")?.split(separator: "\n") ?? [] {
-            let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] ?? [:]
-            let part = (object["subtest"] as? String).map { " \($0)" } ?? ""
-            found["\(object["test"] ?? "")\(part)"] = object["outcome"] as? String
-        }
-        return found
-    }
-
     @Test func aTreeRunsWithoutALabFile() async throws {
         let lab = try tree()
         let arguments = [
@@ -79,7 +69,7 @@ import Testing
         #expect(end.status == 1, "\(end.output)\(end.errors)")
         #expect(end.errors.contains("not honoured are require: library (1)"), "\(end.errors)")
         #expect(
-            try outcomes(lab) == [
+            try lab.outcomes() == [
                 "/tests/pass": "pass", "/tests/fail": "fail", "/tests/error": "error", "/tests/xfail": "pass",
                 "/tests/env": "pass", "/tests/report": "warn", "/tests/report sub/one": "pass",
                 "/tests/report sub/two": "warn", "/tests/reboot": "pass", "/tests/again": "pass",
@@ -114,7 +104,7 @@ import Testing
         try await lab.killTestWhenUp()
         let end = try await Program.muster(["test"], in: lab.path)
         #expect(end.status == 0, "\(end.output)\(end.errors)")
-        #expect(try outcomes(lab) == ["/tests/pass": "pass", "/tests/slow": "pass"])
+        #expect(try lab.outcomes() == ["/tests/pass": "pass", "/tests/slow": "pass"])
         #expect(lab.read("results/latest/results.jsonl")?.contains("\"attempt\":2") == false, "none is repeated")
     }
 

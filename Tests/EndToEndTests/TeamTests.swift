@@ -39,13 +39,6 @@ import Testing
             echo "$MUSTER_MEMBER has seen all"
         """
 
-    private func rows(_ lab: LabFolder) throws -> [String] {
-        try (lab.read("results/latest/results.jsonl") ?? "").split(separator: "\n").map { line in
-            let row = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] ?? [:]
-            return "\(row["test"] ?? "") \(row["subtest"] as? String ?? "-") \(row["outcome"] ?? "")"
-        }.sorted()
-    }
-
     static let kinds = FMFElsewhereTests.kinds.map(\.name) + ["process"]
 
     @Test(.timeLimit(.minutes(5)), arguments: kinds) func membersWaitForEachOther(_ name: String) async throws {
@@ -74,7 +67,9 @@ import Testing
         let end = try await Program.muster(["test"], in: lab.path, environment: environment)
         #expect(end.status == 0, "\(end.output)\(end.errors)")
         #expect(
-            try rows(lab) == ["talk - pass", "talk client-0 pass", "talk client-1 pass", "talk server pass"],
+            try lab.outcomes() == [
+                "talk": "pass", "talk client-0": "pass", "talk client-1": "pass", "talk server": "pass",
+            ],
             "\(end.output)\(lab.read("results/latest/results.jsonl") ?? "")"
         )
         let folder = "results/latest/files/t/talk/1"
@@ -98,9 +93,9 @@ import Testing
         let end = try await Program.muster(["test"], in: lab.path)
         #expect(end.status == 1, "\(end.output)\(end.errors)")
         #expect(
-            try rows(lab) == [
-                "broken - fail", "broken client-0 fail", "broken client-1 fail", "broken server fail", "wrong - pass",
-                "wrong client-0 pass", "wrong client-1 pass", "wrong server pass",
+            try lab.outcomes() == [
+                "broken": "fail", "broken client-0": "fail", "broken client-1": "fail", "broken server": "fail",
+                "wrong": "pass", "wrong client-0": "pass", "wrong client-1": "pass", "wrong server": "pass",
             ]
         )
         let output = lab.read("results/latest/files/t/broken/1/client-0/output.txt") ?? ""
@@ -127,7 +122,7 @@ import Testing
         try await lab.killTestWhenUp()
         let end = try await Program.muster(["test"], in: lab.path)
         #expect(end.status == 0, "\(end.output)\(end.errors)")
-        #expect(try rows(lab).count == 4)
+        #expect(try lab.outcomes().count == 4)
         for file in ["begun", "passed"] {
             let lines = lab.read(file)?.split(separator: "\n").sorted() ?? []
             #expect(lines == ["client-0", "client-1", "server"], "\(file): none is begun twice")
@@ -164,7 +159,7 @@ import Testing
         #expect(few.status == 2 && few.errors.contains("it needs 3 nodes at once"), "\(few.output)\(few.errors)")
         let end = try await Program.muster(arguments + ["--remotes", "3"], in: lab.path)
         #expect(end.status == 0, "\(end.output)\(end.errors)")
-        #expect(try rows(lab) == ["/t - pass", "/t client pass"])
+        #expect(try lab.outcomes() == ["/t": "pass", "/t client": "pass"])
     }
 
     @Test func whatCannotBeIsSaidBeforeAnythingIsStarted() async throws {

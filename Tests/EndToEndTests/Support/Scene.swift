@@ -106,6 +106,17 @@ extension LabFolder {
         _ = try await Program.run("/bin/sh", ["-c", "echo go >go"], in: path)
     }
 
+    /// What came of each test of the newest run, and of its parts: `name` and `name part`.
+    func outcomes() throws -> [String: String] {
+        var found: [String: String] = [:]
+        for line in read("results/latest/results.jsonl")?.split(separator: "\n") ?? [] {
+            let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] ?? [:]
+            let part = (object["subtest"] as? String).map { " \($0)" } ?? ""
+            found["\(object["test"] ?? "")\(part)"] = object["outcome"] as? String
+        }
+        return found
+    }
+
     /// Waits until a file is there that some test makes.
     func awaitFile(_ name: String) async throws {
         let watch = try FileWatch(folder: path)
