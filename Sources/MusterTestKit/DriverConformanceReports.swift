@@ -67,6 +67,26 @@ extension DriverConformance {
             try demand(found.starts(with: Data("disconnect\n".utf8)), "it has said \(found.prefix(40))")
             try await subject.driver.destroy(node)
         },
+        Check("a test moves its own deadline") { subject in
+            let node = try await subject.made()
+            // Enough of nothing that the programs of any machine pass the word on.
+            let pad = "yes noop | head -c 16384 >&$MUSTER_TEST_CONTROL"
+            for (name, words, seconds, isOver) in [
+                ("longer", "duration 40", 2, false), ("added", "noop\\nduration +1m", 2, false),
+                ("kept", "duration save\\nduration 1h\\nduration restore", 1, true),
+                ("shorter", "duration 1s", 60, true),
+            ] {
+                let nap = isOver ? 100 : 4
+                var command = shell(
+                    "printf '\(words)\\n' >&$MUSTER_TEST_CONTROL; \(pad); sleep \(nap)",
+                    timeout: .seconds(seconds)
+                )
+                command.controlLimit = 1 << 20
+                let exit = try await subject.driver.run(command, on: node, operation: operation(name))
+                try equal(exit.timedOut, isOver, "whether '\(words)' ends it")
+            }
+            try await subject.driver.destroy(node)
+        },
         Check("no more than its limit is kept of what a test says, and the test is told") { subject in
             let node = try await subject.made()
             var command = shell(

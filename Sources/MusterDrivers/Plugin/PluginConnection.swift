@@ -23,7 +23,7 @@ package struct PluginConnection: Connection {
     }
 
     package func run(_ request: RemoteRequest) async throws(ConnectionFailure) -> RemoteEnd {
-        let program = ShellText.sent(request.program)
+        let program = ShellText.sent(request.wholeProgram)
         let word = "muster-\(getpid())-\(Self.calls.add(1, ordering: .relaxed).newValue)"
         let heard = HeardOutput(limit: request.outputLimit, onOutput: request.onOutput)
         let end = try await PluginProcess.run(

@@ -7,6 +7,7 @@ final class PodmanConnection: Connection {
     private let podman: Podman
     private let container: String
     private let gate: Gate
+    private let shells: KeptShells
 
     var title: String { "container \(container)" }
 
@@ -14,6 +15,7 @@ final class PodmanConnection: Connection {
         self.podman = podman
         self.container = container
         self.gate = gate
+        shells = KeptShells(prefix: Self.exactHead) { Self.command($0, podman, container) }
     }
 
     func run(_ request: RemoteRequest) async throws(ConnectionFailure) -> RemoteEnd {
@@ -21,11 +23,15 @@ final class PodmanConnection: Connection {
         let isShort = !request.holdsInput
         if isShort { await gate.enter() }
         defer { if isShort { gate.leave() } }
-        let program = ShellText.sent(Self.exactHead + request.program)
+        if !request.functions.isEmpty, request.input.isEmpty {
+            let (end, isOver) = try await shells.run(request)
+            if isOver, let failure = Self.failure(end, container) { throw failure }
+            return end
+        }
+        let program = ShellText.sent(Self.exactHead + request.wholeProgram)
         let end = try await ChildProcess.run(
             ChildProcess.Request(
-                arguments: podman.program + ["exec", "--interactive", container, "/bin/sh", "-c"]
-                    + [Self.boot(program.count)],
+                arguments: Self.command(program.count, podman, container),
                 input: [.bytes(program)] + request.input,
                 holdsInput: request.holdsInput,
                 outputLimit: request.outputLimit,
@@ -37,7 +43,11 @@ final class PodmanConnection: Connection {
         return end
     }
 
-    func close() async {}
+    func close() async { await shells.close() }
+
+    private static func command(_ count: Int, _ podman: Podman, _ container: String) -> [String] {
+        podman.program + ["exec", "--interactive", container, "/bin/sh", "-c", boot(count)]
+    }
 
     /// Takes so many bytes for a program and leaves the rest to that. Not every `head` leaves the rest: busybox's reads
     /// ahead.

@@ -323,6 +323,7 @@ extension PodmanDriver {
 
     /// Removes all containers of a node, with their anonymous volumes, and nothing that is not this state's.
     private func removeOwn(_ node: NodeHandle) async throws(StepError) {
+        await disconnect(from: name(of: node))
         let labels = ["muster.state": options.state, "muster.number": "\(node.id.rawValue)"]
         let found = try await podman.containers(labels: labels)
         if found.isEmpty {

@@ -55,6 +55,8 @@ package final class PodmanDriver: Driver {
     let watches: PodmanWatch
     let quirks = Mutex(Quirks())
     private let shortCalls = Gate(16)
+    /// To the containers of nodes, by their names.
+    private let connections = Mutex<[String: PodmanConnection]>([:])
 
     package init(
         options: Options,
@@ -84,6 +86,13 @@ package final class PodmanDriver: Driver {
     package func close() async {
         watches.stop()
         nodes.stopWatching()
+        let connections = connections.withLock { connections in
+            defer { connections = [:] }
+            return Array(connections.values)
+        }
+        await withTaskGroup(of: Void.self) { group in
+            for connection in connections { group.addTask { await connection.close() } }
+        }
     }
 
     // MARK: Reaching a node
@@ -92,12 +101,26 @@ package final class PodmanDriver: Driver {
 
     func place(of node: NodeHandle, address: String? = nil) -> RemotePlace {
         RemotePlace(
-            connection: PodmanConnection(podman, name(of: node), gate: shortCalls),
+            connection: connection(to: name(of: node)),
             root: options.root,
             folder: "\(options.state)-n\(node.id.rawValue)",
             address: address ?? node.facts["address"] ?? "127.0.0.1",
             lease: nil
         )
+    }
+
+    private func connection(to container: String) -> PodmanConnection {
+        connections.withLock { connections in
+            if let present = connections[container] { return present }
+            let made = PodmanConnection(podman, container, gate: shortCalls)
+            connections[container] = made
+            return made
+        }
+    }
+
+    /// Lets go of the connection to a container that is about to be removed.
+    func disconnect(from container: String) async {
+        await connections.withLock { $0.removeValue(forKey: container) }?.close()
     }
 
     /// The note of a node that has a container, or is about to get one.

@@ -58,6 +58,20 @@ enum ChildProcess {
         func write() { writing.withLock { _ = send($0, "x", 1, Int32(MSG_NOSIGNAL)) } }
         var writingEnd: Int32 { writing.withLock { $0 } }
 
+        /// Takes what is there without waiting for it. False when nothing more will come.
+        func take(_ body: (ArraySlice<UInt8>) -> Void) -> Bool {
+            var buffer = [UInt8](repeating: 0, count: 1 << 16)
+            while true {
+                let count = read(reading, &buffer, buffer.count)
+                if count < 0 {
+                    if errno == EINTR { continue }
+                    return errno == EAGAIN
+                }
+                if count == 0 { return false }
+                body(buffer[..<count])
+            }
+        }
+
         func closeWriting() {
             writing.withLock { end in
                 if end >= 0 { close(end) }
@@ -68,6 +82,17 @@ enum ChildProcess {
         deinit {
             closeWriting()
             close(reading)
+        }
+    }
+
+    /// Starts a program, or says why it cannot be.
+    static func start(
+        _ arguments: [String],
+        environment: [String: String] = [:]
+    ) throws(ConnectionFailure) -> StartedProgram {
+        try StartedProgram(arguments, environment: environment) { code in
+            if code == ENOENT { return .refused("'\(arguments[0])' is not installed on this host") }
+            return failure(code, "a process of '\(arguments[0])'")
         }
     }
 
@@ -95,13 +120,7 @@ private final class Running {
         self.stop = stop
         feed = InputFeed(request.input)
         deadline = request.within.map { NIODeadline.now() + .microseconds($0.microseconds) }
-        let name = request.arguments[0]
-        program = try StartedProgram(request.arguments, environment: request.environment) { Self.failure($0, name) }
-    }
-
-    private static func failure(_ code: Int32, _ program: String) -> ConnectionFailure {
-        if code == ENOENT { return .refused("'\(program)' is not installed on this host") }
-        return ChildProcess.failure(code, "a process of '\(program)'")
+        program = try ChildProcess.start(request.arguments, environment: request.environment)
     }
 
     /// Serves it until it has ended.
@@ -150,23 +169,16 @@ private final class Running {
 
     /// Takes what is there. False when nothing more will come.
     private func take(_ source: Int32) -> Bool {
-        var buffer = [UInt8](repeating: 0, count: 1 << 16)
-        while true {
-            let count = read(source, &buffer, buffer.count)
-            if count < 0 {
-                if errno == EINTR { continue }
-                return errno == EAGAIN
-            }
-            if count == 0 { return false }
-            let bytes = buffer[..<count]
-            if source == program.error.reading {
-                errorBytes += bytes.prefix(Self.errorLimit - errorBytes.count)
-            } else if let onOutput = request.onOutput {
+        if source == program.error.reading {
+            return program.error.take { errorBytes += $0.prefix(Self.errorLimit - errorBytes.count) }
+        }
+        return program.output.take { bytes in
+            if let onOutput = request.onOutput {
                 if failure == nil, !onOutput(Array(bytes)) { stop(because: .cancelled) }
             } else {
                 let kept = bytes.prefix(request.outputLimit - end.output.count)
                 end.output += kept
-                end.outputDropped += count - kept.count
+                end.outputDropped += bytes.count - kept.count
             }
         }
     }

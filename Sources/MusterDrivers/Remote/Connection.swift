@@ -17,7 +17,11 @@ package protocol Connection: Sendable {
 
 /// A program for a machine.
 package struct RemoteRequest: Sendable {
-    /// Text for `sh`, which finds it in the variable `m_prog` as well. It exits with 255 for nothing.
+    /// Functions that the program calls. A connection that keeps shells open gives them to each of those once; then the
+    /// program ends by `m_over` of `ShellText.library`, and reads nothing. Without any it is run in a shell of its own.
+    package var functions = ""
+    /// Text for `sh`, which finds it in the variable `m_prog` as well, after the functions in a shell of its own. It
+    /// exits with 255 for nothing.
     package var program: String
     /// What its standard input gives it, one after the other.
     package var input: [RemoteInput]
@@ -31,6 +35,7 @@ package struct RemoteRequest: Sendable {
     package var onOutput: (@Sendable ([UInt8]) -> Bool)?
 
     package init(
+        functions: String = "",
         program: String,
         input: [RemoteInput] = [],
         holdsInput: Bool = false,
@@ -38,6 +43,7 @@ package struct RemoteRequest: Sendable {
         within: Duration? = nil,
         onOutput: (@Sendable ([UInt8]) -> Bool)? = nil
     ) {
+        self.functions = functions
         self.program = program
         self.input = input
         self.holdsInput = holdsInput
@@ -45,6 +51,9 @@ package struct RemoteRequest: Sendable {
         self.within = within
         self.onOutput = onOutput
     }
+
+    /// All of it, for a shell of its own.
+    var wholeProgram: String { functions + program }
 }
 
 /// A part of what a program reads.

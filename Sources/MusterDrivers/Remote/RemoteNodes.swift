@@ -79,7 +79,8 @@ package final class RemoteNodes: Sendable {
         _ place: RemotePlace
     ) async -> Result<ShellReply?, ConnectionFailure> {
         let request = RemoteRequest(
-            program: call.program(at: place, epoch: epoch),
+            functions: call.isForKeptShell ? ShellText.library : "",
+            program: call.isForKeptShell ? call.text(at: place, epoch: epoch) : call.program(at: place, epoch: epoch),
             input: call.input,
             holdsInput: call.waits,
             outputLimit: ShellCall.inlineLimit + (1 << 20),

@@ -90,8 +90,20 @@ struct ShellCall: Sendable {
     /// Output up to this length comes with the answer.
     static let inlineLimit = 256 << 10
 
+    /// Whether a shell that is kept open may serve it: it is short or waits for an operation, reads nothing and answers
+    /// with a reply.
+    var isForKeptShell: Bool {
+        switch function {
+        case .start, .status, .attach, .running, .end, .facts, .probe: input.isEmpty
+        case .create, .destroy, .watch, .powerOff, .powerOn, .clean, .fetch, .survey, .put: false
+        }
+    }
+
     /// The whole text for the machine.
-    func program(at place: RemotePlace, epoch: Epoch) -> String {
+    func program(at place: RemotePlace, epoch: Epoch) -> String { ShellText.library + text(at: place, epoch: epoch) }
+
+    /// What follows on the functions of `ShellText.library`.
+    func text(at place: RemotePlace, epoch: Epoch) -> String {
         let quoted = ShellText.quoted
         var values: [(String, String)] = [
             ("root", place.root), ("name", place.folder), ("address", place.address), ("epoch", "\(epoch)"),
@@ -105,7 +117,7 @@ struct ShellCall: Sendable {
             ("control", command?.controlLimit.map(String.init) ?? ""),
         ]
         values.sort { $0.0 < $1.0 }
-        var text = ShellText.library
+        var text = ""
         for (name, value) in values { text += "m_\(name)=\(quoted(value))\n" }
         if let command {
             text += "m_environment() {\n:\n"
@@ -140,8 +152,8 @@ struct ShellCall: Sendable {
 
 extension ShellText {
     /// All functions, without their comments: it goes with every request, so that no machine has an old one.
-    static let library =
-        [basics, operations, nodes].joined(separator: "\n").split(separator: "\n")
+    package static let library =
+        [basics, operations, control, nodes].joined(separator: "\n").split(separator: "\n")
         .filter { !$0.drop { $0 == " " }.hasPrefix("#") }.joined(separator: "\n") + "\n"
 }
 

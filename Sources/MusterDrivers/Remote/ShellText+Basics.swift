@@ -1,12 +1,20 @@
 extension ShellText {
     /// What the rest is made of: replies, epochs, processes, waiting.
     static let basics = #"""
-        [ -n "$m_session" ] || m_mask=$(umask)
-        m_setsid=$(command -v setsid)
-        m_path=$PATH m_renewer=
+        # A keeper is told these two, as each takes a process to find out.
+        [ -n "$m_session" ] || { m_mask=$(umask) m_setsid=$(command -v setsid); }
+        m_path=$PATH m_renewer= m_leashed= m_word= m_lib=
 
         # Replies go to standard output: lines of a word and its values, and a last line `.`, which says that nothing is missing.
-        m_reply() { printf '%s\n.\n' "$*"; exit 0; }
+        m_reply() { printf '%s\n.\n' "$*"; m_over; }
+
+        # The end of a request: of this shell, or of its part of one that serves more of them (`m_serve`).
+        m_over() {
+            [ -n "$m_word" ] || exit 0
+            printf '\n%s 0\n' "$m_word"
+            [ -z "$m_leashed" ] || wait $m_leashed
+            exit 99
+        }
 
         m_now() {
             m_t=$(date +%s%6N 2>/dev/null)
@@ -32,7 +40,8 @@ extension ShellText {
             printf '%s\n' "$1" >"$m_o/.decided.$$" || m_reply "refused system the disk of the host is full"
             ln "$m_o/.decided.$$" "$m_o/decided" 2>/dev/null
             m_won=$?
-            rm -f "$m_o/.decided.$$"
+            # What runs removes it with the rest.
+            [ $m_won$1 = 0run ] || rm -f "$m_o/.decided.$$"
             return $m_won
         }
 
@@ -47,7 +56,7 @@ extension ShellText {
         m_enter() {
             m_roots
             cd -P "$m_dir" 2>/dev/null && [ -f supervisor.boot ] || m_reply gone
-            m_dir=$(pwd -P)
+            m_dir=$PWD
             m_boot
             m_restarted=
             read -r m_then <supervisor.boot
@@ -83,7 +92,7 @@ extension ShellText {
 
         # Notes the conductor's epoch. False when a newer one was here.
         m_fence() {
-            mkdir "supervisor.epoch-$m_epoch" 2>/dev/null
+            [ -d "supervisor.epoch-$m_epoch" ] || mkdir "supervisor.epoch-$m_epoch" 2>/dev/null
             for m_e in supervisor.epoch-*; do
                 if [ "${m_e##*-}" -gt "$m_epoch" ]; then return 1; fi
             done
@@ -106,16 +115,38 @@ extension ShellText {
             fi
         }
 
-        # The time at which a process was started; nothing when it is not there.
+        # The number of this very shell into `m_self`: `$$` is another one's in a part of a shell.
+        m_this() {
+            if [ -r /proc/self/stat ]; then
+                read -r m_self m_rest </proc/self/stat
+            else
+                m_self=$(exec sh -c 'echo $PPID')
+            fi
+        }
+
+        # The time at which a process was started into `m_began`; nothing when it is not there.
         m_started() {
+            m_began=
             if [ -r /proc/self/stat ]; then
                 read -r m_line 2>/dev/null <"/proc/${1:-none}/stat" || return 0
                 m_line=${m_line##*) }
                 set -- $m_line
-                case $1 in Z | X) ;; *) printf '%s' "${20}" ;; esac
+                case $1 in Z | X) ;; *) m_began=${20} ;; esac
             else
-                m_table | awk -v pid="$1" '$1 == pid && $2 != "Z" { printf "0" }'
+                m_began=$(m_table | awk -v pid="$1" '$1 == pid && $2 != "Z" { printf "0" }')
             fi
+        }
+
+        # Whether anything of `m_o` may be left, by one look at all processes: false only when nothing is. Its program has ended.
+        m_remains() {
+            [ -r /proc/self/stat ] && [ / -ef / ] 2>/dev/null || return 0
+            for m_f in /proc/[0-9]*/fd/7; do
+                [ "$m_f" -ef "$m_o/mark" ] && return 0
+            done
+            m_main=none
+            read -r m_main m_rest 2>/dev/null <"$m_o/main"
+            grep -qE -e "MUSTER_OPERATION=$m_op" -e "[)] [^ZX] ([0-9]+ ){0,2}$m_main " /proc/[0-9]*/environ \
+                /proc/[0-9]*/stat 2>/dev/null
         }
 
         # The processes of `m_o`, an operation or the pattern of all, into `m_found`: what carries its mark open or its name in
@@ -242,10 +273,17 @@ extension ShellText {
         # Ends this shell when the connection ends: its standard input ends with it.
         m_leash() {
             exec 6<&0
-            (
-                cat <&6 >/dev/null
-                kill -TERM $$ $m_renewer
-            ) >/dev/null 2>&1 &
+            if [ -n "$m_word" ]; then
+                # Whoever asked says a line when it has the answer, which is read here and nowhere else.
+                m_this
+                ( read -r m_rest <&6 || kill -TERM $m_self $$ ) >/dev/null 2>&1 &
+                m_leashed=$!
+            else
+                (
+                    cat <&6 >/dev/null
+                    kill -TERM $$ $m_renewer
+                ) >/dev/null 2>&1 &
+            fi
             exec 6<&-
         }
 
@@ -259,16 +297,16 @@ extension ShellText {
 
         # How an operation ended, and its output where that is short.
         m_reply_exit() {
-            cat "$m_o/exit"
+            while IFS= read -r m_line; do printf '%s\n' "$m_line"; done <"$m_o/exit"
             [ -f "$m_o/goodbye" ] && printf 'goodbye\n'
             [ -s "$m_o/control" ] && printf 'control %s\n' $(($(wc -c <"$m_o/control")))
-            m_size=$(wc -c <"$m_o/output" 2>/dev/null) || m_size=0
-            m_size=$((m_size + 0))
+            m_size=0
+            [ -s "$m_o/output" ] && m_size=$(($(wc -c <"$m_o/output")))
             if [ $m_size -le "${m_inline:-0}" ]; then
                 printf 'output %s inline\n' "$m_size"
                 [ $m_size -eq 0 ] || head -c $m_size "$m_o/output"
                 printf '\n.\n'
-                exit 0
+                m_over
             fi
             m_reply "output $m_size"
         }

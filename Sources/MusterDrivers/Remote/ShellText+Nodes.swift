@@ -216,7 +216,8 @@ extension ShellText {
                 m_reply "done"
             fi
             read -r m_pid m_start <supervisor.keeper
-            [ "$(m_started "$m_pid")" = "$m_start" ] || m_reply lost "what keeps its server on the host was killed"
+            m_started "$m_pid"
+            [ "$m_began" = "$m_start" ] || m_reply lost "what keeps its server on the host was killed"
             m_op=$m_wanted m_o=op-$m_wanted
             mkdir "$m_o" 2>/dev/null
             mkfifo "$m_o/alive" "$m_o/answer" 2>/dev/null

@@ -10,7 +10,7 @@ extension ShellText {
             m_keep_lease
             [ -n "$m_restarted" ] && { m_fenced; m_reply restarted; }
             mkdir "$m_o" 2>/dev/null
-            [ -p "$m_o/alive" ] || mkfifo "$m_o/alive" 2>/dev/null
+            [ -p "$m_o/alive" ] || mkfifo "$m_o/alive" "$m_o/out" ${m_control:+"$m_o/ctl"} 2>/dev/null
             [ -p "$m_o/alive" ] || m_reply "refused system $m_dir cannot be written: is the disk of the host full?"
             # Held from here on, so that it is never taken for one that nobody keeps.
             exec 8<>"$m_o/alive"
@@ -39,8 +39,10 @@ extension ShellText {
         # Starts what keeps the operation, cut loose from this shell and its connection. Not by `&`: what is started so ignores
         # INT and QUIT for ever. It is started in the foreground of the shell of `$( )`, and kills that one when it is ready.
         m_launch() {
+            m_this
             m_answer=$(
-                printf '%s' "$m_prog" | env -i PATH="$PATH" LC_ALL=C MUSTER_SUPERVISOR_DIR="$m_dir" m_session=$$ m_mask="$m_mask" \
+                printf '%s\n%s' "$m_lib" "$m_prog" | env -i PATH="$PATH" LC_ALL=C MUSTER_SUPERVISOR_DIR="$m_dir" \
+                    m_session="$m_self" m_mask="$m_mask" m_setsid="$m_setsid" ${m_exact:+m_exact="$m_exact"} \
                     ${HOME:+HOME="$HOME"} ${USER:+USER="$USER"} ${LOGNAME:+LOGNAME="$LOGNAME"} \
                     $m_setsid /bin/sh -c 'm_prog=$(cat); m_call=m_keep; eval "$m_prog"' muster-keeper 2>/dev/null
             ) 2>/dev/null
@@ -63,7 +65,8 @@ extension ShellText {
             if [ "$m_server" = yes ]; then
                 [ -p supervisor.power ] || mkfifo supervisor.power
                 exec 6<>supervisor.power
-                m_write supervisor.keeper "$$ $(m_started $$)"
+                m_started $$
+                m_write supervisor.keeper "$$ $m_began"
             fi
             while :; do
                 m_keep_one
@@ -88,31 +91,31 @@ extension ShellText {
             m_now
             m_from=$m_t m_status= m_signal= m_not= m_dropped=0 m_left=0
             : >"$m_o/mark"
-            m_write "$m_o/started" "$$ $(m_started $$)"
-            m_not=$(m_why_not)
+            m_started $$
+            m_write "$m_o/started" "$$ $m_began"
+            m_not=$(m_command check 2>/dev/null)
             if [ -n "$m_not" ]; then
                 : >"$m_o/output"
                 m_record
                 m_tell ended
                 return
             fi
-            mkfifo "$m_o/out"
+            [ -p "$m_o/out" ] || mkfifo "$m_o/out"
             ( exec 8>&- 6>&- && m_spool ) <"$m_o/out" >/dev/null 2>&1 &
             m_spooler=$!
             exec 5>"$m_o/out"
-            rm -f "$m_o/out"
             m_controller=
             if [ -n "$m_control" ]; then
-                mkfifo "$m_o/ctl"
+                [ -p "$m_o/ctl" ] || mkfifo "$m_o/ctl"
                 ( exec 8>&- 6>&- 5>&- && m_listen ) <"$m_o/ctl" >/dev/null 2>&1 &
                 m_controller=$!
                 exec 9>"$m_o/ctl"
-                rm -f "$m_o/ctl"
             fi
             m_clock=
             if [ -n "$m_timeout" ]; then
                 ( exec 9>&- 8>&- 6>&- 5>&- && m_after "$m_timeout" m_late ) >/dev/null 2>&1 &
                 m_clock=$!
+                [ -z "$m_control" ] || printf '%s\n' $m_clock >"$m_o/clock"
             fi
             m_tell started
             # Its end by a signal is said by the shell, on standard error: so 137 is told from an `exit 137`.
@@ -124,9 +127,10 @@ extension ShellText {
             else
                 m_status=$m_code
             fi
-            rm -f "$m_o/why"
-            m_members
-            m_left=$(printf '%s' "$m_found" | wc -w)
+            m_found=
+            if m_remains; then m_members; fi
+            set -- $m_found
+            m_left=$#
             if [ "$m_keeps" = yes ] && ! [ -e "$m_o/interrupted" ] && ! [ -e "$m_o/late" ]; then
                 [ $((m_left)) -eq 0 ] && wait $m_spooler $m_controller
                 m_left=0
@@ -134,8 +138,11 @@ extension ShellText {
                 [ $((m_left)) -eq 0 ] || m_kill
                 wait $m_spooler $m_controller
             fi
-            rm -f "$m_o/main"
-            read -r m_dropped <"$m_o/dropped" 2>/dev/null || m_dropped=0
+            # The test may have had it set anew.
+            [ -f "$m_o/clock" ] && read -r m_pid <"$m_o/clock" && [ "$m_pid" != "$m_clock" ] && kill -TERM $m_pid 2>/dev/null
+            rm -f "$m_o/main" "$m_o/why" "$m_o/out" "$m_o/ctl" "$m_o/first" "$m_o/hearer" "$m_o/clock" "$m_o"/.decided.*
+            m_dropped=0
+            [ -f "$m_o/dropped" ] && read -r m_dropped <"$m_o/dropped"
             m_record
         }
 
@@ -156,13 +163,14 @@ extension ShellText {
         # The program itself. Runs in a shell of its own, which becomes the program.
         m_child() {
             exec 7<"$m_o/mark" 8>&- 6>&- </dev/null >&5 2>&5 5>&-
-            m_own=$(exec sh -c 'echo $PPID')
-            m_write "$m_o/main" "$m_own $(m_started "$m_own")"
+            m_this
+            m_started "$m_self"
+            printf '%s %s\n' "$m_self" "$m_began" >"$m_o/main"
             # It carries the mark by now: whoever ends the operation sees it, or it sees that.
             [ -e "$m_o/interrupted" ] && exit 143
             [ -z "$m_control" ] || exec 3>&9 9>&-
             trap - HUP INT QUIT TERM PIPE
-            unset LC_ALL OLDPWD PWD SHLVL MUSTER_SUPERVISOR_DIR m_session
+            unset LC_ALL OLDPWD PWD SHLVL MUSTER_SUPERVISOR_DIR m_session m_exact
             umask "$m_mask"
             unset m_mask
             [ -z "$m_control" ] || export MUSTER_TEST_CONTROL=3 ATEX_TEST_CONTROL=3
@@ -170,13 +178,13 @@ extension ShellText {
             m_command exec_it
         }
 
-        # Why the program cannot be started; nothing when it can.
-        m_why_not() {
-            ( m_command check ) 2>/dev/null
+        exec_it() {
+            set -- $m_setsid "$@"
+            unset m_setsid
+            exec "$@"
         }
 
-        exec_it() { exec $m_setsid "$@"; }
-
+        # Says why the program cannot be started; nothing when it can.
         check() {
             m_lookup=$PATH PATH=$m_path m_sum=0
             for m_a; do
@@ -201,15 +209,20 @@ extension ShellText {
             if [ -d "$m_p" ]; then printf "'%s' is a folder" "$m_p"; return; fi
             if ! [ -e "$m_p" ]; then printf "'%s' is not there" "$m_p"; return; fi
             if ! [ -x "$m_p" ]; then printf "'%s' is not executable: chmod +x" "$m_p"; return; fi
+            # The shell that this one is.
+            [ "$m_p" = /bin/sh ] && return
             [ -r "$m_p" ] || return
-            m_head=$(dd if="$m_p" bs=256 count=1 2>/dev/null | tr -d '\000' | head -n 1)
+            m_head=$(head -c 256 "$m_p")
             case $m_head in
-                "$(printf '\177')ELF"*) ;;
+                ?ELF*) ;;
                 '#!'*)
-                    m_head=${m_head#'#!'}
-                    m_i=$(printf '%s' "$m_head" | sed 's/^[ \t]*//; s/[ \t].*//')
+                    m_i=${m_head%%"
+        "*}
+                    m_i=${m_i#'#!'}
+                    m_i=${m_i#"${m_i%%[![:blank:]]*}"}
+                    m_i=${m_i%%[[:blank:]]*}
                     case $m_i in
-                        *"$(printf '\r')") printf "'%s' has a carriage return at the end of its first line" "$m_p" ;;
+                        *[[:cntrl:]]) printf "'%s' has a carriage return at the end of its first line" "$m_p" ;;
                         *) [ -x "$m_i" ] || printf "'%s' wants the interpreter '%s', which is not there" "$m_p" "$m_i" ;;
                     esac
                     ;;
@@ -217,20 +230,10 @@ extension ShellText {
             esac
         }
 
-        # Keeps what a test says on its control descriptor, to a limit, and closes that when the test says that it goes away:
-        # `tee` ends with those it writes to. Lines are cut, so that no data of a file is held as one.
-        m_listen() {
-            ulimit -f $((m_control / 512)) 2>/dev/null
-            if command -v fold >/dev/null; then
-                tee "$m_o/control" | fold -b -w 4096 | awk '/(^|[}])disconnect( .*)?$/ { exit }'
-            else
-                cat >"$m_o/control"
-            fi
-        }
-
         # Keeps the beginning and the end of what comes, and counts what lies between them.
         m_spool() {
             head -c "$m_limit" >"$m_o/output"
+            [ -s "$m_o/output" ] || return 0
             m_size=$(wc -c <"$m_o/output")
             [ $((m_size)) -ge "$m_limit" ] || return 0
             mkfifo "$m_o/count"
@@ -256,7 +259,8 @@ extension ShellText {
             [ -n "$m_restarted" ] && m_reply restarted
             if [ -f "$m_o/started" ]; then
                 read -r m_pid m_start <"$m_o/started"
-                if [ "$(m_started "$m_pid")" != "$m_start" ] && ! [ -f "$m_o/exit" ]; then
+                m_started "$m_pid"
+                if [ "$m_began" != "$m_start" ] && ! [ -f "$m_o/exit" ]; then
                     m_kill
                     m_goodbye && m_reply_exit
                     m_reply lost "what kept $m_op on the host was killed: how it ended is not known"
@@ -287,7 +291,8 @@ extension ShellText {
                 [ -z "$m_restarted" ] || continue
                 if [ -f "$m_o/started" ]; then
                     read -r m_pid m_start <"$m_o/started"
-                    [ "$(m_started "$m_pid")" = "$m_start" ] || continue
+                    m_started "$m_pid"
+                    [ "$m_began" = "$m_start" ] || continue
                 fi
                 printf 'operation %s\n' "${m_o#op-}"
             done

@@ -3,7 +3,7 @@ import MusterSupervision
 
 /// A program that was started with its standard streams in our hands, in a session of its own: what is typed at the
 /// terminal is for Muster. Whoever starts it waits for it.
-final class StartedProgram {
+final class StartedProgram: Sendable {
     /// POSIX_SPAWN_SETSID, which Swift's import of the C library lacks.
     private static let setSession: Int32 = 0x80
 

@@ -19,6 +19,7 @@ package final class SSHConnection: Connection {
     package let controlPath: String
     private let openings: Gate
     private let sessions: Gate
+    private let shells: KeptShells
     private let state = Mutex(State())
 
     package var title: String { "ssh://\(host.destination)" }
@@ -32,6 +33,7 @@ package final class SSHConnection: Connection {
         self.controlPath = controlPath
         self.openings = openings
         self.sessions = Gate(sessions)
+        shells = KeptShells { Self.command(ShellText.boot($0), host, controlPath) }
     }
 
     package func run(_ request: RemoteRequest) async throws(ConnectionFailure) -> RemoteEnd {
@@ -39,20 +41,27 @@ package final class SSHConnection: Connection {
         // Those that wait for something need no turn: where the server has no session left, ssh connects by itself.
         if request.within != nil { await sessions.enter() }
         defer { if request.within != nil { sessions.leave() } }
-        let program = ShellText.sent(request.program)
-        let boot = ShellText.boot(program.count)
-        // `exec`, single quotes: the login shell of the user may be any, also one that is not like sh.
-        let end = try await ChildProcess.run(
-            ChildProcess.Request(
-                arguments: ["ssh"] + options + ["-o", "ControlMaster=no", "-T", "--", host.destination]
-                    + ["exec /bin/sh -c '\(boot)'"],
-                input: [.bytes(program)] + request.input,
-                holdsInput: request.holdsInput,
-                outputLimit: request.outputLimit,
-                within: request.within,
-                onOutput: request.onOutput
+        if !request.functions.isEmpty, request.input.isEmpty {
+            let (end, isOver) = try await shells.run(request)
+            return isOver ? try checked(end) : end
+        }
+        let program = ShellText.sent(request.wholeProgram)
+        return try checked(
+            await ChildProcess.run(
+                ChildProcess.Request(
+                    arguments: Self.command(ShellText.boot(program.count), host, controlPath),
+                    input: [.bytes(program)] + request.input,
+                    holdsInput: request.holdsInput,
+                    outputLimit: request.outputLimit,
+                    within: request.within,
+                    onOutput: request.onOutput
+                )
             )
         )
+    }
+
+    /// Tells ends of ssh itself from those of a program.
+    private func checked(_ end: RemoteEnd) throws(ConnectionFailure) -> RemoteEnd {
         if end.status == nil { throw .broken("\(title): ssh was killed") }
         if end.status == 255, !end.error.hasSuffix(ShellText.status255 + "\n") {
             throw SSHFailure.classify(end.error, host, isOpen: true)
@@ -60,11 +69,19 @@ package final class SSHConnection: Connection {
         return end
     }
 
+    /// Starts a program for `sh -c` over the master. By `exec` and in single quotes: the login shell of the user may be
+    /// any, also one that is not like sh.
+    private static func command(_ boot: String, _ host: SSHHost, _ controlPath: String) -> [String] {
+        ["ssh"] + options(host, controlPath) + ["-o", "ControlMaster=no", "-T", "--", host.destination]
+            + ["exec /bin/sh -c '\(boot)'"]
+    }
+
     package func close() async {
         let opening = state.withLock { state in
             state.isClosed = true
             return state.opening
         }
+        await shells.close()
         _ = await opening?.value
         _ = try? await ChildProcess.run(
             ChildProcess.Request(
@@ -76,9 +93,10 @@ package final class SSHConnection: Connection {
     }
 
     /// What stands before the destination in every call.
-    private var options: [String] {
+    private static func options(_ host: SSHHost, _ controlPath: String) -> [String] {
         host.arguments(["BatchMode=yes", "ControlPath=\(controlPath)", "RequestTTY=no"])
     }
+    private var options: [String] { Self.options(host, controlPath) }
 
     // MARK: The master
 
