@@ -9,6 +9,9 @@ package enum SupervisorFiles {
     /// Held while a supervisor is being launched.
     package static let lock = "supervisor.lock"
 
+    /// The folder of the next operation, before it has a name.
+    package static let spare = "supervisor.next"
+
     /// The folder of an operation.
     package static func folder(of operation: String) -> String { "op-" + operation }
     package static let spec = "spec.json"

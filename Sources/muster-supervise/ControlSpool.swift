@@ -8,7 +8,9 @@ import MusterTestControl
 /// Beyond its limit nothing more is taken and the writer is told so by a closed pipe; the reader finds a stream that
 /// breaks off.
 struct ControlSpool {
-    private let file: Int32
+    private let folder: Int32
+    /// Opened when something is said; most tests say nothing.
+    private var file: Int32 = -1
     private let limit: Int64
     private var size: Int64 = 0
     /// Where it comes from; -1 when there is no more.
@@ -19,9 +21,8 @@ struct ControlSpool {
 
     init(pipe: Int32, folder: Int32, limit: Int64) {
         self.pipe = pipe
+        self.folder = folder
         self.limit = limit
-        file = openat(folder, SupervisorFiles.control, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        if file < 0 { Log.say("\(SupervisorFiles.control) cannot be written: \(errorText(errno))") }
         makeNonblocking(pipe)
     }
 
@@ -54,6 +55,11 @@ struct ControlSpool {
     private mutating func take(_ bytes: UnsafeRawBufferPointer, now: Int64) {
         let room = Int(min(Int64(bytes.count), limit - size))
         let part = UnsafeRawBufferPointer(rebasing: bytes.prefix(room))
+        if file < 0 {
+            let name = SupervisorFiles.control
+            file = openat(folder, name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o600)
+            if file < 0 { Log.say("\(name) cannot be written: \(errorText(errno))") }
+        }
         let written = file < 0 ? 0 : writeAll(file, part)
         size += Int64(written)
         act(on: part.bindMemory(to: UInt8.self), now: now)

@@ -11,12 +11,19 @@ extension Supervisor {
         guard shutdown == nil else { return .refused(.busy, message: "the node is being destroyed") }
         let now = Clock.utc()
         do throws(SystemError) {
-            guard let operationFolder = try OperationFolder(making: id, in: folder, spec: spec.json(requestedAt: now))
+            guard let operationFolder = try makeFolder(of: id, spec: spec.json(requestedAt: now))
             else { return .lost(reason: "it was begun by a supervisor that is gone") }
             return try start(spec, in: operationFolder, at: now)
         } catch {
             return .refused(.system, message: "nothing was started: \(error)")
         }
+    }
+
+    private func makeFolder(of id: String, spec: String) throws(SystemError) -> OperationFolder? {
+        guard let spare = spareFolder else { return try OperationFolder(making: id, in: folder, spec: spec) }
+        let made = try OperationFolder(spare, as: id, in: folder, spec: spec)
+        if made != nil { spareFolder = nil }
+        return made
     }
 
     private func start(
@@ -79,6 +86,7 @@ extension Supervisor {
             write(record, in: operationFolder)
             return .ended(record)
         }
+        wantsSpareFolder = wantsSpareFolder || control != nil
         // A child that has ended already is still there: only `reap` takes it away.
         let startTime = ProcessTable.entry(pid)?.identity.startTime ?? 0
         let main = ProcessIdentity(pid: pid, startTime: startTime)

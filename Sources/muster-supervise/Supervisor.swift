@@ -28,6 +28,10 @@ final class Supervisor {
     /// Why the node counts as lost; nil while its server runs or was stopped on purpose.
     var loss: String?
 
+    /// For the next operation, on a node that runs tests.
+    var spareFolder: SpareFolder?
+    var wantsSpareFolder = false
+
     var connections: [Int32: Connection] = [:]
     var watchers: [Operation.Waiter] = []
     /// Everything is being ended, and who waits for it.
@@ -73,7 +77,16 @@ final class Supervisor {
             for operation in controls {
                 waits.append(pollfd(fd: operation.control?.pipe ?? -1, events: Int16(POLLIN), revents: 0))
             }
-            let count = poll(&waits, nfds_t(waits.count), pollTimeout())
+            var count: Int32 = 0
+            if wantsSpareFolder, spareFolder == nil, operations.values.allSatisfy({ $0.control == nil }) {
+                count = poll(&waits, nfds_t(waits.count), 0)
+                if count == 0 {
+                    spareFolder = try? SpareFolder(in: folder)
+                    // On a disk that is full it is not tried again and again.
+                    wantsSpareFolder = spareFolder != nil
+                }
+            }
+            if count == 0 { count = poll(&waits, nfds_t(waits.count), pollTimeout()) }
             if count < 0, errno != EINTR { Log.say(SystemError("waiting failed").description) }
             if waits[0].revents != 0 { signalled(Signals.take(from: signals)) }
             for (operation, wait) in zip(controls, waits.suffix(controls.count)) where wait.revents != 0 {

@@ -1,6 +1,7 @@
 extension ShellText {
-    /// Serves requests one after the other: a line of a word and a count, and a program of so many bytes. Each runs in a
-    /// part of this shell, which knows all functions and keeps nothing of it. Its end is a line of the word and a status.
+    /// Serves requests one after the other: a line of a word and a count, and a program of so many bytes. Each runs in
+    /// a part of this shell, which knows all functions and keeps nothing of it. Its end is a line of the word and a
+    /// status.
     ///
     /// The word is new for each request, so nothing that a program says is taken for its end.
     static let serving = #"""
