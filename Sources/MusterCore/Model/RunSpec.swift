@@ -303,6 +303,9 @@ package struct SuiteSpec: Hashable, Sendable, Codable {
     package var alsoOn: [String]?
     /// Where tests run again, and what ends or renews a node; nil for what held before there was a choice.
     package var policy: SuitePolicy?
+    /// The role that each of its nodes has for as long as it is there: in turn, over and over, whatever
+    /// group a role names. nil where any node plays any role.
+    package var nodeRoles: [String]?
     /// Groups that must be ready besides.
     package var needs: [Need]
     package var tests: [TestSpec]
@@ -317,6 +320,7 @@ package struct SuiteSpec: Hashable, Sendable, Codable {
         self.group = group
         alsoOn = nil
         policy = nil
+        nodeRoles = nil
         needs = []
         tests = []
         reruns = 0

@@ -9,8 +9,8 @@ package struct FMFSuite: Sendable {
     package let root: String
     package private(set) var tests: [TestSpec] = []
     /// What sets a machine up for the tests, and shell commands that clean up after them, in their order.
-    package private(set) var prepare: [FMFStep] = []
-    package private(set) var finish: [FMFStep] = []
+    package private(set) var prepare: [FMFPlan.Phase] = []
+    package private(set) var finish: [FMFPlan.Phase] = []
     /// Whether the plan ends with the first test that fails.
     package private(set) var stopsAtFirst = false
     /// Of a plan for several machines that play different parts: these, in the plan's order.
@@ -18,6 +18,9 @@ package struct FMFSuite: Sendable {
     /// The roles whose machines run a test, by its name; all of them run one that is not here. The others are there for
     /// it: it finds them by its topology.
     package private(set) var rolesOfTests: [String: Set<String>] = [:]
+
+    /// The role that each machine has, in the plan's order, over and over; nil where none is set up for one alone.
+    package private(set) var nodeRoles: [String]?
 
     /// The machines that a test has at once; nil for one machine, whichever.
     func roles(of test: String) -> [TestRole]? {
@@ -79,8 +82,9 @@ package struct FMFSuite: Sendable {
         root = tree.root
         var diagnostics: [Diagnostic] = []
         if let plan {
-            prepare = plan.prepare.map(\.step)
-            finish = plan.finish.map(\.step)
+            prepare = plan.prepare
+            finish = plan.finish
+            if (prepare + finish).contains(where: { $0.machines != nil }) { nodeRoles = plan.guestRoles }
             stopsAtFirst = plan.stopsAtFirst
             roles = plan.roles
             tally = plan.tally

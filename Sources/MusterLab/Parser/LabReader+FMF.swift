@@ -40,6 +40,7 @@ extension LabReader {
                 suites[index].spec.policy = suites[index].spec.rules
                 suites[index].spec.policy?.stopAfter = 1
             }
+            suites[index].spec.nodeRoles = suite.nodeRoles
             suites[index].prepare = suite.prepare
             suites[index].finish = suite.finish
             if !suite.ignored.isEmpty {

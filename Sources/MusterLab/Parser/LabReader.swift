@@ -59,8 +59,8 @@ struct LabReader {
         var needSpans: [Span] = []
         var flakyFails = false
         /// What sets the machines of its plan up, and cleans up after the tests.
-        var prepare: [FMFStep] = []
-        var finish: [FMFStep] = []
+        var prepare: [FMFPlan.Phase] = []
+        var finish: [FMFPlan.Phase] = []
     }
 
     /// `${group.index.field}` somewhere, to be checked when all groups are known.
