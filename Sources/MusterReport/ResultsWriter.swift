@@ -37,7 +37,7 @@ package struct ResultsWriter: Sendable {
         folder.lock()
         for format in ResultFormat.allCases where formats.contains(format) {
             attempt { () throws(ResultsError) in
-                try folder.replace(format.fileName, with: render(format, report, history))
+                try folder.replace(format.fileName, with: try render(format, report, history))
             }
         }
         folder.unlock()
@@ -68,21 +68,32 @@ package struct ResultsWriter: Sendable {
         return path.joined(separator: "/")
     }
 
-    private func render(_ format: ResultFormat, _ report: RunReport, _ history: RunHistory) -> [UInt8] {
+    private func render(
+        _ format: ResultFormat,
+        _ report: RunReport,
+        _ history: RunHistory
+    ) throws(ResultsError) -> [UInt8] {
         switch format {
-        case .jsonl: JSONLinesReport.render(report)
-        case .tap: TAPReport.render(report)
-        case .tmt: TMTReport.render(report)
-        case .atex: ATEXReport.render(report)
+        case .jsonl: return JSONLinesReport.render(report)
+        case .tap: return TAPReport.render(report)
+        case .tmt: return TMTReport.render(report)
+        case .atex: return ATEXReport.render(report)
+        case .atexGzip:
+            guard let bytes = Gzip.compressed(ATEXReport.render(report)) else {
+                let path = folder + "/" + format.fileName
+                let message = "cannot compress \(path): there is no memory for it"
+                throw ResultsError(code: .notWritten, path: path, errno: 0, message: message)
+            }
+            return bytes
         case .html:
-            HTMLReport.render(report, otherFiles: fileNames.filter { $0 != format.fileName }, history: history) {
+            return HTMLReport.render(report, otherFiles: fileNames.filter { $0 != format.fileName }, history: history) {
                 file in
                 reading(file) { folder, name in
                     folder.ends(of: name, head: TextBounds.failureHead, tail: TextBounds.failureTail)
                 }
             }
         case .junit:
-            JUnitReport.render(report) { file in
+            return JUnitReport.render(report) { file in
                 reading(file) { folder, name in folder.tail(of: name, bytes: TextBounds.tail) }
             }
         }
@@ -117,6 +128,7 @@ extension ResultFormat {
         case .html: "report.html"
         case .tmt: "results.yaml"
         case .atex: "results.atex.jsonl"
+        case .atexGzip: "results.atex.jsonl.gz"
         }
     }
 }

@@ -9,7 +9,8 @@ import Testing
     private let folder: TemporaryFolder
     private let run = RunName(PlanID(1))
     private let allFiles = [
-        "junit.xml", "report.html", "results.atex.jsonl", "results.jsonl", "results.tap", "results.yaml",
+        "junit.xml", "report.html", "results.atex.jsonl", "results.atex.jsonl.gz", "results.jsonl", "results.tap",
+        "results.yaml",
     ]
 
     init() throws { folder = try TemporaryFolder() }
@@ -183,7 +184,7 @@ import Testing
         #expect(taken?.code == .inTheWay)
         #expect(taken?.message.contains("latest is not a link that Muster made") == true)
         // What could be written was.
-        #expect(try listing(writer.folder).count == 6)
+        #expect(try listing(writer.folder).count == 7)
     }
 
     @Test func aFileThatCannotBeReplacedDoesNotStopTheOthers() throws {

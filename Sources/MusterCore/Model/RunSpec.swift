@@ -76,6 +76,8 @@ package enum ResultFormat: String, Hashable, Sendable, Codable, CaseIterable {
     case tmt
     /// The JSON lines of ATEX: six columns.
     case atex
+    /// The same in a file of gzip.
+    case atexGzip = "atex-gzip"
 
     /// What is written where nothing else is asked for; the others are for those who have programs that read them.
     package static let standard: [ResultFormat] = [.jsonl, .junit, .tap, .html]
