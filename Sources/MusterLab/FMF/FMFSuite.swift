@@ -155,7 +155,7 @@ package struct FMFSuite: Sendable {
         )
         if !packages.isEmpty { frame.packages = packages }
         if try subject.flag("tty") == true { frame.hasTerminal = true }
-        frame.dmesg = try dmesg(subject)
+        try readChecks(subject, &frame)
         test.frame = frame
         return test
     }
@@ -169,11 +169,10 @@ package struct FMFSuite: Sendable {
         return parts.joined(separator: "/")
     }
 
-    /// What is made of the check of that name; others are noted.
-    private mutating func dmesg(_ subject: FMFSubject) throws(FMFError) -> TestFrame.CheckRule? {
-        guard let value = subject["check"] else { return nil }
+    /// Checks that are not known are noted.
+    private mutating func readChecks(_ subject: FMFSubject, _ frame: inout TestFrame) throws(FMFError) {
+        guard let value = subject["check"] else { return }
         let items: [FMFValue] = if case .list(let items) = value { items } else { [value] }
-        var rule: TestFrame.CheckRule?
         for item in items {
             var part = FMFSubject(FMFMap(), named: "check of \(subject.name)", of: tree, at: .none)
             if let map = item.map {
@@ -187,14 +186,15 @@ package struct FMFSuite: Sendable {
                 )
             }
             guard try part.flag("enabled") ?? true else { continue }
-            guard how == "dmesg" else {
+            guard let check = TestFrame.Check(rawValue: how) else {
                 tally.note("check: \(how)")
                 continue
             }
-            if part["failure-pattern"] != nil { tally.note("check: dmesg: failure-pattern") }
-            rule = try part.choice("result", TestFrame.CheckRule.self) ?? .respect
+            for key in ["failure-pattern", "ignore-pattern"] where part[key] != nil {
+                tally.note("check: \(how): \(key)")
+            }
+            frame[check] = try part.choice("result", TestFrame.CheckRule.self) ?? .respect
         }
-        return rule
     }
 
     private func codes(_ subject: FMFSubject) throws(FMFError) -> [Int] {

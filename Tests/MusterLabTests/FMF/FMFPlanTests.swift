@@ -237,16 +237,18 @@ import Testing
             "main.fmf": """
             test: ./x
             /a: {tty: true, check: dmesg}
-            /b: {tty: false, check: [avc, {how: dmesg, result: xfail, failure-pattern: x}]}
+            /b: {tty: false, check: [avc, {how: dmesg, result: xfail, failure-pattern: x}, {how: coredump, result: info}]}
             /c: {check: [{how: dmesg, enabled: false}, {how: watchdog}], restart-with-reboot: true}
             """
         ])
         let suite = try FMFSuite(try tree.read(), FMFSelection())
         #expect(suite.tests.map { $0.frame?.hasTerminal } == [true, nil, nil])
         #expect(suite.tests.map { $0.frame?.dmesg } == [.respect, .xfail, nil])
+        #expect(suite.tests.map { $0.frame?.avc } == [nil, .respect, nil])
+        #expect(suite.tests.map { $0.frame?.coredump } == [nil, .info, nil])
         #expect(
             suite.ignored == [
-                "check: avc (1)", "check: dmesg: failure-pattern (1)", "check: watchdog (1)", "restart-with-reboot (1)",
+                "check: dmesg: failure-pattern (1)", "check: watchdog (1)", "restart-with-reboot (1)",
             ]
         )
         for wrong in ["tty: sometimes", "check: 3", "check: [{result: x}]", "check: {how: dmesg, result: pass}"] {
