@@ -195,6 +195,18 @@ import Testing
         #expect(lab.read("finished") == "all\nclient\nall\nclient\n")
     }
 
+    @Test(.timeLimit(.minutes(3))) func aProgramThatCannotBeStartedIsAnErrorOfItsTest() async throws {
+        let lab = try folder("process: {}", tests: "")
+        let text = try #require(lab.read("lab.yaml"))
+        let list = try #require(text.range(of: "      list:"))
+        try lab.write("lab.yaml", text[..<list.lowerBound] + "      files: tests/*\n")
+        try lab.write("tests/bad.sh", "#!/no/such\n", executable: true)
+        let end = try await Program.muster(["test"], in: lab.path)
+        #expect(end.status != 0)
+        #expect(try lab.outcomes()["tests/bad"] == "error", "\(end.output)\(end.errors)")
+        #expect(end.output.contains("cannot start "), "\(end.output)")
+    }
+
     @Test(.timeLimit(.minutes(3))) func rolesThatRunNothingAreThereForTheOthers() async throws {
         let lab = try folder(
             "process: {}",

@@ -112,11 +112,11 @@ import Testing
         )
         #expect(asked.hasPrefix("-i --input-logs -m AVC -m USER_AVC -m SELINUX_ERR -ts "), "\(asked)")
         #expect(since.map { $0.isNumber ? "0" : String($0) }.joined() == "00/00/00 00:00:00\n")
-        let denial = "----\ntype=AVC msg=audit(x): avc:  denied  { read } for \"a\"\n"
+        let denial = "----\ntype=AVC msg=audit: avc:  denied  { read } for \"a\"\n"
         let end = try run("printf '%s' '\(denial)' >audit")
         #expect(
             end.control.hasSuffix(
-                #"{"status":"fail","name":"check/avc","note":"type=AVC msg=audit(x): avc:  denied  { read } for \"a\"","#
+                #"{"status":"fail","name":"check/avc","note":"type=AVC msg=audit: avc:  denied  { read } for \"a\"","#
                     + #""files":[{"name":"avc.txt","length":\#(denial.utf8.count)}]}"# + denial
             ),
             "\(end.control)"
