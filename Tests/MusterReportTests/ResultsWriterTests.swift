@@ -35,6 +35,20 @@ import Testing
         try FileManager.default.destinationOfSymbolicLink(atPath: writer.directory + "/latest")
     }
 
+    @Test func formatsAreWrittenUnderFurtherNamesToo() throws {
+        let more = [
+            ResultFile(.junit, name: "ours.xml"), ResultFile(.junit, name: "../out.xml"),
+            ResultFile(.junit, name: "report.html"), ResultFile(.tap, name: "not-written"),
+        ]
+        let writer = ResultsWriter(directory: folder.path + "/r", run: run, formats: [.junit, .html], more: more)
+        try writer.write(Samples.shop)
+        #expect(try listing(writer.folder) == ["junit.xml", "ours.xml", "report.html"])
+        #expect(try listing(folder.path + "/r").sorted() == ["latest", "\(run)"].sorted())
+        let files = try ["junit.xml", "ours.xml"].map { try folder.read("r/\(run)/\($0)") }
+        #expect(files[0] == files[1])
+        #expect(writer.fileNames == ["junit.xml", "report.html", "ours.xml"])
+    }
+
     @Test func everyFormatIsWrittenAndLatestIsRelative() throws {
         let writer = self.writer()
         try writer.write(Samples.shop)

@@ -18,6 +18,8 @@ package struct RunSpec: Hashable, Sendable, Codable {
     /// Absolute path of the folder that gets `<run>/` and `latest`; nil when nothing is written.
     package var resultsDirectory: String?
     package var resultFormats: [ResultFormat]
+    /// Formats that are written under a further name; nil for none.
+    package var resultFiles: [ResultFile]?
     /// Files of the lab that this run uses, with the hash under which a copy is kept.
     package var files: [LabFile]
     /// The trees of fmf that machines elsewhere need, by their absolute paths, each as an archive; nil for none.

@@ -32,19 +32,21 @@ package struct FMFPlan: Sendable {
     private(set) var sections: [Section] = []
     package private(set) var prepare: [Phase] = []
     package private(set) var finish: [Phase] = []
+    /// What its results are to be written as.
+    package internal(set) var reports: [ResultFile] = []
     /// Whether it ends with the first test that fails.
     package private(set) var stopsAtFirst = false
     /// Of its machines, when it asks for several.
     package private(set) var roles: [Role] = []
-    private(set) var tally = FMFTally()
+    var tally = FMFTally()
 
-    private let subject: FMFSubject
+    let subject: FMFSubject
     /// Its machines in their order: one without a name where the plan names none.
     private var guests: [(name: String, role: String?)] = []
     /// The role of each machine, in the order of the plan; empty for a plan with one machine.
     package var guestRoles: [String] { roles.isEmpty ? [] : guests.map { $0.role ?? $0.name } }
 
-    private static let unknownKeys = ["report", "login", "gate", "cleanup"]
+    private static let unknownKeys = ["login", "gate", "cleanup"]
     /// What `execute` says that is honoured, or says nothing.
     private static let executeKeys = ["how", "name", "summary", "order", "script", "duration", "exit-first"]
 
@@ -76,6 +78,7 @@ package struct FMFPlan: Sendable {
         try readDiscover()
         prepare = try phases("prepare")
         finish = try phases("finish")
+        try readReports()
     }
 
     // MARK: Where it holds
@@ -158,7 +161,7 @@ package struct FMFPlan: Sendable {
     }
 
     /// Whether a part holds: it is enabled, and one of its rules is true. What cannot be decided is not.
-    private mutating func isMeant(_ part: FMFSubject, _ key: String) throws(FMFError) -> Bool {
+    mutating func isMeant(_ part: FMFSubject, _ key: String) throws(FMFError) -> Bool {
         guard try part.flag("enabled") ?? true else { return false }
         let rules = try part.lines("when", wants: "a rule")
         guard !rules.isEmpty else { return true }

@@ -11,6 +11,8 @@ package struct FMFSuite: Sendable {
     /// What sets a machine up for the tests, and shell commands that clean up after them, in their order.
     package private(set) var prepare: [FMFPlan.Phase] = []
     package private(set) var finish: [FMFPlan.Phase] = []
+    /// What the plan wants its results to be written as.
+    package private(set) var reports: [ResultFile] = []
     /// Whether the plan ends with the first test that fails.
     package private(set) var stopsAtFirst = false
     /// Of a plan for several machines that play different parts: these, in the plan's order.
@@ -84,6 +86,7 @@ package struct FMFSuite: Sendable {
         if let plan {
             prepare = plan.prepare
             finish = plan.finish
+            reports = plan.reports
             if (prepare + finish).contains(where: { $0.machines != nil }) { nodeRoles = plan.guestRoles }
             stopsAtFirst = plan.stopsAtFirst
             roles = plan.roles

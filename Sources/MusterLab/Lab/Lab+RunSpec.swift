@@ -75,8 +75,8 @@ extension Lab {
                 spec.groups[place].spares = max(spec.groups[place].spares ?? 0, suite.spec.rules.spares)
             }
             spec.flakyFails = selection.flakyFails || chosen.contains { $0.flakyFails }
-            spec.resultFormats = resultFormats
-            if !resultFormats.isEmpty {
+            try spec.takeResults(resultFormats, chosen.flatMap(\.reports))
+            if !spec.resultFormats.isEmpty {
                 let own = resultsDirectory.hasPrefix("/") ? resultsDirectory : directory + "/" + resultsDirectory
                 spec.resultsDirectory = selection.resultsDirectory ?? own
             }
@@ -222,6 +222,29 @@ extension Lab {
         let suggestion = near.map { "did you mean '\($0)'? " } ?? ""
         let there = shown.isEmpty ? "there are none" : "there are \(listed)"
         return "no \(what) '\(printable(name))'; \(suggestion)\(there)"
+    }
+}
+
+extension RunSpec {
+    /// What the lab's file has written, and what the plans want besides.
+    fileprivate mutating func takeResults(
+        _ formats: [ResultFormat],
+        _ reports: [ResultFile]
+    ) throws(SelectionError) {
+        resultFormats =
+            formats
+            + ResultFormat.allCases.filter { format in
+                !formats.contains(format) && reports.contains { $0.format == format }
+            }
+        var named: [ResultFile] = []
+        for file in reports where file.name != nil && !named.contains(file) {
+            if let other = named.first(where: { $0.name == file.name }) {
+                let both = "\(other.format.rawValue) and \(file.format.rawValue)"
+                throw SelectionError(message: "plans want their results as \(both) in one file, '\(file.name ?? "")'")
+            }
+            named.append(file)
+        }
+        resultFiles = named.isEmpty ? nil : named
     }
 }
 

@@ -12,6 +12,8 @@ package struct Lab: Sendable {
         /// Of a plan of fmf: what sets each machine up for its tests, and what comes after them.
         package var prepare: [FMFPlan.Phase] = []
         package var finish: [FMFPlan.Phase] = []
+        /// What the plan wants its results to be written as.
+        package var reports: [ResultFile] = []
     }
 
     package var name: String

@@ -43,6 +43,7 @@ extension LabReader {
             suites[index].spec.nodeRoles = suite.nodeRoles
             suites[index].prepare = suite.prepare
             suites[index].finish = suite.finish
+            suites[index].reports = suite.reports
             if !suite.ignored.isEmpty {
                 let name = suites[index].spec.name
                 sink.warn(entry.keySpan, "suite '\(name)': not honoured are \(suite.ignored.joined(separator: ", "))")

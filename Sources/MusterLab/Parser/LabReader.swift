@@ -61,6 +61,8 @@ struct LabReader {
         /// What sets the machines of its plan up, and cleans up after the tests.
         var prepare: [FMFPlan.Phase] = []
         var finish: [FMFPlan.Phase] = []
+        /// What the plan wants its results to be written as.
+        var reports: [ResultFile] = []
     }
 
     /// `${group.index.field}` somewhere, to be checked when all groups are known.

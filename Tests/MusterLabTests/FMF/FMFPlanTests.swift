@@ -194,7 +194,7 @@ import Testing
               - {script: never, enabled: false}
               - {how: ansible, playbook: x.yml}
             finish: {how: shell, script: end}
-            report: {how: html}
+            report: {how: polarion}
             """,
             ["colour": ["red"]]
         )
@@ -203,7 +203,7 @@ import Testing
         #expect(
             suite.ignored == [
                 "prepare: how: ansible (1)", "prepare: install: copr (1)", "prepare: when, for want of a context (1)",
-                "report of the plan (1)",
+                "report: how: polarion (1)",
             ]
         )
     }
