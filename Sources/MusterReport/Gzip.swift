@@ -1,7 +1,7 @@
 internal import CZlib
 
-/// Bytes as one member of gzip (RFC 1952), by the system's zlib. The same bytes give the same file: there is no time and
-/// no name in it.
+/// Bytes as one member of gzip (RFC 1952), by the system's zlib. The same bytes give the same file: there is no time
+/// and no name in it.
 enum Gzip {
     /// Smaller than by the fastest, and far faster than by the best.
     private static let level: Int32 = 6

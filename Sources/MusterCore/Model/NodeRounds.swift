@@ -1,5 +1,5 @@
-/// Which of a suite's nodes has which role for as long as it is there: the roles go round over the places of its groups,
-/// one group behind the other. Whoever takes a place over has its role.
+/// Which of a suite's nodes has which role for as long as it is there: the roles go round over the places of its
+/// groups, one group behind the other. Whoever takes a place over has its role.
 package struct NodeRounds: Hashable, Sendable {
     /// In the order of the places; one may come several times.
     package let roles: [String]

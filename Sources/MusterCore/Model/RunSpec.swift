@@ -24,6 +24,8 @@ package struct RunSpec: Hashable, Sendable, Codable {
     package var files: [LabFile]
     /// The trees of fmf that machines elsewhere need, by their absolute paths, each as an archive; nil for none.
     package var trees: [LabFile]?
+    /// Where the libraries are that its tests import; nil for none.
+    package var libraries: [LibrarySet]?
     /// A command for `exec`, and the nodes it runs on.
     package var exec: ExecSpec?
     /// What is done to nodes as a whole by `reboot`, `power` and `provision`.

@@ -41,6 +41,8 @@ package struct TestFrame: Hashable, Sendable, Codable {
     package var metadata: String
     /// What is to be there before it starts; nil for nothing.
     package var packages: PackageNeeds?
+    /// Libraries of beakerlib that it imports; nil for none.
+    package var libraries: [LibraryNeed]?
     /// Whether it runs on a terminal; nil for no.
     package var hasTerminal: Bool?
     /// Whether the kernel's log is looked at for crashes while it ran; nil for no.

@@ -157,6 +157,8 @@ package struct FMFSuite: Sendable {
             recommend: try subject.packages("recommend", &tally)
         )
         if !packages.isEmpty { frame.packages = packages }
+        let libraries = try subject.libraries("require") + subject.libraries("recommend")
+        if !libraries.isEmpty { frame.libraries = libraries }
         if try subject.flag("tty") == true { frame.hasTerminal = true }
         try readChecks(subject, &frame)
         test.frame = frame

@@ -215,7 +215,7 @@ import Testing
             "main.fmf": """
             test: ./x
             /a: {require: [gcc, {type: file, pattern: /x}, {url: u, name: /y}, library(a/b), gcc], recommend: a b}
-            /b: {require: {type: library, url: u}, recommend: []}
+            /b: {require: {type: library, url: u}, recommend: [{type: magic}]}
             /c: {require: 7zip}
             """
         ])
@@ -223,7 +223,7 @@ import Testing
         #expect(suite.tests[0].frame?.packages == PackageNeeds(require: ["gcc"], recommend: ["a b"]))
         #expect(suite.tests[1].frame?.packages == nil)
         #expect(suite.tests[2].frame?.packages == PackageNeeds(require: ["7zip"]))
-        #expect(suite.ignored == ["require: library (2)"])
+        #expect(suite.ignored == ["recommend: magic (1)", "require: library(…) without a url (1)"])
         for wrong in ["-y", "''", "[[a]]", "\"a\\nb\""] {
             let tree = try FMFTestTree(["main.fmf": "test: x\nrequire: \(wrong)\n"])
             #expect(throws: FMFError.self, "\(wrong)") { try FMFSuite(try tree.read(), FMFSelection()) }
@@ -237,7 +237,9 @@ import Testing
             "main.fmf": """
             test: ./x
             /a: {tty: true, check: dmesg}
-            /b: {tty: false, check: [avc, {how: dmesg, result: xfail, failure-pattern: x}, {how: coredump, result: info}]}
+            /b:
+              tty: false
+              check: [avc, {how: dmesg, result: xfail, failure-pattern: x}, {how: coredump, result: info}]
             /c: {check: [{how: dmesg, enabled: false}, {how: watchdog}], restart-with-reboot: true}
             """
         ])
