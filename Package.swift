@@ -58,7 +58,12 @@ let package = Package(
         .target(name: "MusterCore", dependencies: collections, swiftSettings: strict),
         .target(name: "MusterStore", dependencies: ["MusterCore", grdb], swiftSettings: strict),
         .target(name: "MusterLab", dependencies: ["MusterCore", yams], swiftSettings: strict),
-        .target(name: "MusterReport", dependencies: ["MusterCore"], swiftSettings: strict),
+        .target(name: "MusterReport", dependencies: ["MusterCore", "CZlib"], swiftSettings: strict),
+        .systemLibrary(
+            name: "CZlib",
+            path: "Sources/CZlib",
+            providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]
+        ),
         .target(name: "MusterSupervision", swiftSettings: strict),
         .target(name: "MusterTestControl", swiftSettings: strict),
         .target(

@@ -7,18 +7,28 @@ package struct ResultsWriter: Sendable {
     package let directory: String
     package let run: RunName
     package let formats: Set<ResultFormat>
+    /// Formats under further names.
+    private let more: [ResultFile]
 
-    package init(directory: String, run: RunName, formats: Set<ResultFormat>) {
+    package init(directory: String, run: RunName, formats: Set<ResultFormat>, more: [ResultFile] = []) {
         self.directory = directory
         self.run = run
         self.formats = formats
+        // What comes from a stored run is looked at again.
+        self.more = more.filter { file in
+            formats.contains(file.format)
+                && file.name.map { ResultFile.flaw(of: $0, for: file.format) == nil && $0 != file.format.fileName }
+                    ?? false
+        }
     }
 
     /// The folder of this run's results.
     package var folder: String { directory.hasSuffix("/") ? "\(directory)\(run)" : "\(directory)/\(run)" }
 
     /// The files that `write` writes, in the order in which people are told of them.
-    package var fileNames: [String] { ResultFormat.allCases.filter { formats.contains($0) }.map(\.fileName) }
+    package var fileNames: [String] {
+        ResultFormat.allCases.filter { formats.contains($0) }.map(\.fileName) + more.compactMap(\.name)
+    }
 
     /// Writes every format, then points `latest` at this run, unless it points at a later one. With no formats,
     /// nothing.
@@ -37,7 +47,11 @@ package struct ResultsWriter: Sendable {
         folder.lock()
         for format in ResultFormat.allCases where formats.contains(format) {
             attempt { () throws(ResultsError) in
-                try folder.replace(format.fileName, with: render(format, report, history))
+                let bytes = try render(format, report, history)
+                try folder.replace(format.fileName, with: bytes)
+                for file in more where file.format == format {
+                    if let name = file.name { try folder.replace(name, with: bytes) }
+                }
             }
         }
         folder.unlock()
@@ -68,21 +82,32 @@ package struct ResultsWriter: Sendable {
         return path.joined(separator: "/")
     }
 
-    private func render(_ format: ResultFormat, _ report: RunReport, _ history: RunHistory) -> [UInt8] {
+    private func render(
+        _ format: ResultFormat,
+        _ report: RunReport,
+        _ history: RunHistory
+    ) throws(ResultsError) -> [UInt8] {
         switch format {
-        case .jsonl: JSONLinesReport.render(report)
-        case .tap: TAPReport.render(report)
-        case .tmt: TMTReport.render(report)
-        case .atex: ATEXReport.render(report)
+        case .jsonl: return JSONLinesReport.render(report)
+        case .tap: return TAPReport.render(report)
+        case .tmt: return TMTReport.render(report)
+        case .atex: return ATEXReport.render(report)
+        case .atexGzip:
+            guard let bytes = Gzip.compressed(ATEXReport.render(report)) else {
+                let path = folder + "/" + format.fileName
+                let message = "cannot compress \(path): there is no memory for it"
+                throw ResultsError(code: .notWritten, path: path, errno: 0, message: message)
+            }
+            return bytes
         case .html:
-            HTMLReport.render(report, otherFiles: fileNames.filter { $0 != format.fileName }, history: history) {
+            return HTMLReport.render(report, otherFiles: fileNames.filter { $0 != format.fileName }, history: history) {
                 file in
                 reading(file) { folder, name in
                     folder.ends(of: name, head: TextBounds.failureHead, tail: TextBounds.failureTail)
                 }
             }
         case .junit:
-            JUnitReport.render(report) { file in
+            return JUnitReport.render(report) { file in
                 reading(file) { folder, name in folder.tail(of: name, bytes: TextBounds.tail) }
             }
         }
@@ -104,19 +129,5 @@ package struct ResultsWriter: Sendable {
             return false
         }
         return (try? all.child(target, makes: false)) != nil
-    }
-}
-
-extension ResultFormat {
-    /// The name of its file in the folder of a run.
-    package var fileName: String {
-        switch self {
-        case .jsonl: "results.jsonl"
-        case .junit: "junit.xml"
-        case .tap: "results.tap"
-        case .html: "report.html"
-        case .tmt: "results.yaml"
-        case .atex: "results.atex.jsonl"
-        }
     }
 }

@@ -162,6 +162,66 @@ import Testing
         #expect(try lab.outcomes() == ["/t": "pass", "/t client": "pass"])
     }
 
+    /// What a plan does for a role is done on its machines, and nowhere else.
+    @Test(.timeLimit(.minutes(3))) func phasesOfAPlanAreForTheMachinesOfTheirRole() async throws {
+        let lab = try LabFolder()
+        try lab.write("tree/.fmf/version", "1\n")
+        try lab.write(
+            "tree/plan.fmf",
+            """
+            provision:
+              - { name: one, role: server, how: virtual }
+              - { name: two, role: client, how: virtual }
+            prepare:
+              - { script: 'echo server >>"$TMT_PLAN_DATA/done"', where: server }
+              - { script: 'echo all >>"$TMT_PLAN_DATA/done"' }
+              - { script: 'echo client >>"$TMT_PLAN_DATA/done"', where: two }
+            finish: { script: 'cat "$TMT_PLAN_DATA/done" >>"\(lab.path)/finished"', where: client }
+            execute: { how: tmt }
+            """
+        )
+        let test = """
+            test: |
+              case $MUSTER_ROLE in server) wanted="server all" ;; client) wanted="all client" ;; esac
+              test "$(tr '\\n' ' ' <"$TMT_PLAN_DATA/done")" = "$wanted "
+
+            """
+        for name in ["a", "b", "c"] { try lab.write("tree/\(name).fmf", test) }
+        let arguments = ["test", "--fmf", "tree", "--plan", "/plan", "--remotes", "4"]
+        let end = try await Program.muster(arguments, in: lab.path)
+        #expect(end.status == 0, "\(end.output)\(end.errors)")
+        #expect(try lab.outcomes().values.allSatisfy { $0 == "pass" } && lab.outcomes().count == 9)
+        #expect(!end.errors.contains("not honoured are prepare"), "\(end.errors)")
+        #expect(lab.read("finished") == "all\nclient\nall\nclient\n")
+    }
+
+    @Test(.timeLimit(.minutes(3))) func aProgramThatCannotBeStartedIsAnErrorOfItsTest() async throws {
+        let lab = try folder("process: {}", tests: "")
+        let text = try #require(lab.read("lab.yaml"))
+        let list = try #require(text.range(of: "      list:"))
+        try lab.write("lab.yaml", text[..<list.lowerBound] + "      files: tests/*\n")
+        try lab.write("tests/bad.sh", "#!/no/such\n", executable: true)
+        let end = try await Program.muster(["test"], in: lab.path)
+        #expect(end.status != 0)
+        #expect(try lab.outcomes()["tests/bad"] == "error", "\(end.output)\(end.errors)")
+        #expect(end.output.contains("cannot start "), "\(end.output)")
+    }
+
+    @Test(.timeLimit(.minutes(3))) func rolesThatRunNothingAreThereForTheOthers() async throws {
+        let lab = try folder(
+            "process: {}",
+            tests: """
+                - name: alone
+                  timeout: 60s
+                  roles: { peer: { count: 2, runs: nothing }, client: {} }
+                  run: muster-barrier up; test "$MUSTER_ROLE $MUSTER_MEMBERS" = "client client peer-0 peer-1"
+                """
+        )
+        let end = try await Program.muster(["test"], in: lab.path)
+        #expect(end.status == 0, "\(end.output)\(end.errors)")
+        #expect(try lab.outcomes() == ["alone": "pass", "alone client": "pass"])
+    }
+
     @Test func whatCannotBeIsSaidBeforeAnythingIsStarted() async throws {
         let cases = [
             ("roles: { server: {}, client: { count: 3 } }", "it needs 4 nodes at once, and 'app' has 3"),

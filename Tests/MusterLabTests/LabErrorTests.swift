@@ -261,6 +261,14 @@ import Testing
             "'../a' is no name for a test"
         ),
         Case(
+            "lab: a\n\(g)\ntests: {t: {where: g, roles: {r: {runs: no}}, discover: {list: [{name: a, run: b}]}}}",
+            "lab.yaml:3:41: 'runs' wants one of test, nothing, not 'no'"
+        ),
+        Case(
+            "lab: a\n\(g)\ntests: {t: {where: g, roles: {r: {runs: nothing}}, discover: {list: [{name: a, run: b}]}}}",
+            "'a' of suite 't' cannot run: none of its roles runs anything"
+        ),
+        Case(
             "lab: a\n\(g)\ntests: {t: {where: g, needs: [x], discover: {list: [{name: a, run: b}]}}}",
             "unknown group 'x'"
         ),

@@ -141,4 +141,42 @@ import Testing
             ]
         )
     }
+
+    @Test func rolesThatRunNothingComeLast() throws {
+        let text = """
+            lab: a
+            groups: {g: {count: 4, provision: [{process: {}}]}}
+            tests:
+              t:
+                where: g
+                roles: { switch: { runs: nothing, count: 2 }, server: { runs: test }, client: {} }
+                discover: { list: [{ name: a, run: b }] }
+            """
+        let spec = try parse(text).runSpec(.test, directory: "/lab")
+        let members = spec.suites[0].tests[0].members
+        #expect(members.map(\.title) == ["server", "client", "switch-0", "switch-1"])
+        #expect(members.map(\.isIdle) == [false, false, true, true])
+    }
+
+    @Test func phasesForSomeMachinesOfAPlanAskWhichOneTheirNodeIs() throws {
+        var lab = try parse(sampleLab)
+        lab.groups = [GroupSpec(name: "one", count: 1), GroupSpec(name: "two", count: 5)]
+        lab.suites = [Lab.Suite(spec: SuiteSpec(name: "t", group: "one"), flakyFails: false, place: "")]
+        lab.suites[0].spec.tests = [TestSpec(name: "a", command: .run(Template("b")))]
+        lab.suites[0].spec.alsoOn = ["two"]
+        lab.suites[0].spec.nodeRoles = ["server", "client", "client"]
+        lab.suites[0].prepare = [
+            FMFPlan.Phase(step: .script("serve"), machines: [0, 2]), FMFPlan.Phase(step: .script("all")),
+        ]
+        lab.suites[0].finish = [FMFPlan.Phase(step: .script("end"), machines: [1])]
+        let spec = try lab.runSpec(.test, directory: "/lab")
+        let commands = spec.groups.map { group in
+            group.steps.map { step in if case .run(let command) = step.kind { command.source } else { "" } }
+        }
+        let guards = ["", "+ 0) % 3)) in 0|2) ;; *) exit 0 ;; esac", "+ 1) % 3)) in 0|2) ;; *) exit 0 ;; esac"]
+        #expect(commands.map(\.count) == [2, 2])
+        #expect(commands[0][0].contains(guards[1]) && commands[1][0].contains(guards[2]), "\(commands)")
+        #expect(commands.allSatisfy { !$0[1].contains("MUSTER_NODE##") && $0[1].hasSuffix("all") })
+        #expect(spec.groups[1].steps[0].undo?.source.contains("+ 1) % 3)) in 1) ;; *) exit 0 ;; esac") == true)
+    }
 }

@@ -193,7 +193,7 @@ import Testing
             "template.from": ["app.conf"], "script.file": ["setup.sh"], "ansible.playbook": ["app.conf"],
             "http.path": ["/x"],
             "discover.files": ["tests/*.sh", "[tests/*]"],
-            "role.count": ["1"], "role.on": ["g"], "fmf.context": ["[a=b]", "a=b", "[]"],
+            "role.count": ["1"], "role.on": ["g"], "role.runs": ["test"], "fmf.context": ["[a=b]", "a=b", "[]"],
             "suite.destructive": ["a", "[a, '?']", "[]"], "lab.muster": ["1"],
             "need.ready": ["1"],
             "lab.modes": ["linux"], "sink.command": ["[a]", "[a, 'b c', 1]"],

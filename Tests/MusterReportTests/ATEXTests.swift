@@ -57,4 +57,29 @@ import Testing
         #expect(lines.count == 2 * Samples.hostileTexts.count)
         #expect(try rows(Samples.hostile).allSatisfy { $0.count == 6 })
     }
+
+    // MARK: Compressed
+
+    /// Another program's gzip makes the same of it, at any size: the counts of zlib are smaller than those of an array.
+    @Test(.enabled(if: Python.isWanted("gzip"))) func othersReadWhatIsCompressed() throws {
+        let folder = try TemporaryFolder()
+        let writer = ResultsWriter(directory: folder.path, run: Samples.shop.run, formats: [.atex, .atexGzip])
+        try writer.write(Samples.shop)
+        let place = "\(Samples.shop.run)/results.atex.jsonl"
+        let compressed = try folder.read(place + ".gz")
+        let script = "import gzip, sys; sys.stdout.buffer.write(gzip.decompress(sys.stdin.buffer.read()))"
+        #expect(try Python.run(script, input: compressed) == String(decoding: folder.read(place), as: UTF8.self))
+        try writer.write(Samples.shop)
+        #expect(try folder.read(place + ".gz") == compressed, "there is no time in it")
+        let many = Samples.report((0..<4_000).map { Samples.test("/t\($0)", Samples.attempt(1, .pass, note: "é\n")) })
+        let other = ResultsWriter(directory: folder.path, run: many.run, formats: [.atexGzip])
+        try other.write(many)
+        let large = try folder.read("\(many.run)/results.atex.jsonl.gz")
+        let text = try Python.run(script, input: large)
+        #expect(text == String(decoding: ATEXReport.render(many), as: UTF8.self) && text.utf8.count > 2 << 16)
+        #expect(large.count < text.utf8.count / 10)
+        let none = Samples.report([])
+        try ResultsWriter(directory: folder.path, run: none.run, formats: [.atexGzip]).write(none)
+        #expect(try Python.run(script, input: folder.read("\(none.run)/results.atex.jsonl.gz")) == "")
+    }
 }

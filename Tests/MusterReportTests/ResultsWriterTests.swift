@@ -9,7 +9,8 @@ import Testing
     private let folder: TemporaryFolder
     private let run = RunName(PlanID(1))
     private let allFiles = [
-        "junit.xml", "report.html", "results.atex.jsonl", "results.jsonl", "results.tap", "results.yaml",
+        "junit.xml", "report.html", "results.atex.jsonl", "results.atex.jsonl.gz", "results.jsonl", "results.tap",
+        "results.yaml",
     ]
 
     init() throws { folder = try TemporaryFolder() }
@@ -32,6 +33,20 @@ import Testing
 
     private func latest(_ writer: ResultsWriter) throws -> String {
         try FileManager.default.destinationOfSymbolicLink(atPath: writer.directory + "/latest")
+    }
+
+    @Test func formatsAreWrittenUnderFurtherNamesToo() throws {
+        let more = [
+            ResultFile(.junit, name: "ours.xml"), ResultFile(.junit, name: "../out.xml"),
+            ResultFile(.junit, name: "report.html"), ResultFile(.tap, name: "not-written"),
+        ]
+        let writer = ResultsWriter(directory: folder.path + "/r", run: run, formats: [.junit, .html], more: more)
+        try writer.write(Samples.shop)
+        #expect(try listing(writer.folder) == ["junit.xml", "ours.xml", "report.html"])
+        #expect(try listing(folder.path + "/r").sorted() == ["latest", "\(run)"].sorted())
+        let files = try ["junit.xml", "ours.xml"].map { try folder.read("r/\(run)/\($0)") }
+        #expect(files[0] == files[1])
+        #expect(writer.fileNames == ["junit.xml", "report.html", "ours.xml"])
     }
 
     @Test func everyFormatIsWrittenAndLatestIsRelative() throws {
@@ -183,7 +198,7 @@ import Testing
         #expect(taken?.code == .inTheWay)
         #expect(taken?.message.contains("latest is not a link that Muster made") == true)
         // What could be written was.
-        #expect(try listing(writer.folder).count == 6)
+        #expect(try listing(writer.folder).count == 7)
     }
 
     @Test func aFileThatCannotBeReplacedDoesNotStopTheOthers() throws {

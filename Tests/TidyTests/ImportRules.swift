@@ -15,7 +15,7 @@ enum ImportRules {
         "muster-supervise": systemOnly.union(["MusterSupervision", "MusterTestControl"]),
         "MusterStore": system.union(["MusterCore", "GRDB", "GRDBSQLite"]),
         "MusterLab": system.union(["MusterCore", "Yams", "CYaml"]),
-        "MusterReport": system.union(["MusterCore"]),
+        "MusterReport": system.union(["MusterCore", "CZlib"]),
         "MusterDrivers": system.union(nio).union([
             "MusterCore", "MusterSupervision", "MusterTestControl", "Logging",
         ]),

@@ -30,6 +30,7 @@ missing_packages() {
         printf 'g++ '
     fi
     [ -e /usr/include/sqlite3.h ] || printf 'libsqlite3-dev '
+    [ -e /usr/include/zlib.h ] || printf 'zlib1g-dev '
     # Package names that the caller wants besides, when they are missing.
     for package in "$@"; do
         case $package in

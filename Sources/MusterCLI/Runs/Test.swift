@@ -54,6 +54,7 @@ struct Test: AsyncParsableCommand {
         let files = LabFiles(session: session)
         spec.files = try files.keep(spec)
         spec.trees = try files.keepTrees(spec)
+        try await files.keepLibraries(&spec)
         try LabChangeQuestion.tellWhatStays(spec, session, options)
         try await RunStarter(session: session, options: options, follow: follow, startsNew: lab.new).start(spec)
     }

@@ -76,6 +76,44 @@ struct LabFiles {
         }
     }
 
+    /// Fetches the libraries of beakerlib that the tests of a run import. One that cannot be had is an error of those
+    /// that cannot do without it.
+    func keepLibraries(_ spec: inout RunSpec) async throws {
+        var sets: [LibrarySet] = []
+        var packages: [PackageNeeds] = []
+        let keeper = LibraryKeeper(
+            environment: Environment.forCommands,
+            directory: spec.labDirectory,
+            reader: { try FMFLibrary.needs($0, $1) }
+        )
+        for suite in spec.suites.indices {
+            for test in spec.suites[suite].tests.indices {
+                guard let needs = spec.suites[suite].tests[test].frame?.libraries else { continue }
+                if !sets.contains(where: { $0.needs == needs }) {
+                    do {
+                        let (set, archive, kept) = try await keeper.keep(needs, in: session.state)
+                        sets.append(set)
+                        packages.append(kept.packages)
+                        spec.trees = (spec.trees ?? []).filter { $0.path != archive.path } + [archive]
+                        for reason in kept.missing { Output.note("muster: \(reason); tests do without it") }
+                    } catch {
+                        throw CLIError(error.description, exitCode: ExitCodes.infrastructure)
+                    }
+                }
+                guard let place = sets.firstIndex(where: { $0.needs == needs }), !packages[place].isEmpty else {
+                    continue
+                }
+                let own = spec.suites[suite].tests[test].frame?.packages ?? PackageNeeds()
+                let (require, recommend) = (packages[place].require, packages[place].recommend)
+                spec.suites[suite].tests[test].frame?.packages = PackageNeeds(
+                    require: own.require + require.filter { !own.require.contains($0) },
+                    recommend: own.recommend + recommend.filter { !own.recommend.contains($0) }
+                )
+            }
+        }
+        spec.libraries = sets.isEmpty ? nil : sets
+    }
+
     /// Keeps copies of the trees of fmf whose tests may run on machines elsewhere; nil when there are none. What is
     /// left out of them is said.
     func keepTrees(_ spec: RunSpec) throws -> [LabFile]? {

@@ -204,7 +204,8 @@ final class RunWatch: Sendable {
         let writer = ResultsWriter(
             directory: directory,
             run: RunName(rows.plan.id),
-            formats: Set(spec.resultFormats)
+            formats: Set(spec.resultFormats),
+            more: spec.resultFiles ?? []
         )
         do {
             for attempt in rows.attempts where attempt.startedAt != nil && !state.placed.contains(attempt.step) {
@@ -285,7 +286,8 @@ final class RunWatch: Sendable {
             let writer = ResultsWriter(
                 directory: spec.resultsDirectory ?? "",
                 run: RunName(id),
-                formats: Set(spec.resultFormats)
+                formats: Set(spec.resultFormats),
+                more: spec.resultFiles ?? []
             )
             RunViews.summary(
                 report,

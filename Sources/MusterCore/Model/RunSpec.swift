@@ -18,10 +18,14 @@ package struct RunSpec: Hashable, Sendable, Codable {
     /// Absolute path of the folder that gets `<run>/` and `latest`; nil when nothing is written.
     package var resultsDirectory: String?
     package var resultFormats: [ResultFormat]
+    /// Formats that are written under a further name; nil for none.
+    package var resultFiles: [ResultFile]?
     /// Files of the lab that this run uses, with the hash under which a copy is kept.
     package var files: [LabFile]
     /// The trees of fmf that machines elsewhere need, by their absolute paths, each as an archive; nil for none.
     package var trees: [LabFile]?
+    /// Where the libraries are that its tests import; nil for none.
+    package var libraries: [LibrarySet]?
     /// A command for `exec`, and the nodes it runs on.
     package var exec: ExecSpec?
     /// What is done to nodes as a whole by `reboot`, `power` and `provision`.
@@ -76,6 +80,8 @@ package enum ResultFormat: String, Hashable, Sendable, Codable, CaseIterable {
     case tmt
     /// The JSON lines of ATEX: six columns.
     case atex
+    /// The same in a file of gzip.
+    case atexGzip = "atex-gzip"
 
     /// What is written where nothing else is asked for; the others are for those who have programs that read them.
     package static let standard: [ResultFormat] = [.jsonl, .junit, .tap, .html]
@@ -303,6 +309,9 @@ package struct SuiteSpec: Hashable, Sendable, Codable {
     package var alsoOn: [String]?
     /// Where tests run again, and what ends or renews a node; nil for what held before there was a choice.
     package var policy: SuitePolicy?
+    /// The role that each of its nodes has for as long as it is there: in turn, over and over, whatever
+    /// group a role names. nil where any node plays any role.
+    package var nodeRoles: [String]?
     /// Groups that must be ready besides.
     package var needs: [Need]
     package var tests: [TestSpec]
@@ -317,6 +326,7 @@ package struct SuiteSpec: Hashable, Sendable, Codable {
         self.group = group
         alsoOn = nil
         policy = nil
+        nodeRoles = nil
         needs = []
         tests = []
         reruns = 0

@@ -14,6 +14,16 @@ package struct TestFrame: Hashable, Sendable, Codable {
         case custom
     }
 
+    /// What is looked at around a test, besides the test.
+    package enum Check: String, Hashable, Sendable, CaseIterable {
+        /// Crashes in the kernel's log.
+        case dmesg
+        /// What SELinux has denied.
+        case avc
+        /// Core dumps of any process.
+        case coredump
+    }
+
     /// What is made of what a check around a test finds.
     package enum CheckRule: String, Hashable, Sendable, Codable, CaseIterable { case respect, xfail, info }
 
@@ -31,10 +41,39 @@ package struct TestFrame: Hashable, Sendable, Codable {
     package var metadata: String
     /// What is to be there before it starts; nil for nothing.
     package var packages: PackageNeeds?
+    /// Libraries of beakerlib that it imports; nil for none.
+    package var libraries: [LibraryNeed]?
     /// Whether it runs on a terminal; nil for no.
     package var hasTerminal: Bool?
     /// Whether the kernel's log is looked at for crashes while it ran; nil for no.
     package var dmesg: CheckRule?
+    /// Whether it is looked at what SELinux denies while it runs; nil for no.
+    package var avc: CheckRule?
+    /// Whether core dumps are looked for that come while it runs; nil for no.
+    package var coredump: CheckRule?
+
+    /// What is made of a check; nil where it is not done.
+    package subscript(check: Check) -> CheckRule? {
+        get {
+            switch check {
+            case .dmesg: dmesg
+            case .avc: avc
+            case .coredump: coredump
+            }
+        }
+        set {
+            switch check {
+            case .dmesg: dmesg = newValue
+            case .avc: avc = newValue
+            case .coredump: coredump = newValue
+            }
+        }
+    }
+
+    /// The checks that are done, in their order.
+    package var checks: [(check: Check, rule: CheckRule)] {
+        Check.allCases.compactMap { check in self[check].map { (check, $0) } }
+    }
 
     package init(tree: String, directory: String) {
         self.tree = tree

@@ -80,22 +80,39 @@ extension TestSpec {
     ///
     /// - Parameters:
     ///   - groups: the suite's.
+    ///   - rounds: which of their nodes have which roles; nil when any plays any.
     ///   - word: what stands behind the number of nodes that are there.
-    ///   - left: how many nodes of a group there are.
-    package func shortage(groups: [String], word: String = "", left: (String) -> Int) -> String? {
+    ///   - left: how many nodes of a group there are, of those at places that count.
+    package func shortage(
+        groups: [String],
+        _ rounds: NodeRounds? = nil,
+        word: String = "",
+        left: (String, _ counts: (Int) -> Bool) -> Int
+    ) -> String? {
         let members = members
         for group in groups {
             let wanted = members.count { $0.on == group }
-            let there = left(group)
+            let there = left(group) { _ in true }
             guard wanted > there else { continue }
             return "it needs \(wanted) \(Self.nodes(wanted)) of '\(group)' at once, and '\(group)' has \(there)\(word)"
         }
-        let there = groups.reduce(0) { $0 + left($1) }
-        guard members.count > there else { return nil }
         let verb = groups.count == 1 ? "has" : "have"
         let names = groups.joined(separator: "', '")
-        let wanted = "\(members.count) \(Self.nodes(members.count)) at once"
-        return "it needs \(wanted), and '\(names)' \(verb) \(there)\(word)"
+        let there = groups.reduce(0) { $0 + left($1) { _ in true } }
+        guard members.count <= there else {
+            let wanted = "\(members.count) \(Self.nodes(members.count)) at once"
+            return "it needs \(wanted), and '\(names)' \(verb) \(there)\(word)"
+        }
+        guard let rounds else { return nil }
+        for role in roles ?? [] {
+            let there = groups.reduce(0) { sum, group in
+                sum + left(group) { rounds.role(of: $0, in: group) == role.name }
+            }
+            guard role.count > there else { continue }
+            let wanted = "\(role.count) \(Self.nodes(role.count)) with the role '\(role.name)' at once"
+            return "it needs \(wanted), and '\(names)' \(verb) \(there)\(word)"
+        }
+        return nil
     }
 
     private static func nodes(_ count: Int) -> String { count == 1 ? "node" : "nodes" }
@@ -119,8 +136,8 @@ extension RunSpec {
             for test in suite.tests where test.roles != nil {
                 let flaw =
                     test.flawOfRoles(groups: suite.groups)
-                    ?? test.shortage(groups: suite.groups) { name in
-                        groups.first { $0.name == name }?.places ?? 0
+                    ?? test.shortage(groups: suite.groups, rounds(of: suite)) { name, counts in
+                        (0..<(groups.first { $0.name == name }?.places ?? 0)).count(where: counts)
                     }
                 if let flaw { return ("\(suite.name)//\(test.name)", flaw) }
             }

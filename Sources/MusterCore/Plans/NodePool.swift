@@ -18,13 +18,48 @@ package enum NodeRule: Hashable, Sendable {
 
 /// The nodes of several groups that steps get together, or none of them.
 package struct NodeTeam: Hashable, Sendable {
-    /// For each node the number of the group that it is of; `any` where that is of no matter.
+    /// The roles that nodes have by their places, in turn.
+    package struct Rounds: Hashable, Sendable {
+        package var roles: [Int32]
+        /// For the number of each group where in a round its first node stands.
+        package var starts: [Int32: Int]
+
+        package init(roles: [Int32], starts: [Int32: Int]) {
+            self.roles = roles
+            self.starts = starts
+        }
+    }
+
+    /// For each node the number of the group that it is of; `any` where that is of no matter. With rounds the number of
+    /// the role that it has.
     package var seats: [Int32]
+    /// nil when any node plays any role.
+    package var rounds: Rounds?
 
     package static let any: Int32 = -1
     static let one = NodeTeam(seats: [any])
 
-    package init(seats: [Int32]) { self.seats = seats }
+    package init(seats: [Int32], rounds: Rounds? = nil) {
+        self.seats = seats
+        self.rounds = rounds
+    }
+
+    /// What seats name of a node at this place of a group; nil for none of them.
+    func key(of seat: NodeSeat) -> Int32? {
+        guard let rounds else { return seat.group }
+        return rounds.starts[seat.group].map { rounds.roles[($0 + seat.place) % rounds.roles.count] }
+    }
+}
+
+/// Where a node stands: the number of its group, and its place in it.
+package struct NodeSeat: Hashable, Sendable {
+    package var group: Int32
+    package var place: Int
+
+    package init(group: Int32, place: Int) {
+        self.group = group
+        self.place = place
+    }
 }
 
 /// The nodes of some groups that are free for work, and the steps that wait for one.
@@ -75,8 +110,8 @@ struct NodePool: Sendable {
     private var waiters: Heap<Waiter> = []
     private var ruled: [(waiter: Waiter, rule: NodeRule)] = []
     private var lines: [Line] = []
-    /// The group of each node, where that was told.
-    private var groups: [NodeID: Int32] = [:]
+    /// Where each node stands, if that was told.
+    private var places: [NodeID: NodeSeat] = [:]
 
     var freeCount: Int { free.count }
     /// How many nodes are waited for.
@@ -88,12 +123,12 @@ struct NodePool: Sendable {
     var canStart: Bool { next != nil }
 
     /// - Parameters:
-    ///   - group: which it is of; nil when no step asks for that.
+    ///   - seat: where it stands; nil when no step asks for that.
     ///   - isSpare: it is taken only when no other is free.
-    mutating func add(_ node: NodeID, of group: Int32? = nil, isSpare: Bool = false) {
+    mutating func add(_ node: NodeID, at seat: NodeSeat? = nil, isSpare: Bool = false) {
         guard free[node] == nil else { return }
         if isSpare { spares.insert(node) }
-        if let group { groups[node] = group }
+        if let seat { places[node] = seat }
         lastTicket += 1
         free[node] = lastTicket
         queue.append(Place(node: node, ticket: lastTicket))
@@ -159,7 +194,10 @@ struct NodePool: Sendable {
     }
 
     /// Whether some step may be waiting for this very node.
-    func awaits(_ node: NodeID) -> Bool { ruled.contains { $0.rule.allows(node) } }
+    func awaits(_ node: NodeID) -> Bool {
+        // Those that want roles want some of every kind: which of them is too many is not looked into.
+        ruled.contains { $0.rule.allows(node) } || lines.contains { $0.team.rounds != nil }
+    }
 
     /// Has those with a rule take any node; only those who wait for one node alone, where it is named.
     mutating func relax(waitingFor node: NodeID? = nil) {
@@ -220,7 +258,7 @@ extension NodePool {
         for wantsSpares in [false, true] {
             for place in queue where free[place.node] == place.ticket && isWanted(place.node) {
                 guard spares.contains(place.node) == wantsSpares else { continue }
-                if let group = groups[place.node], let seat = open[group]?.popLast() {
+                if let key = places[place.node].flatMap(team.key), let seat = open[key]?.popLast() {
                     seated[seat] = place.node
                 } else if left.count < anywhere.count {
                     left.append(place.node)

@@ -12,15 +12,15 @@ extension PlanMachine {
     /// A node is free for the steps of these pools; the first that takes it has it.
     ///
     /// - Parameters:
-    ///   - group: which it is of, as teams name it; nil when none asks for that.
+    ///   - seat: where it stands, as teams name it; nil when none asks for that.
     ///   - isSpare: it is taken only when no other is free.
     package mutating func addNode(
         _ node: NodeID,
         toPools indices: [Int32],
-        of group: Int32? = nil,
+        at seat: NodeSeat? = nil,
         isSpare: Bool = false
     ) {
-        for pool in indices { pools[Int(pool)].add(node, of: group, isSpare: isSpare) }
+        for pool in indices { pools[Int(pool)].add(node, at: seat, isSpare: isSpare) }
     }
 
     package mutating func removeNode(_ node: NodeID, fromPools indices: [Int32]) {

@@ -66,7 +66,8 @@ extension RunMachine {
     /// A node is free for tests.
     mutating func addToPools(_ node: NodeID, _ group: Int, _ slot: Int) {
         let isSpare = slot >= spec.groups[group].count
-        plan.addNode(node, toPools: groups[group].pools, of: Int32(group), isSpare: isSpare)
+        let seat = NodeSeat(group: Int32(group), place: slot)
+        plan.addNode(node, toPools: groups[group].pools, at: seat, isSpare: isSpare)
     }
 
     /// Whether a node is taken down before the end of the run because no test needs it.

@@ -55,6 +55,16 @@ extension RunMachine {
     func seats(of test: Int, in suite: Int) -> NodeTeam? {
         let members = spec.suites[suite].tests[test].members
         guard !members.isEmpty else { return nil }
+        if let rounds = spec.rounds(of: spec.suites[suite]) {
+            func number(_ role: String) -> Int32 { Int32(rounds.roles.firstIndex(of: role) ?? rounds.roles.count) }
+            var starts: [Int32: Int] = [:]
+            for name in spec.suites[suite].groups {
+                guard let group = groupIndex(of: name), let start = rounds.start(of: name) else { continue }
+                starts[Int32(group)] = start
+            }
+            let bound = NodeTeam.Rounds(roles: rounds.roles.map(number), starts: starts)
+            return NodeTeam(seats: members.map { number($0.role) }, rounds: bound)
+        }
         return NodeTeam(seats: members.map { $0.on.flatMap(groupIndex(of:)).map { Int32($0) } ?? NodeTeam.any })
     }
 
@@ -214,8 +224,8 @@ extension RunMachine {
     mutating func endBlockedTeam(nodes: NodeTable, into turn: inout Turn) -> Bool {
         plan.dropEndedTeams()
         guard let step = plan.waitingTeams.first else { return false }
-        let shortage = shortage(of: step) { name in
-            groupIndex(of: name).map { freeNodes(of: $0, nodes) } ?? 0
+        let shortage = shortage(of: step) { name, counts in
+            groupIndex(of: name).map { freeNodes(of: $0, nodes, where: counts) } ?? 0
         }
         endShort(step, shortage ?? "too few of its nodes are left", nodes: nodes, into: &turn)
         return true
@@ -224,24 +234,31 @@ extension RunMachine {
     private mutating func firstShortTeam(_ nodes: NodeTable) -> (StepIndex, String)? {
         plan.dropEndedTeams()
         for step in plan.waitingTeams {
-            let shortage = shortage(of: step) { name in groupIndex(of: name).map { nodesLeft(of: $0, nodes) } ?? 0 }
+            let shortage = shortage(of: step) { name, counts in
+                groupIndex(of: name).map { nodesLeft(of: $0, nodes, where: counts) } ?? 0
+            }
             if let shortage { return (step, shortage) }
         }
         return nil
     }
 
-    private func shortage(of step: StepIndex, left: (String) -> Int) -> String? {
-        test(of: step).shortage(groups: spec.suites[Int(plan.spec(of: step).a)].groups, word: " left", left: left)
+    private func shortage(of step: StepIndex, left: (String, (Int) -> Bool) -> Int) -> String? {
+        let suite = spec.suites[Int(plan.spec(of: step).a)]
+        return test(of: step).shortage(groups: suite.groups, spec.rounds(of: suite), word: " left", left: left)
     }
 
-    private func freeNodes(of group: Int, _ nodes: NodeTable) -> Int {
-        groups[group].slots.count { $0.node.map { nodes[$0]?.state == .ready && !going.contains($0) } ?? false }
+    private func freeNodes(of group: Int, _ nodes: NodeTable, where counts: (Int) -> Bool) -> Int {
+        zip(groups[group].slots.indices, groups[group].slots).count { place, slot in
+            counts(place) && (slot.node.map { nodes[$0]?.state == .ready && !going.contains($0) } ?? false)
+        }
     }
 
     /// How many nodes of a group work, or may still come to.
-    private func nodesLeft(of group: Int, _ nodes: NodeTable) -> Int {
-        groups[group].slots.count { slot in
-            guard let node = slot.node, !going.contains(node), let row = nodes[node] else { return false }
+    private func nodesLeft(of group: Int, _ nodes: NodeTable, where counts: (Int) -> Bool) -> Int {
+        zip(groups[group].slots.indices, groups[group].slots).count { place, slot in
+            guard counts(place), let node = slot.node, !going.contains(node), let row = nodes[node] else {
+                return false
+            }
             // What a test has just now is judged, or made anew, when that ends.
             if row.state == .ready || busy[node] != nil { return true }
             let states = slot.chain.map { plan.state(of: $0) }

@@ -27,6 +27,8 @@ extension CommandBuilder {
             kits.append(.folder(archive: copy.archive, to: copy.name))
             tree = "\(home)/\(copy.name)"
         }
+        let libraries = try libraries(of: frame)
+        kits += libraries.kits
         let place = frame.directory.isEmpty ? tree : "\(tree)/\(frame.directory)"
         let packages = self.packages(of: frame)
         let stamp = "\(home)/\(Self.framesFolder)/packages/\(packages.key)"
@@ -62,11 +64,29 @@ extension CommandBuilder {
             command.environment["BEAKERLIB_DIR"] = "\(home)/\(own)/data"
             command.environment["TESTID"] = "\(run)-\(suite.name)-\(attempt)"
         }
+        if let place = libraries.place { command.environment["BEAKERLIB_LIBRARY_PATH"] = place }
         // JSON is YAML as well.
         let metadata = Array(frame.metadata.utf8)
         command.files = [FileContent(source: .bytes(metadata), to: "\(own)/metadata.yaml", mode: 0o600)]
         command.kits = kits
         return command
+    }
+
+    /// Where the libraries of a test are, and what puts them there; nil when it imports none.
+    ///
+    /// - Throws: `.file` when one that it cannot do without could not be had.
+    private func libraries(of frame: TestFrame) throws(StepError) -> (place: String?, kits: [NodeKit]) {
+        guard let needs = frame.libraries, !needs.isEmpty else { return (nil, []) }
+        let again = "begin it anew (--new)"
+        guard let set = spec.libraries?.first(where: { $0.needs == needs }) else {
+            throw StepError(.file, "the run has no copy of the libraries of the test: \(again)")
+        }
+        if let flaw = set.flaw { throw StepError(.file, flaw) }
+        guard isRemote else { return (set.folder, []) }
+        guard let copy = archive.tree(set.folder, in: spec) else {
+            throw StepError(.file, "the run has no copy of the libraries for \(node.name): \(again)")
+        }
+        return ("\(home)/\(copy.name)", [.folder(archive: copy.archive, to: copy.name)])
     }
 
     /// The node's folder, where it is.

@@ -65,9 +65,7 @@ extension CommandBuilder {
             case .shell(let text): ["/bin/sh", "-c", text]
             case .arguments(let words): words
             }
-        // PATH is the machine's own.
-        let text = "PATH=$1:$PATH; export PATH; shift; exec \"$@\""
-        command.program = .arguments(["/bin/sh", "-c", text, "sh", "\(home)/\(Self.programs)"] + words)
+        command.program = .arguments(TeamProgram.arguments(programs: "\(home)/\(Self.programs)", words: words))
     }
 }
 

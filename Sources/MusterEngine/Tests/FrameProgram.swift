@@ -9,13 +9,14 @@ enum FrameProgram {
     ///   - packages: what `PackageProgram` is called with; empty when there is nothing to see to.
     static func arguments(_ frame: TestFrame, in place: String, command: String, packages: [String]) -> [String] {
         let terminal = frame.hasTerminal == true ? "tty" : "-"
-        return ["/bin/sh", "-c", text, "test", place, command, terminal, frame.dmesg?.rawValue ?? "-"] + packages
+        let checks = frame.checks.map { "\(CheckScripts.program(of: $0)):\($1.rawValue)" }.joined(separator: " ")
+        return ["/bin/sh", "-c", text, "test", place, command, terminal, checks.isEmpty ? "-" : checks] + packages
     }
 
     private static let text = #"""
         cd -- "$1" || { echo "the folder of the test is not there: $1" >&2; exit 2; }
         mkdir -p -- "$TMT_TEST_DATA" "$TMT_PLAN_DATA" || exit 2
-        text=$2 tty=$3 dmesg=$4
+        text=$2 tty=$3 checks=$4
         shift 4
         if [ -s "$TMT_PLAN_ENVIRONMENT_FILE" ]; then
             set -a
@@ -39,12 +40,12 @@ enum FrameProgram {
                 echo 'muster: the test has no terminal, as there is no "script" of util-linux' >&2
             fi
         fi
-        [ "$dmesg" = - ] && exec "$@"
+        [ "$checks" = - ] && exec "$@"
 
-        "$TMT_SCRIPTS_DIR/muster-dmesg" before
+        for check in $checks; do "$TMT_SCRIPTS_DIR/${check%:*}" before; done
         "$@"
         status=$?
-        "$TMT_SCRIPTS_DIR/muster-dmesg" after "$dmesg"
+        for check in $checks; do "$TMT_SCRIPTS_DIR/${check%:*}" after "${check##*:}"; done
         # As if there had been nothing in between.
         [ "$status" -le 128 ] || kill -s "$(kill -l "$status")" $$ 2>/dev/null
         exit "$status"

@@ -4,14 +4,15 @@ import MusterCore
 /// (`docs/formats/test-control.md`).
 enum GuestScripts {
     /// By name; each alias is a script of its own, as a link cannot be put.
-    static let all: [(String, String)] = [
-        ("tmt-report-result", library + report), ("rhts-report-result", library + report),
-        ("rstrnt-report-result", library + report), ("tmt-file-submit", library + submit),
-        ("rhts-submit-log", library + submit), ("rstrnt-report-log", library + submit),
-        ("tmt-reboot", library + reboot), ("rhts-reboot", library + reboot), ("rstrnt-reboot", library + reboot),
-        ("tmt-abort", library + abort), ("rstrnt-abort", library + abort),
-        (PackageProgram.name, PackageProgram.text), ("muster-dmesg", library + dmesg),
-    ]
+    static let all: [(String, String)] =
+        [
+            ("tmt-report-result", library + report), ("rhts-report-result", library + report),
+            ("rstrnt-report-result", library + report), ("tmt-file-submit", library + submit),
+            ("rhts-submit-log", library + submit), ("rstrnt-report-log", library + submit),
+            ("tmt-reboot", library + reboot), ("rhts-reboot", library + reboot), ("rstrnt-reboot", library + reboot),
+            ("tmt-abort", library + abort), ("rstrnt-abort", library + abort),
+            (PackageProgram.name, PackageProgram.text),
+        ] + CheckScripts.all(library: library)
 
     /// Waits until every member of a test on several nodes has come to this point: see `NodeBarriers`.
     static let barrier = #"""
@@ -138,39 +139,5 @@ enum GuestScripts {
     private static let abort = #"""
         say '{"status":"error","note":"aborted by the test"}'
         kill -TERM 0
-        """#
-
-    /// tmt's check of that name: whether the kernel has told of a crash while a test ran. Called before and after it.
-    private static let dmesg = #"""
-        [ -n "$TMT_TEST_DATA" ] || fail 'this is to be called around a test'
-        log=${TMT_TEST_DATA%/*}/dmesg
-        if [ "$1" = before ]; then
-            dmesg >"$log" 2>/dev/null || rm -f "$log"
-            exit 0
-        fi
-        if [ ! -e "$log" ] || ! dmesg >"$log.after" 2>/dev/null; then
-            say '{"status":"skip","name":"check/dmesg","note":"dmesg cannot be read here: it needs root"}'
-            exit 0
-        fi
-        # What stands behind the last line of before; everything, when that has gone.
-        last=$(tail -n 1 "$log")
-        line=
-        [ -z "$last" ] || line=$(grep -nxF -e "$last" "$log.after" | tail -n 1 | cut -d : -f 1)
-        tail -n "+$((${line:-0} + 1))" "$log.after" >"$log"
-        status=pass note=
-        if found=$(grep -E -m 1 'Call Trace:|[[:space:]]segfault[[:space:]]' "$log"); then
-            status=fail note=",\"note\":\"$(text "$found")\""
-        fi
-        case $2-$status in
-            info-*) status=info ;;
-            xfail-fail) status=pass ;;
-            xfail-pass) status=fail note=',"note":"the kernel told of no crash, and one is expected"' ;;
-        esac
-        size=$(wc -c <"$log" | tr -d ' ')
-        files=
-        [ "$size" = 0 ] || files=",\"files\":[{\"name\":\"dmesg.txt\",\"length\":$size}]"
-        say "{\"status\":\"$status\",\"name\":\"check/dmesg\"$note$files}"
-        [ "$size" = 0 ] || head -c "$size" "$log" >&"$fd"
-        rm -f "$log" "$log.after"
         """#
 }

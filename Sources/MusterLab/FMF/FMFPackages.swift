@@ -1,7 +1,8 @@
 import MusterCore
 
 extension FMFSubject {
-    /// Names of packages. Libraries and the like are none, and are noted; files of the tree are there without that.
+    /// Names of packages. Libraries are none (see `libraries`), nor is what else stands there, which is noted; files of
+    /// the tree are there without that.
     func packages(_ key: String, _ tally: inout FMFTally) throws(FMFError) -> [String] {
         guard let value = self[key] else { return [] }
         let items: [FMFValue] = if case .list(let items) = value { items } else { [value] }
@@ -16,7 +17,7 @@ extension FMFSubject {
                 throw wrong(key, "has \(item.kindWord) where the name of a package should be")
             }
             if text.hasPrefix("library(") {
-                others.insert("library")
+                others.insert("library(…) without a url")
                 continue
             }
             let isName = !text.isEmpty && !text.hasPrefix("-") && !text.contains { $0.isNewline || $0 == "\0" }
@@ -25,7 +26,7 @@ extension FMFSubject {
             }
             if !packages.contains(text) { packages.append(text) }
         }
-        others.remove("file")
+        others.subtract(["file", "library"])
         for other in others { tally.note("\(key): \(other)") }
         return packages
     }

@@ -18,8 +18,8 @@ package struct FMFPlan: Sendable {
     /// A part of `prepare` or `finish`.
     package struct Phase: Hashable, Sendable {
         package var step: FMFStep
-        /// The roles on whose machines it is done; nil for all.
-        package var roles: Set<String>?
+        /// The machines on which it is done, by their places in the plan; nil for all.
+        package var machines: Set<Int>?
     }
 
     package let name: String
@@ -32,17 +32,21 @@ package struct FMFPlan: Sendable {
     private(set) var sections: [Section] = []
     package private(set) var prepare: [Phase] = []
     package private(set) var finish: [Phase] = []
+    /// What its results are to be written as.
+    package internal(set) var reports: [ResultFile] = []
     /// Whether it ends with the first test that fails.
     package private(set) var stopsAtFirst = false
     /// Of its machines, when it asks for several.
     package private(set) var roles: [Role] = []
-    private(set) var tally = FMFTally()
+    var tally = FMFTally()
 
-    private let subject: FMFSubject
-    /// The names of its machines, with the role of each.
-    private var guests: [String: String] = [:]
+    let subject: FMFSubject
+    /// Its machines in their order: one without a name where the plan names none.
+    private var guests: [(name: String, role: String?)] = []
+    /// The role of each machine, in the order of the plan; empty for a plan with one machine.
+    package var guestRoles: [String] { roles.isEmpty ? [] : guests.map { $0.role ?? $0.name } }
 
-    private static let unknownKeys = ["report", "login", "gate", "cleanup"]
+    private static let unknownKeys = ["login", "gate", "cleanup"]
     /// What `execute` says that is honoured, or says nothing.
     private static let executeKeys = ["how", "name", "summary", "order", "script", "duration", "exit-first"]
 
@@ -74,6 +78,7 @@ package struct FMFPlan: Sendable {
         try readDiscover()
         prepare = try phases("prepare")
         finish = try phases("finish")
+        try readReports()
     }
 
     // MARK: Where it holds
@@ -100,8 +105,11 @@ package struct FMFPlan: Sendable {
         for (index, part) in parts.enumerated() {
             let known: Set<FMFKey> = [.string("name"), .string("role"), .string("where")]
             if part.data.entries.contains(where: { !known.contains($0.key) }) { tally.note("provision of the plan") }
-            guard parts.count > 1 else { continue }
             let name = part["name"]?.string ?? "default-\(index)"
+            guard parts.count > 1 else {
+                guests.append((name, part["role"]?.string))
+                continue
+            }
             let role = part["role"]?.string ?? name
             // It becomes a part of variables' names.
             guard role.utf8.first.map({ $0 < 0x80 && Character(Unicode.Scalar($0)).isLetter }) == true,
@@ -113,42 +121,47 @@ package struct FMFPlan: Sendable {
             else {
                 throw part.wrong("role", "is '\(role)': a role is letters, digits, '.', '_' and '-', a letter first")
             }
-            guests[name] = role
+            guests.append((name, role))
             if let known = roles.firstIndex(where: { $0.name == role }) {
                 roles[known].count += 1
             } else {
                 roles.append(Role(name: role, count: 1))
             }
         }
+        if guests.isEmpty { guests.append(("default-0", nil)) }
     }
 
-    /// The roles that `where` of a part names, by themselves or by a machine; nil for all machines.
-    private mutating func roles(of part: FMFSubject, _ key: String) throws(FMFError) -> Set<String>? {
+    /// The machines that `where` of a part names, by their roles or their own names; nil for all.
+    private func machines(of part: FMFSubject) throws(FMFError) -> Set<Int>? {
         let names = try part.lines("where", wants: "a role or the name of a machine")
         guard !names.isEmpty else { return nil }
-        guard !roles.isEmpty else {
-            tally.note("\(key): where")
-            return nil
-        }
-        var found: Set<String> = []
+        var found: Set<Int> = []
         for name in names {
-            if roles.contains(where: { $0.name == name }) {
-                found.insert(name)
-            } else if let role = guests[name] {
-                found.insert(role)
-                if roles.contains(where: { $0.name == role && $0.count > 1 }) {
-                    tally.note("\(key): where: one machine of several in a role")
-                }
-            } else {
-                let hint = "its roles are \(roles.map(\.name).joined(separator: ", "))"
+            let byRole = guests.indices.filter { guests[$0].role == name }
+            let named = byRole.isEmpty ? guests.indices.filter { guests[$0].name == name } : byRole
+            guard !named.isEmpty else {
+                let known =
+                    roles.isEmpty ? guests.flatMap { [$0.role, $0.name].compactMap(\.self) } : roles.map(\.name)
+                let hint = "\(roles.isEmpty ? "its only machine is" : "its roles are") \(known.joined(separator: ", "))"
                 throw part.wrong("where", "names '\(name)', which no machine of the plan is or plays", hint: hint)
             }
+            found.formUnion(named)
         }
+        return found.count == guests.count ? nil : found
+    }
+
+    /// The roles of the machines that `where` of a section names; nil for all.
+    private mutating func roles(of part: FMFSubject) throws(FMFError) -> Set<String>? {
+        guard let machines = try machines(of: part) else { return nil }
+        let found = Set(machines.compactMap { guests[$0].role })
+        let all = guests.indices.filter { guests[$0].role.map(found.contains) ?? false }
+        // Members of a role are all alike to a test.
+        if machines.count < all.count { tally.note("discover: where: one machine of several in a role") }
         return found
     }
 
     /// Whether a part holds: it is enabled, and one of its rules is true. What cannot be decided is not.
-    private mutating func isMeant(_ part: FMFSubject, _ key: String) throws(FMFError) -> Bool {
+    mutating func isMeant(_ part: FMFSubject, _ key: String) throws(FMFError) -> Bool {
         guard try part.flag("enabled") ?? true else { return false }
         let rules = try part.lines("when", wants: "a rule")
         guard !rules.isEmpty else { return true }
@@ -223,7 +236,7 @@ package struct FMFPlan: Sendable {
             guard try isMeant(part, "discover") else { continue }
             var section = try Section(part, &tally)
             if parts.count > 1 || given != nil { section.prefix = "/" + name }
-            section.roles = try roles(of: part, "discover")
+            section.roles = try roles(of: part)
             sections.append(section)
         }
         if parts.isEmpty { sections = [Section()] }
@@ -236,9 +249,7 @@ package struct FMFPlan: Sendable {
         for part in try subject.parts(key) {
             let how = part["how"]?.string ?? "shell"
             guard try isMeant(part, key) else { continue }
-            let roles = try roles(of: part, key)
-            // Which machine plays a role is known only when a test takes it.
-            if roles != nil { tally.note("\(key): where") }
+            let machines = try machines(of: part)
             let order = part.number("order") ?? 50
             switch (key, how) {
             case (_, "shell"):
@@ -246,7 +257,9 @@ package struct FMFPlan: Sendable {
                 guard !scripts.isEmpty else {
                     throw part.wrong("script", "is missing: it is a shell command, or a list of them")
                 }
-                for script in scripts { found.append((order, Phase(step: .script(command(script)), roles: roles))) }
+                for script in scripts {
+                    found.append((order, Phase(step: .script(command(script)), machines: machines)))
+                }
             case ("prepare", "install"):
                 let packages = try part.packages("package", &tally)
                 for key in ["copr", "directory", "exclude"] where part[key] != nil {
@@ -254,7 +267,7 @@ package struct FMFPlan: Sendable {
                 }
                 let isLoose = part["missing"]?.string == "skip"
                 let needs = isLoose ? PackageNeeds(recommend: packages) : PackageNeeds(require: packages)
-                if !needs.isEmpty { found.append((order, Phase(step: .packages(needs), roles: roles))) }
+                if !needs.isEmpty { found.append((order, Phase(step: .packages(needs), machines: machines))) }
             default: tally.note("\(key): how: \(how)")
             }
         }

@@ -9,8 +9,10 @@ package struct FMFSuite: Sendable {
     package let root: String
     package private(set) var tests: [TestSpec] = []
     /// What sets a machine up for the tests, and shell commands that clean up after them, in their order.
-    package private(set) var prepare: [FMFStep] = []
-    package private(set) var finish: [FMFStep] = []
+    package private(set) var prepare: [FMFPlan.Phase] = []
+    package private(set) var finish: [FMFPlan.Phase] = []
+    /// What the plan wants its results to be written as.
+    package private(set) var reports: [ResultFile] = []
     /// Whether the plan ends with the first test that fails.
     package private(set) var stopsAtFirst = false
     /// Of a plan for several machines that play different parts: these, in the plan's order.
@@ -18,6 +20,9 @@ package struct FMFSuite: Sendable {
     /// The roles whose machines run a test, by its name; all of them run one that is not here. The others are there for
     /// it: it finds them by its topology.
     package private(set) var rolesOfTests: [String: Set<String>] = [:]
+
+    /// The role that each machine has, in the plan's order, over and over; nil where none is set up for one alone.
+    package private(set) var nodeRoles: [String]?
 
     /// The machines that a test has at once; nil for one machine, whichever.
     func roles(of test: String) -> [TestRole]? {
@@ -79,8 +84,10 @@ package struct FMFSuite: Sendable {
         root = tree.root
         var diagnostics: [Diagnostic] = []
         if let plan {
-            prepare = plan.prepare.map(\.step)
-            finish = plan.finish.map(\.step)
+            prepare = plan.prepare
+            finish = plan.finish
+            reports = plan.reports
+            if (prepare + finish).contains(where: { $0.machines != nil }) { nodeRoles = plan.guestRoles }
             stopsAtFirst = plan.stopsAtFirst
             roles = plan.roles
             tally = plan.tally
@@ -150,8 +157,10 @@ package struct FMFSuite: Sendable {
             recommend: try subject.packages("recommend", &tally)
         )
         if !packages.isEmpty { frame.packages = packages }
+        let libraries = try subject.libraries("require") + subject.libraries("recommend")
+        if !libraries.isEmpty { frame.libraries = libraries }
         if try subject.flag("tty") == true { frame.hasTerminal = true }
-        frame.dmesg = try dmesg(subject)
+        try readChecks(subject, &frame)
         test.frame = frame
         return test
     }
@@ -165,11 +174,10 @@ package struct FMFSuite: Sendable {
         return parts.joined(separator: "/")
     }
 
-    /// What is made of the check of that name; others are noted.
-    private mutating func dmesg(_ subject: FMFSubject) throws(FMFError) -> TestFrame.CheckRule? {
-        guard let value = subject["check"] else { return nil }
+    /// Checks that are not known are noted.
+    private mutating func readChecks(_ subject: FMFSubject, _ frame: inout TestFrame) throws(FMFError) {
+        guard let value = subject["check"] else { return }
         let items: [FMFValue] = if case .list(let items) = value { items } else { [value] }
-        var rule: TestFrame.CheckRule?
         for item in items {
             var part = FMFSubject(FMFMap(), named: "check of \(subject.name)", of: tree, at: .none)
             if let map = item.map {
@@ -183,14 +191,15 @@ package struct FMFSuite: Sendable {
                 )
             }
             guard try part.flag("enabled") ?? true else { continue }
-            guard how == "dmesg" else {
+            guard let check = TestFrame.Check(rawValue: how) else {
                 tally.note("check: \(how)")
                 continue
             }
-            if part["failure-pattern"] != nil { tally.note("check: dmesg: failure-pattern") }
-            rule = try part.choice("result", TestFrame.CheckRule.self) ?? .respect
+            for key in ["failure-pattern", "ignore-pattern"] where part[key] != nil {
+                tally.note("check: \(how): \(key)")
+            }
+            frame[check] = try part.choice("result", TestFrame.CheckRule.self) ?? .respect
         }
-        return rule
     }
 
     private func codes(_ subject: FMFSubject) throws(FMFError) -> [Int] {

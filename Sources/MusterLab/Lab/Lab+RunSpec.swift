@@ -65,8 +65,9 @@ extension Lab {
             spec.suites = chosen.map(\.spec)
             spec.groups = closure(over: chosen.flatMap { $0.spec.groups + $0.spec.needs.map(\.group) })
             for suite in chosen where !suite.prepare.isEmpty || !suite.finish.isEmpty {
+                let rounds = spec.rounds(of: suite.spec)
                 for place in spec.groups.indices where suite.spec.groups.contains(spec.groups[place].name) {
-                    spec.groups[place].steps += suite.planSteps
+                    spec.groups[place].steps += suite.planSteps(from: rounds?.start(of: spec.groups[place].name))
                 }
             }
             for suite in chosen where suite.spec.rules.spares > 0 {
@@ -74,8 +75,8 @@ extension Lab {
                 spec.groups[place].spares = max(spec.groups[place].spares ?? 0, suite.spec.rules.spares)
             }
             spec.flakyFails = selection.flakyFails || chosen.contains { $0.flakyFails }
-            spec.resultFormats = resultFormats
-            if !resultFormats.isEmpty {
+            try spec.takeResults(resultFormats, chosen.flatMap(\.reports))
+            if !spec.resultFormats.isEmpty {
                 let own = resultsDirectory.hasPrefix("/") ? resultsDirectory : directory + "/" + resultsDirectory
                 spec.resultsDirectory = selection.resultsDirectory ?? own
             }
@@ -224,19 +225,56 @@ extension Lab {
     }
 }
 
+extension RunSpec {
+    /// What the lab's file has written, and what the plans want besides.
+    fileprivate mutating func takeResults(
+        _ formats: [ResultFormat],
+        _ reports: [ResultFile]
+    ) throws(SelectionError) {
+        resultFormats =
+            formats
+            + ResultFormat.allCases.filter { format in
+                !formats.contains(format) && reports.contains { $0.format == format }
+            }
+        var named: [ResultFile] = []
+        for file in reports where file.name != nil && !named.contains(file) {
+            if let other = named.first(where: { $0.name == file.name }) {
+                let both = "\(other.format.rawValue) and \(file.format.rawValue)"
+                throw SelectionError(message: "plans want their results as \(both) in one file, '\(file.name ?? "")'")
+            }
+            named.append(file)
+        }
+        resultFiles = named.isEmpty ? nil : named
+    }
+}
+
 extension Lab.Suite {
     /// The steps that a plan adds to the setup of each machine. What comes at its end undoes the first of them: it runs
     /// whatever of the others has failed.
-    var planSteps: [ProvisionStep] {
-        let commands = prepare.isEmpty ? [":"] : prepare.map(command)
+    ///
+    /// - Parameter start: which machine of the plan the first node of the group is.
+    func planSteps(from start: Int?) -> [ProvisionStep] {
+        let commands = prepare.isEmpty ? [":"] : prepare.map { command($0, start ?? 0) }
         return commands.enumerated().map { place, command in
             var step = ProvisionStep(.run(Template(command)))
             step.name = "prepare \(place + 1) of \(spec.name)"
             if place == 0, !finish.isEmpty {
-                step.undo = Template(finish.map { "( \(self.command($0))\n)" }.joined(separator: " && "))
+                step.undo = Template(finish.map { "( \(self.command($0, start ?? 0))\n)" }.joined(separator: " && "))
             }
             return step
         }
+    }
+
+    /// A phase for some machines of the plan ends at once on the nodes that are others.
+    private func command(_ phase: FMFPlan.Phase, _ start: Int) -> String {
+        guard let machines = phase.machines, let count = spec.nodeRoles?.count, count > 0 else {
+            return command(phase.step)
+        }
+        let places = machines.sorted().map(String.init).joined(separator: "|")
+        return """
+            case $(((${MUSTER_NODE##*/} + \(start)) % \(count))) in \(places)) ;; *) exit 0 ;; esac
+            \(command(phase.step))
+            """
     }
 
     private func command(_ step: FMFStep) -> String {

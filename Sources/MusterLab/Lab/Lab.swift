@@ -10,8 +10,10 @@ package struct Lab: Sendable {
         /// Where it is declared: `lab.yaml:30`.
         package var place: String
         /// Of a plan of fmf: what sets each machine up for its tests, and what comes after them.
-        package var prepare: [FMFStep] = []
-        package var finish: [FMFStep] = []
+        package var prepare: [FMFPlan.Phase] = []
+        package var finish: [FMFPlan.Phase] = []
+        /// What the plan wants its results to be written as.
+        package var reports: [ResultFile] = []
     }
 
     package var name: String

@@ -356,9 +356,14 @@ package enum LabKeys {
         ]
     )
 
+    /// What the nodes of a role do: the test's command, or nothing but to be there for the others.
+    static let runs = ["test", "nothing"]
+
     package static let role = LabTable(
         name: "role",
-        keys: [LabKey("count", .integer(1...TestSpec.membersMax)), LabKey("on", .text)]
+        keys: [
+            LabKey("count", .integer(1...TestSpec.membersMax)), LabKey("on", .text), LabKey("runs", .choice(runs)),
+        ]
     )
 
     package static let sink = LabTable(

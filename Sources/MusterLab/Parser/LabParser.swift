@@ -183,7 +183,8 @@ extension LabReader {
                     flakyFails: suite.flakyFails,
                     place: place,
                     prepare: suite.prepare,
-                    finish: suite.finish
+                    finish: suite.finish,
+                    reports: suite.reports
                 )
             },
             resultFormats: results?.formats ?? ResultFormat.standard,

@@ -69,11 +69,13 @@ extension LabReader {
         let own = suite.spec.groups.compactMap { groupIndex[$0] }
         // Of others it has been said what is wrong with them.
         guard own.count == suite.spec.groups.count, own.allSatisfy({ groups[$0].countIsKnown }) else { return }
+        let rounds = NodeRounds(suite.spec) { name in groupIndex[name].map { groups[$0].spec.count } ?? 0 }
         for test in suite.spec.tests {
             let flaw =
                 test.flawOfRoles(groups: suite.spec.groups)
-                ?? test.shortage(groups: suite.spec.groups) { name in
-                    (groupIndex[name].map { groups[$0].spec.count } ?? 0) + suite.spec.rules.spares
+                ?? test.shortage(groups: suite.spec.groups, rounds) { name, counts in
+                    let count = (groupIndex[name].map { groups[$0].spec.count } ?? 0) + suite.spec.rules.spares
+                    return (0..<count).count(where: counts)
                 }
             guard let flaw else { continue }
             sink.add(

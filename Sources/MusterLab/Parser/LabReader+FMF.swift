@@ -40,8 +40,10 @@ extension LabReader {
                 suites[index].spec.policy = suites[index].spec.rules
                 suites[index].spec.policy?.stopAfter = 1
             }
+            suites[index].spec.nodeRoles = suite.nodeRoles
             suites[index].prepare = suite.prepare
             suites[index].finish = suite.finish
+            suites[index].reports = suite.reports
             if !suite.ignored.isEmpty {
                 let name = suites[index].spec.name
                 sink.warn(entry.keySpan, "suite '\(name)': not honoured are \(suite.ignored.joined(separator: ", "))")

@@ -204,9 +204,13 @@ extension LabReader {
             var role = TestRole(name: entry.key)
             if let count = fields["count"].flatMap({ integer($0, 1...TestSpec.membersMax) }) { role.count = count }
             if let on = fields["on"] { role.on = text(on, wants: "the name of a group") }
+            let runs = fields["runs"].flatMap { choice($0.value, key: $0.key, LabKeys.runs) }
+            if runs == "nothing" { role.isIdle = true }
             roles.append(role)
         }
-        return sink.errorCount == errors && !roles.isEmpty ? roles : nil
+        guard sink.errorCount == errors, !roles.isEmpty else { return nil }
+        // Who runs it comes first: its output is the attempt's.
+        return roles.filter { $0.isIdle != true } + roles.filter { $0.isIdle == true }
     }
 
     /// A name becomes a path below the results and a part of `suite//test#2`.

@@ -59,8 +59,10 @@ struct LabReader {
         var needSpans: [Span] = []
         var flakyFails = false
         /// What sets the machines of its plan up, and cleans up after the tests.
-        var prepare: [FMFStep] = []
-        var finish: [FMFStep] = []
+        var prepare: [FMFPlan.Phase] = []
+        var finish: [FMFPlan.Phase] = []
+        /// What the plan wants its results to be written as.
+        var reports: [ResultFile] = []
     }
 
     /// `${group.index.field}` somewhere, to be checked when all groups are known.

@@ -34,9 +34,26 @@ import Testing
                     if up(to: 1) == 0 { test.roles = Self.roles(places, up: up) }
                     suite.tests.append(test)
                 }
+                if up(to: 2) == 0 {
+                    suite.nodeRoles = [["server", "client"], ["client", "server", "client"]][up(to: 1)]
+                }
                 suites.append(suite)
             }
             spec = run(.test, [app, ext], suites, keep: Keep.allCases[up(to: 2)], parallel: 1 + up(to: 5))
+            for place in spec.suites.indices {
+                let suite = spec.suites[place]
+                for test in suite.tests.indices where suite.nodeRoles != nil {
+                    for role in suite.tests[test].roles?.indices ?? 0..<0 {
+                        spec.suites[place].tests[test].roles?[role].on = nil
+                    }
+                    let counts = Dictionary(uniqueKeysWithValues: spec.groups.map { ($0.name, $0.places) })
+                    let shortage = spec.suites[place].tests[test].shortage(groups: suite.groups, spec.rounds(of: suite))
+                    {
+                        (0..<(counts[$0] ?? 0)).count(where: $1)
+                    }
+                    if shortage != nil { spec.suites[place].tests[test].roles = nil }
+                }
+            }
             self.chance = chance
         }
 
@@ -145,9 +162,16 @@ import Testing
             guard lead.state == .running else { continue }
             #expect(Set(team.compactMap(\.resource)).count == team.count, comment)
             for (place, member) in team.enumerated() {
-                let test = lab.rows.specs[id]?.suites[Int(lead.spec.a)].tests[Int(lead.spec.b)]
-                guard let members = test?.members, !members.isEmpty, let group = members[place].on else { continue }
-                #expect(member.resource.flatMap { lab.rows.nodes[$0] }?.name.group == group, comment)
+                guard let spec = lab.rows.specs[id] else { continue }
+                let suite = spec.suites[Int(lead.spec.a)]
+                let members = suite.tests[Int(lead.spec.b)].members
+                guard !members.isEmpty, let node = member.resource.flatMap({ lab.rows.nodes[$0] })?.name else {
+                    continue
+                }
+                if let group = members[place].on { #expect(node.group == group, comment) }
+                if let rounds = spec.rounds(of: suite) {
+                    #expect(rounds.role(of: node.index, in: node.group) == members[place].role, comment)
+                }
             }
         }
         let nodes = lab.works.filter { $0.act.spec.runsTest }.compactMap(\.act.node)

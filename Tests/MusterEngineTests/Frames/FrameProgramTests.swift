@@ -14,8 +14,6 @@ import Testing
         folder = try TestFolder.make("frame")
         frame = TestFrame(tree: folder, directory: "")
         for (name, script) in GuestScripts.all { try put("bin/\(name)", script) }
-        // What the kernel says; without it the log cannot be read.
-        try put("fakes/dmesg", "#!/bin/sh\ncat \"${0%/*}/../kernel\"\n")
     }
 
     private func write(_ name: String, _ text: String) throws {
@@ -87,45 +85,5 @@ import Testing
         let end = try run("echo runs")
         #expect(end.status == 0)
         #expect(end.output == "muster: the test has no terminal, as there is no \"script\" of util-linux\nruns\n")
-    }
-
-    // MARK: The kernel's log
-
-    /// What is said of the kernel's log after a test that the kernel tells something of.
-    private mutating func check(_ rule: TestFrame.CheckRule, says: String, command: String = "true") throws -> String {
-        frame.dmesg = rule
-        try write("kernel", "[ 1.0] old segfault at 0\n[ 2.0] up\n")
-        let end = try run("cat >>kernel <<'END'\n\(says)END\n\(command)")
-        #expect(end.status == 0, "\(end.output)")
-        return end.control.split(separator: "\n", maxSplits: 1).last.map(String.init) ?? ""
-    }
-
-    @Test mutating func aCrashThatTheKernelTellsOfIsAFailedPart() throws {
-        defer { done() }
-        let crash = "[ 3.0] sh[1]: segfault at \"0\"\n"
-        #expect(try check(.respect, says: "") == #"{"status":"pass","name":"check/dmesg"}"#)
-        #expect(
-            try check(.respect, says: crash) == #"{"status":"fail","name":"check/dmesg","note":"[ 3.0] sh[1]: segfault"#
-                + #" at \"0\"","files":[{"name":"dmesg.txt","length":\#(crash.utf8.count)}]}"# + crash
-        )
-        #expect(try check(.respect, says: "[ 3.0] fine\n").hasPrefix(#"{"status":"pass""#))
-        #expect(try check(.respect, says: "[ 3.0] Call Trace:\n").hasPrefix(#"{"status":"fail""#))
-        #expect(try check(.xfail, says: crash).hasPrefix(#"{"status":"pass""#))
-        #expect(
-            try check(.xfail, says: "").hasPrefix(#"{"status":"fail","name":"check/dmesg","note":"the kernel told"#)
-        )
-        #expect(try check(.info, says: crash).hasPrefix(#"{"status":"info""#))
-        // The ring has gone around: what stood before is not there any more.
-        #expect(try check(.respect, says: "", command: "echo '[ 9.0] a segfault b' >kernel").contains(#""fail""#))
-    }
-
-    @Test mutating func whereTheLogCannotBeReadTheCheckIsSkipped() throws {
-        defer { done() }
-        frame.dmesg = .respect
-        let end = try run("exit 5")
-        #expect(end.status == 5)
-        #expect(end.control.hasSuffix(#""note":"dmesg cannot be read here: it needs root"}"#))
-        try write("kernel", "")
-        #expect(try run("kill -SEGV $$").signal == 11, "the end of the test is told as it was")
     }
 }

@@ -145,7 +145,7 @@ import Testing
             "environment-file: one.env\nexecute: {how: tmt}\nprepare: {script: echo}\n",
             files: files
         )
-        guard case .script(let command)? = script.prepare.first else { throw StepError(.unresolved, "no script") }
+        guard case .script(let command)? = script.prepare.first?.step else { throw StepError(.unresolved, "no script") }
         #expect(command.contains("export B='two words'\n"), "\(command)")
     }
 
@@ -170,9 +170,9 @@ import Testing
     // MARK: Before and after
 
     /// The first words of scripts, and packages.
-    private func steps(_ steps: [FMFStep]) -> [String] {
-        steps.map { step in
-            switch step {
+    private func steps(_ phases: [FMFPlan.Phase]) -> [String] {
+        phases.map { phase in
+            switch phase.step {
             case .script(let text): text.split(separator: " -c '").last.map { String($0.prefix { $0 != "'" }) } ?? ""
             case .packages(let packages): "+\(packages.require.joined(separator: ",")) ~\(packages.recommend)"
             }
@@ -194,7 +194,7 @@ import Testing
               - {script: never, enabled: false}
               - {how: ansible, playbook: x.yml}
             finish: {how: shell, script: end}
-            report: {how: html}
+            report: {how: polarion}
             """,
             ["colour": ["red"]]
         )
@@ -203,7 +203,7 @@ import Testing
         #expect(
             suite.ignored == [
                 "prepare: how: ansible (1)", "prepare: install: copr (1)", "prepare: when, for want of a context (1)",
-                "report of the plan (1)",
+                "report: how: polarion (1)",
             ]
         )
     }
@@ -215,7 +215,7 @@ import Testing
             "main.fmf": """
             test: ./x
             /a: {require: [gcc, {type: file, pattern: /x}, {url: u, name: /y}, library(a/b), gcc], recommend: a b}
-            /b: {require: {type: library, url: u}, recommend: []}
+            /b: {require: {type: library, url: u}, recommend: [{type: magic}]}
             /c: {require: 7zip}
             """
         ])
@@ -223,7 +223,7 @@ import Testing
         #expect(suite.tests[0].frame?.packages == PackageNeeds(require: ["gcc"], recommend: ["a b"]))
         #expect(suite.tests[1].frame?.packages == nil)
         #expect(suite.tests[2].frame?.packages == PackageNeeds(require: ["7zip"]))
-        #expect(suite.ignored == ["require: library (2)"])
+        #expect(suite.ignored == ["recommend: magic (1)", "require: library(…) without a url (1)"])
         for wrong in ["-y", "''", "[[a]]", "\"a\\nb\""] {
             let tree = try FMFTestTree(["main.fmf": "test: x\nrequire: \(wrong)\n"])
             #expect(throws: FMFError.self, "\(wrong)") { try FMFSuite(try tree.read(), FMFSelection()) }
@@ -237,16 +237,20 @@ import Testing
             "main.fmf": """
             test: ./x
             /a: {tty: true, check: dmesg}
-            /b: {tty: false, check: [avc, {how: dmesg, result: xfail, failure-pattern: x}]}
+            /b:
+              tty: false
+              check: [avc, {how: dmesg, result: xfail, failure-pattern: x}, {how: coredump, result: info}]
             /c: {check: [{how: dmesg, enabled: false}, {how: watchdog}], restart-with-reboot: true}
             """
         ])
         let suite = try FMFSuite(try tree.read(), FMFSelection())
         #expect(suite.tests.map { $0.frame?.hasTerminal } == [true, nil, nil])
         #expect(suite.tests.map { $0.frame?.dmesg } == [.respect, .xfail, nil])
+        #expect(suite.tests.map { $0.frame?.avc } == [nil, .respect, nil])
+        #expect(suite.tests.map { $0.frame?.coredump } == [nil, .info, nil])
         #expect(
             suite.ignored == [
-                "check: avc (1)", "check: dmesg: failure-pattern (1)", "check: watchdog (1)", "restart-with-reboot (1)",
+                "check: dmesg: failure-pattern (1)", "check: watchdog (1)", "restart-with-reboot (1)",
             ]
         )
         for wrong in ["tty: sometimes", "check: 3", "check: [{result: x}]", "check: {how: dmesg, result: pass}"] {
@@ -286,13 +290,45 @@ import Testing
                 "/s/tests/a": ["server"], "/c/tests/a": ["client", "lonely"], "/n/tests/a": ["server"],
             ]
         )
-        #expect(suite.ignored == ["prepare: where (1)"])
-        let tree = try FMFTestTree(["tests.fmf": Self.tests, "plan.fmf": plan])
-        let phases = try FMFPlan("/plan", in: try tree.read()).prepare
-        #expect(phases.map(\.roles) == [["server"], nil])
-        let single = try self.suite("provision: {how: local}\ndiscover: {how: fmf, where: x}\n")
-        #expect(single.roles == [] && single.rolesOfTests == [:])
-        #expect(single.ignored == ["discover: where (1)", "provision of the plan (1)"])
+        #expect(suite.ignored == [])
+        let two = try self.suite(plan.replacing("where: one,", with: "where: two,"))
+        #expect(two.ignored == ["discover: where: one machine of several in a role (1)"])
+    }
+
+    @Test func phasesAreForTheMachinesThatTheyName() throws {
+        let machines =
+            "provision: [{name: one, role: server}, {name: two, role: client}, {name: three, role: client}]\n"
+        let suite = try suite(
+            machines + """
+                execute: {how: tmt}
+                prepare:
+                  - {script: here, where: [server]}
+                  - {script: there, where: client}
+                  - {how: install, package: gcc, where: three}
+                  - {script: all, where: [client, one]}
+                  - {script: everywhere}
+                finish: {script: end, where: [two, server]}
+                """
+        )
+        #expect(suite.prepare.map(\.machines) == [[0], [1, 2], [2], nil, nil])
+        #expect(suite.finish.map(\.machines) == [[0, 1]])
+        #expect(suite.nodeRoles == ["server", "client", "client"])
+        #expect(suite.ignored == [])
+        let free = try self.suite(machines + "execute: {how: tmt}\nprepare: {script: x}\n")
+        #expect(free.nodeRoles == nil, "nobody is set up for one role alone")
+        let single = "provision: {name: one, role: server, how: local}\nexecute: {how: tmt}\nprepare:\n"
+        for name in ["one", "server"] {
+            let suite = try self.suite(single + "  script: x\n  where: \(name)\n")
+            #expect(suite.prepare.map(\.machines) == [nil] && suite.nodeRoles == nil && suite.roles == [])
+        }
+        let unnamed = try self.suite("provision: {how: local}\ndiscover: {how: fmf, where: default-0}\n")
+        #expect(unnamed.ignored == ["provision of the plan (1)"])
+        #expect(
+            try fault(single + "  script: x\n  where: two\n")
+                == "plan.fmf:5: 'where' of prepare of /plan names 'two', which no machine of the plan is or plays: "
+                + "its only machine is server, one"
+        )
+        #expect(try fault("execute: {how: tmt}\nfinish: {script: x, where: y}\n").hasPrefix("plan.fmf:2: 'where' of"))
     }
 
     // MARK: Mistakes

@@ -1,0 +1,2 @@
+// The system's zlib, found by its header.
+#include <zlib.h>
