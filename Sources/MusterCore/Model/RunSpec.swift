@@ -99,6 +99,9 @@ package struct GroupSpec: Hashable, Sendable, Codable {
     package var failedSetupsMax: Int?
     /// Nodes besides `count` that a run of tests keeps ready to stand in for others; nil for none.
     package var spares: Int?
+    /// Further places, behind those of the spares, that get a node only when tests wait for more than there are; nil
+    /// for none.
+    package var standby: Int?
     /// Where the group is declared, for messages: `lab.yaml:12`.
     package var place: String
 
@@ -121,8 +124,14 @@ package struct GroupSpec: Hashable, Sendable, Codable {
     /// Whether the group has machines: some creating step. Otherwise it only orders other groups.
     package var hasNodes: Bool { steps.contains { $0.kind.creates } }
 
-    /// How many nodes a run has of it at once, with spares.
-    package var places: Int { hasNodes ? count + (spares ?? 0) : 0 }
+    /// How many nodes a run has of it at once at most, with spares.
+    package var places: Int { hasNodes ? count + (spares ?? 0) + (standby ?? 0) : 0 }
+
+    /// Whether a place is for a node that only stands in for others.
+    package func isSpare(_ slot: Int) -> Bool { slot >= count && !isStandby(slot) }
+
+    /// Whether a place is one that a run leaves empty at first.
+    package func isStandby(_ slot: Int) -> Bool { slot >= count + (spares ?? 0) }
 }
 
 /// One group needs another.

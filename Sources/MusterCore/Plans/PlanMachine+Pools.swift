@@ -50,6 +50,9 @@ extension PlanMachine {
         return (pool.freeCount, pool.waitingCount, pool.running)
     }
 
+    /// Whether some step that waits must not get just any node of a pool.
+    func hasExclusions(inPool pool: Int32) -> Bool { pools[Int(pool)].hasExclusions }
+
     /// Whether some step may be waiting for this very node by its rule.
     package func isAwaited(_ node: NodeID, inPools indices: [Int32]) -> Bool {
         indices.contains { pools[Int($0)].awaits(node) }

@@ -69,7 +69,9 @@ extension RunMachine {
         let isUsedUp = testSpec.destructive || usesUp(verdict, in: suite)
         if isUsedUp {
             let why = testSpec.destructive ? "used by a destructive test" : "a test on it ended with \(verdict.outcome)"
-            for node in nodes { wearOut(node, because: why, in: &context, into: &turn) }
+            let isFresh = verdict.runsAgain && self.spec.suites[suite].rules.rerunOn == .fresh
+            let claim: NodeClaim = isFresh ? .thisPlace : verdict.runsAgain ? .anyPlace : .none
+            for node in nodes { wearOut(node, because: why, claim: claim, in: &context, into: &turn) }
         }
         if verdict.runsAgain { appendRerun(of: test, in: suite, nodes: context.nodes) }
         if !isUsedUp { for node in nodes { giveBack(node, in: &context, into: &turn) } }

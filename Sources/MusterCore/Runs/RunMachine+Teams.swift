@@ -235,13 +235,13 @@ extension RunMachine {
     }
 
     private func freeNodes(of group: Int, _ nodes: NodeTable) -> Int {
-        groups[group].slots.count { $0.node.map { nodes[$0]?.state == .ready && !going.contains($0) } ?? false }
+        groups[group].slots.count { $0.node.map { nodes[$0]?.state == .ready && going[$0] == nil } ?? false }
     }
 
     /// How many nodes of a group work, or may still come to.
     private func nodesLeft(of group: Int, _ nodes: NodeTable) -> Int {
         groups[group].slots.count { slot in
-            guard let node = slot.node, !going.contains(node), let row = nodes[node] else { return false }
+            guard let node = slot.node, going[node] == nil, let row = nodes[node] else { return false }
             // What a test has just now is judged, or made anew, when that ends.
             if row.state == .ready || busy[node] != nil { return true }
             let states = slot.chain.map { plan.state(of: $0) }
