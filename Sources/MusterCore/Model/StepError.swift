@@ -101,6 +101,6 @@ package struct ProcessExit: Hashable, Sendable, Codable {
 }
 
 extension StepError {
-    /// Why a setup was ended, or not begun, when all tests had ended. It is no failure and nothing that was passed over.
+    /// Why a setup was ended, or not begun, when all tests had ended. That is no failure, and nothing was passed over.
     package static let unneeded = StepError(.notReady, "no test needs it any more")
 }
