@@ -97,6 +97,8 @@ package struct GroupSpec: Hashable, Sendable, Codable {
     /// How many setups of its nodes may fail in all, replacements counted, before the group has failed; nil for any
     /// number.
     package var failedSetupsMax: Int?
+    /// When a place of it is left alone for a while; nil for never.
+    package var quarantine: Quarantine?
     /// Nodes besides `count` that a run of tests keeps ready to stand in for others; nil for none.
     package var spares: Int?
     /// Further places, behind those of the spares, that get a node only when tests wait for more than there are; nil
@@ -132,6 +134,18 @@ package struct GroupSpec: Hashable, Sendable, Codable {
 
     /// Whether a place is one that a run leaves empty at first.
     package func isStandby(_ slot: Int) -> Bool { slot >= count + (spares ?? 0) }
+}
+
+/// When a place in a group gets no further node for a while: it may be a bad host that fails all that is made there.
+package struct Quarantine: Hashable, Sendable, Codable {
+    /// After so many nodes of the place whose setup has failed, or that were lost.
+    package var after: Int
+    package var length: Duration
+
+    package init(after: Int, length: Duration) {
+        self.after = after
+        self.length = length
+    }
 }
 
 /// One group needs another.

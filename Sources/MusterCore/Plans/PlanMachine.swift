@@ -34,8 +34,8 @@ package struct PlanMachine: Sendable {
     /// Steps that get several nodes at once, one for themselves and one for each of the members behind them.
     package var teams: [StepIndex: NodeTeam] = [:]
     var running = 0
-    /// Steps whose retry is still to come.
-    private(set) var retrying: Set<StepIndex> = []
+    /// Steps whose retry is still to come, or that were postponed.
+    var retrying: Set<StepIndex> = []
     /// A closed gate starts nothing: while pausing, cancelling, or held.
     package var gateIsOpen = false
 
@@ -342,7 +342,9 @@ package struct PlanMachine: Sendable {
                 }
             guard counts else { continue }
             cells[successor].waiting -= 1
-            if cells[successor].waiting == 0, cells[successor].state == .pending { enqueue(StepIndex(successor)) }
+            guard cells[successor].waiting == 0, cells[successor].state == .pending else { continue }
+            // What was postponed waits for its time as well.
+            if retrying.isEmpty || !retrying.contains(StepIndex(successor)) { enqueue(StepIndex(successor)) }
         }
     }
 

@@ -61,6 +61,9 @@ extension RunMachine {
             switch row.state {
             case .ready: return busy[node] == nil
             case .creating, .starting:
+                if let first = slot.chain.first, plan.tries(of: first) == 0, plan.retrying.contains(first) {
+                    return false
+                }
                 return !slot.chain.contains { plan.state(of: $0) == .error || plan.state(of: $0) == .cancelled }
             case .lost, .stopped, .failed, .quarantined, .gone: return false
             }

@@ -69,6 +69,25 @@ extension RunMachine {
         replace(group, slot, because: reason, spendsBudget: true, in: &context, into: &turn)
     }
 
+    /// Leaves a place alone for a while in which so many nodes have failed.
+    private mutating func quarantine(
+        _ group: Int,
+        _ slot: Int,
+        after failures: Int,
+        nodes: inout NodeTable,
+        into turn: inout Turn
+    ) {
+        guard let rule = spec.groups[group].quarantine, failures >= rule.after,
+            let node = groups[group].slots[slot].node, let first = groups[group].slots[slot].chain.first
+        else { return }
+        let count = failures == 1 ? "a node has" : "\(failures) nodes have"
+        let reason = "in quarantine for \(rule.length.shortText): \(count) failed there"
+        nodes.change(node) { $0.reason = reason }
+        plan.postpone(first, until: turn.now + rule.length, because: StepError(.notReady, reason), into: &turn)
+        // Others may stand in for it meanwhile.
+        mayBeShort = true
+    }
+
     mutating func replace(
         _ group: Int,
         _ slot: Int,
@@ -87,6 +106,7 @@ extension RunMachine {
         let removal = appendRemoval(of: row, needs: [], in: context)
         // A node that was up before waited for nothing: what its group needs may still be in the making.
         make(group, slot, replacements: replacements, needs: gates(of: group) + [removal], in: &context, into: &turn)
+        if spendsBudget { quarantine(group, slot, after: Int(replacements), nodes: &context.nodes, into: &turn) }
         turn.emit(.nodeReplaced, plan: id, node: old, detail: reason)
     }
 }
