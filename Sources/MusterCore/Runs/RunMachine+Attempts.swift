@@ -66,10 +66,10 @@ extension RunMachine {
             context.nodes.move(node, to: .lost, reason: verdict.note, plan: id, into: &turn)
         }
         // Also when it was cancelled: nobody knows how far it came.
-        let isUsedUp = testSpec.destructive || usesUp(verdict, in: suite)
+        let isUsedUp = suites[suite].usesUpNode(verdict, of: test)
         if isUsedUp {
             let why = testSpec.destructive ? "used by a destructive test" : "a test on it ended with \(verdict.outcome)"
-            let isFresh = verdict.runsAgain && self.spec.suites[suite].rules.rerunOn == .fresh
+            let isFresh = verdict.runsAgain && verdict.outcome != .infra && suites[suite].rerunPlace(of: test) == .fresh
             let claim: NodeClaim = isFresh ? .thisPlace : verdict.runsAgain ? .anyPlace : .none
             for node in nodes { wearOut(node, because: why, claim: claim, in: &context, into: &turn) }
         }

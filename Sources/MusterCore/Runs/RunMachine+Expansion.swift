@@ -195,7 +195,11 @@ extension RunMachine {
                 b: Int32(test),
                 c: Int32(number),
                 pool: pool(of: suite),
-                priority: testSpec.priority
+                priority: suites[suite].policies.order.priority(
+                    of: testSpec,
+                    attempt: number,
+                    in: suites[suite].rules
+                )
             ),
             needs: needs
         )

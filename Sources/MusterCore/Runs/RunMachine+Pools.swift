@@ -3,13 +3,6 @@
 extension RunMachine {
     // MARK: Running again
 
-    /// Whether an attempt that ended like this has its node made anew.
-    func usesUp(_ verdict: SuiteMachine.Verdict, in suite: Int) -> Bool {
-        guard !verdict.isCancelled, verdict.outcome != .infra else { return false }
-        let rules = spec.suites[suite].rules
-        return rules.renewAfter.contains(verdict.outcome) || verdict.runsAgain && rules.rerunOn == .fresh
-    }
-
     /// Adds another attempt of a test that has failed, or whose node was lost. One on several nodes takes any: of those
     /// on which it failed nobody can tell which was at fault.
     mutating func appendRerun(of test: Int, in suite: Int, nodes: NodeTable) {
@@ -21,7 +14,7 @@ extension RunMachine {
     private func rule(for test: Int, in suite: Int, nodes: NodeTable) -> NodeRule? {
         let state = suites[suite].tests[test]
         guard spec.suites[suite].tests[test].roles == nil, let last = state.failedOn.last else { return nil }
-        switch spec.suites[suite].rules.rerunOn {
+        switch suites[suite].rerunPlace(of: test) {
         case .any: return nil
         case .same: return nodes[last]?.state == .ready ? .only(last) : nil
         case .other: return .not(state.failedOn)

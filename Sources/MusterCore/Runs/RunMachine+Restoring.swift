@@ -1,7 +1,7 @@
 extension RunMachine {
     /// Takes a stored run back in. It is held: it does nothing until somebody asks to go on.
-    package init(restoring stored: Snapshot.Plan, nodes: NodeTable) {
-        self.init(row: stored.row, spec: stored.spec)
+    package init(restoring stored: Snapshot.Plan, nodes: NodeTable, policies: TestPolicies = .declared) {
+        self.init(row: stored.row, spec: stored.spec, policies: policies)
         let filled = filledPlaces(in: stored.steps)
         let made = placesMadeAtFirst(in: stored.steps)
         for step in stored.steps {

@@ -66,11 +66,11 @@ package struct RunMachine: Sendable {
     /// Loaded after a crash, and nobody asked to go on yet.
     package var isHeld = false
 
-    package init(row: PlanRow, spec: RunSpec) {
+    package init(row: PlanRow, spec: RunSpec, policies: TestPolicies = .declared) {
         plan = PlanMachine(row: row, slots: max(1, spec.parallel))
         self.spec = spec
         groups = spec.groups.map { Group(slots: Array(repeating: Slot(), count: $0.places)) }
-        suites = spec.suites.map { SuiteMachine(spec: $0) }
+        suites = spec.suites.map { SuiteMachine(spec: $0, policies: policies) }
         before = Array(repeating: nil, count: spec.suites.count)
         after = before
         hasBegun = Array(repeating: false, count: spec.suites.count)
@@ -254,6 +254,8 @@ package struct RunContext: Sendable {
     package var capabilities: [String: Set<Capability>] = [:]
     /// How drivers can reboot and power their nodes, by their kind; of one that is not there nothing is known.
     package var rungs: [String: Set<Rung>] = [:]
+    /// How runs of tests are decided where the lab's word is not enough.
+    package var policies = TestPolicies.declared
 
     package init(nodes: NodeTable, chance: SeededChance, specs: [PlanID: RunSpec]) {
         self.nodes = nodes
