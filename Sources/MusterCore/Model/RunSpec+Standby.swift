@@ -1,6 +1,6 @@
 extension RunSpec {
-    /// Leaves places of groups empty at first of which the tests of the run cannot have any use: more of them than there
-    /// are tests.
+    /// Leaves places of groups empty at first of which the tests of the run cannot have any use: more of them than
+    /// there are tests.
     ///
     /// Left as they are: groups whose machines stay, that other groups or suites need as a whole, and those of tests on
     /// several nodes at once, as well as places that are named somewhere.

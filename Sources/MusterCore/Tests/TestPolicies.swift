@@ -1,7 +1,7 @@
 // What a program that conducts runs of tests may decide in its own way. What the lab says is one implementation of it.
 //
-// Policies are asked in the middle of a decision, and again after a crash: they have to give the same answer to the same
-// question for as long as a run lasts. So they look at nothing but their arguments: no clock, no chance, no files.
+// Policies are asked in the middle of a decision, and again after a crash: they have to give the same answer to the
+// same question for as long as a run lasts. So they look at nothing but their arguments: no clock, no chance, no files.
 
 /// An attempt that has ended by itself, as policies see it.
 package struct EndedAttempt: Hashable, Sendable {
@@ -45,8 +45,8 @@ package protocol OrderPolicy: Sendable {
 
 /// What an attempt counts as.
 package protocol SuccessPolicy: Sendable {
-    /// Asked once for each attempt that came to an end of its own, and stored. An answer of `infra` changes nothing: who
-    /// has lost a node is not a policy's to say.
+    /// Asked once for each attempt that came to an end of its own, and stored. An answer of `infra` changes nothing:
+    /// that a node was lost is not a policy's to say.
     func outcome(of attempt: EndedAttempt) -> Outcome
 }
 
