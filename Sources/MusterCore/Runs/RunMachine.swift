@@ -141,6 +141,8 @@ package struct RunMachine: Sendable {
             }
             if endSetups(into: &turn) { continue }
             guard partIsOver else { return }
+            // Before anything is given up for want of a node.
+            if plan.gateIsOpen, fillPlaces(nodes: &nodes, into: &turn) { continue }
             endPart(nodes: &nodes, into: &turn)
         }
     }

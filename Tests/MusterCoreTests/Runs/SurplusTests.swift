@@ -195,6 +195,25 @@ import Testing
         lab.expectSound()
     }
 
+    /// A person mends what a test lacked, while its node has gone meanwhile.
+    @Test func aTestThatWaitedForAPersonGetsANode() throws {
+        var isMended = false
+        var lab = DirectorHarness { work in
+            work.label == "api//b#1" && !isMended ? .fails(.missingSecret, "the secret 'x' is not there") : .succeeds
+        }
+        let id = try lab.begin(run(.test, [group("app")], [suite("api", on: "app", ["a", "b"])]))
+        lab.settle()
+        #expect(lab.plan(id)?.state == .paused)
+        lab.lose("app/0")
+        isMended = true
+        lab.forgetEndings()
+        lab.request(.resume(id))
+        lab.settle()
+        #expect(lab.results(id) == ["api//a#1 pass", "api//b#1 pass"])
+        #expect(lab.nodeStates == [])
+        lab.expectSound()
+    }
+
     @Test func nodesThatAreUpInEmptyPlacesAreUsedAndStay() {
         var lab = DirectorHarness()
         lab.submit(run(.up, [group("app", 4)]))
