@@ -70,6 +70,9 @@ package struct ConductorCore {
         package var capabilities: [String: Set<Capability>] = [:]
         /// How they can reboot and power nodes, by their kind.
         package var rungs: [String: Set<Rung>] = [:]
+        /// How its runs of tests are decided: as the lab says, unless a program that conducts has its own way. The same
+        /// for a run as long as it lasts, whoever goes on with it.
+        package var policies = TestPolicies.declared
         /// Limits that its actions count against: the state is told of them when a term begins.
         package var limits: [LimitRow]
 
@@ -127,7 +130,8 @@ package struct ConductorCore {
             seed: identity.seed,
             queues: identity.queues,
             capabilities: identity.capabilities,
-            rungs: identity.rungs
+            rungs: identity.rungs,
+            policies: identity.policies
         )
     }
 

@@ -5,8 +5,11 @@ import Testing
 @Suite struct OpenFilesTests {
     /// The usual limit of a session, far below what is needed, is raised; commands on nodes get the user's own.
     @Test func aSmallLimitIsRaisedForMusterAndKeptForCommands() async throws {
+        // As many tests as nodes: otherwise fewer nodes would be made.
+        var tests = ["limit": "ulimit -Sn"]
+        for number in 1..<30 { tests["other-\(number)"] = "exit 0" }
         let lab = try LabFolder.scene(
-            tests: ["limit": "ulimit -Sn"],
+            tests: tests,
             count: 30,
             provision: "- process: {}\n      - run: ulimit -Sn > limit; test $(cat limit) = 48"
         )

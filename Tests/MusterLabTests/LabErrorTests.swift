@@ -173,6 +173,14 @@ import Testing
         Case(labWithStep("{ run: }"), "'run' wants a command, not nothing"),
         Case(labWithStep("{ run: ' ' }"), "'run' wants a command, not an empty text"),
         Case(labWithStep("{ run: a, retry: 3 }"), "write { times: 3 }"),
+        Case(
+            "muster: 1\nlab: a\ngroups: { g: { provision: [process: ], quarantine: 10m } }",
+            "such as { after: 2, for: 10m }"
+        ),
+        Case(
+            "muster: 1\nlab: a\ngroups: { g: { provision: [process: ], quarantine: { after: 2 } } }",
+            "'quarantine' lacks the key 'for'"
+        ),
         Case(labWithStep("{ run: a, retry: { every: 2s } }"), "'retry' lacks the key 'times'"),
         Case(
             labWithStep("{ run: a, retry: { times: 2, backoff: 0.5 } }"),

@@ -167,6 +167,15 @@ import Testing
         #expect(wrongTime < .seconds(2))
     }
 
+    @Test func aGroupMayLeaveBadPlacesAlone() throws {
+        func quarantine(_ value: String) throws -> Quarantine? {
+            try parse("muster: 1\nlab: a\ngroups: { g: { provision: [process: ], quarantine: \(value) } }").groups[0]
+                .quarantine
+        }
+        #expect(try quarantine("{ after: 2, for: 10m }") == Quarantine(after: 2, length: .seconds(600)))
+        #expect(try quarantine("{ for: 1m }") == Quarantine(after: 1, length: .seconds(60)))
+    }
+
     @Test func aGroupMaySayHowManySetupsMayFail() throws {
         func text(_ value: String) -> String {
             "muster: 1\nlab: a\ngroups:\n  g:\n    max-failed-setups: \(value)\n    provision: [{ process: {} }]\n"

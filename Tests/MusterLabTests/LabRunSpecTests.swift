@@ -55,6 +55,38 @@ import Testing
         #expect(try spec(.test).resultFormats == [.jsonl, .junit])
     }
 
+    /// Of ten nodes as many as there are tests, unless something else wants them.
+    @Test func aGroupHasNoMoreNodesThanItsTestsCanUse() throws {
+        func counts(_ keys: String = "", _ change: (inout RunSelection) -> Void = { _ in }) throws -> [Int?] {
+            let lab = try parse(
+                """
+                muster: 1
+                lab: shop
+                groups:
+                  app: { count: 10, provision: [{ process: {} }] }
+                  other: { provision: [{ process: {} }] }
+                tests:
+                  api:
+                    where: app
+                    discover: { list: [{ name: a, run: "true" }, { name: b, run: "true" }, { name: c, run: "true" }] }
+                \(keys)
+                """
+            )
+            var selection = RunSelection()
+            change(&selection)
+            let app = try lab.runSpec(.test, selection: selection, directory: "/lab").groups[0]
+            return [app.count, app.standby, app.places]
+        }
+        #expect(try counts() == [3, 7, 10])
+        #expect(try counts { $0.patterns = ["api//a"] } == [1, 9, 10])
+        #expect(try counts("    spares: 2") == [3, 7, 12])
+        #expect(try counts("    reruns: 1\n    rerun-on: other") == [4, 6, 10])
+        #expect(try counts { $0.keep = .always } == [10, nil, 10])
+        #expect(try counts("    needs: [app]") == [10, nil, 10], "all are to be ready")
+        #expect(try counts("    before: echo ${app.5.address}") == [6, 4, 10])
+        #expect(try counts("    roles: { server: {}, client: {} }") == [10, nil, 10])
+    }
+
     static let patterns: [([String], [String])] = [
         ([], ["api//tests/login", "api//tests/upgrade", "api//tests/deep/er", "smoke//ping", "smoke//pong"]),
         (["smoke"], ["smoke//ping", "smoke//pong"]),

@@ -135,6 +135,7 @@ import Testing
         "lab": ["lab": "a", "groups": "{g: {provision: [process: ]}}"], "group": ["provision": "[process: ]"],
         "need": [:], "step": ["run": "x"], "process": [:],
         "plugin": ["command": "muster-driver"], "file": ["text": "x", "to": "x"], "retry": ["times": "1"],
+        "quarantine": ["for": "1m"],
         "condition": ["tcp": "80"], "http": ["port": "80"],
         "suite": ["where": "g", "discover": "{list: [{name: a, run: b}]}"], "discover": ["files": "tests/*.sh"],
         "fmf": [:], "role": [:], "test": ["name": "a", "run": "b"], "results": [:], "sink": ["webhook": "'http://h'"],
@@ -172,7 +173,7 @@ import Testing
         case "process": group("{provision: [process: \(text)]}")
         case "file": group("{provision: [process: , {files: [\(text)]}]}")
         case "template", "script", "ansible": group("{provision: [process: , {\(table): \(text)}]}")
-        case "retry": group("{retry: \(text)}")
+        case "retry", "quarantine": group("{\(table): \(text)}")
         case "condition": group("{provision: [process: ], ready: [\(text)]}")
         case "http": group("{provision: [process: ], ready: [{http: \(text)}]}")
         case "suite": suite(text)

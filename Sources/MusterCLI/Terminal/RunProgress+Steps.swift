@@ -140,7 +140,9 @@ extension RunProgress {
         }
         var named: Set<NodeID> = []
         for step in steps {
-            guard let error = step.error, step.state == .error || step.state == .skipped else { continue }
+            guard let error = step.error, step.state == .error || step.state == .skipped, error != .unneeded else {
+                continue
+            }
             switch step.spec.action {
             case .provision, .ready:
                 // What a successor has taken over is no problem any more.

@@ -131,7 +131,7 @@ extension Director {
             createdAt: turn.now
         )
         row.reason = whatIsPassedOver(by: spec)
-        runs[id] = RunMachine(row: row, spec: spec)
+        runs[id] = RunMachine(row: row, spec: spec, policies: context.policies)
         runs[id]?.plan.rowIsDirty = true
         context.specs[id] = spec
         expiries.note(id, spec)

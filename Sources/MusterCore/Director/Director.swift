@@ -84,6 +84,7 @@ package struct Director: Sendable {
     ///   - seed: for the jitter of retries.
     ///   - capabilities: what drivers can do to nodes as a whole, by their kind.
     ///   - rungs: how drivers can reboot and power nodes, by their kind.
+    ///   - policies: how runs of tests are decided; the same for a run as long as it lasts.
     ///   - queues: how many calls of programs' actions may be performed at once, by queue; nil when none can be.
     package init(
         _ snapshot: Snapshot,
@@ -91,7 +92,8 @@ package struct Director: Sendable {
         seed: UInt64,
         queues: [String: Int]? = nil,
         capabilities: [String: Set<Capability>] = [:],
-        rungs: [String: Set<Rung>] = [:]
+        rungs: [String: Set<Rung>] = [:],
+        policies: TestPolicies = .declared
     ) {
         self.host = host
         performsPrograms = queues != nil
@@ -105,6 +107,7 @@ package struct Director: Sendable {
         )
         context.capabilities = capabilities
         context.rungs = rungs
+        context.policies = policies
         adopt(snapshot)
     }
 
@@ -131,7 +134,7 @@ package struct Director: Sendable {
                 continue
             }
             if adoptProgram(stored) { continue }
-            runs[stored.row.id] = RunMachine(restoring: stored, nodes: context.nodes)
+            runs[stored.row.id] = RunMachine(restoring: stored, nodes: context.nodes, policies: context.policies)
             context.specs[stored.row.id] = stored.spec
             expiries.note(stored.row.id, stored.spec)
             if let run = runs[stored.row.id] { adoptOrders(of: run) }

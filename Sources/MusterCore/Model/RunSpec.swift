@@ -103,8 +103,13 @@ package struct GroupSpec: Hashable, Sendable, Codable {
     /// How many setups of its nodes may fail in all, replacements counted, before the group has failed; nil for any
     /// number.
     package var failedSetupsMax: Int?
+    /// When a place of it is left alone for a while; nil for never.
+    package var quarantine: Quarantine?
     /// Nodes besides `count` that a run of tests keeps ready to stand in for others; nil for none.
     package var spares: Int?
+    /// Further places, behind those of the spares, that get a node only when tests wait for more than there are; nil
+    /// for none.
+    package var standby: Int?
     /// Where the group is declared, for messages: `lab.yaml:12`.
     package var place: String
 
@@ -127,8 +132,26 @@ package struct GroupSpec: Hashable, Sendable, Codable {
     /// Whether the group has machines: some creating step. Otherwise it only orders other groups.
     package var hasNodes: Bool { steps.contains { $0.kind.creates } }
 
-    /// How many nodes a run has of it at once, with spares.
-    package var places: Int { hasNodes ? count + (spares ?? 0) : 0 }
+    /// How many nodes a run has of it at once at most, with spares.
+    package var places: Int { hasNodes ? count + (spares ?? 0) + (standby ?? 0) : 0 }
+
+    /// Whether a place is for a node that only stands in for others.
+    package func isSpare(_ slot: Int) -> Bool { slot >= count && !isStandby(slot) }
+
+    /// Whether a place is one that a run leaves empty at first.
+    package func isStandby(_ slot: Int) -> Bool { slot >= count + (spares ?? 0) }
+}
+
+/// When a place in a group gets no further node for a while: it may be a bad host that fails all that is made there.
+package struct Quarantine: Hashable, Sendable, Codable {
+    /// After so many nodes of the place whose setup has failed, or that were lost.
+    package var after: Int
+    package var length: Duration
+
+    package init(after: Int, length: Duration) {
+        self.after = after
+        self.length = length
+    }
 }
 
 /// One group needs another.

@@ -99,3 +99,8 @@ package struct ProcessExit: Hashable, Sendable, Codable {
         return nil
     }
 }
+
+extension StepError {
+    /// Why a setup was ended, or not begun, when all tests had ended. That is no failure, and nothing was passed over.
+    package static let unneeded = StepError(.notReady, "no test needs it any more")
+}

@@ -119,6 +119,8 @@ struct NodePool: Sendable {
         waiters.count + ruled.count + lines.reduce(0) { $0 + $1.waiters.count * $1.team.seats.count }
     }
     var hasRules: Bool { !ruled.isEmpty }
+    /// Whether somebody waits for any node but some.
+    var hasExclusions: Bool { ruled.contains { if case .not = $0.rule { true } else { false } } }
     var hasTeams: Bool { !lines.isEmpty }
     var canStart: Bool { next != nil }
 

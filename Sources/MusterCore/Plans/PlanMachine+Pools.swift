@@ -1,5 +1,7 @@
 // Steps that take a node from a pool, and the nodes that are free for them.
 
+import DequeModule
+
 extension PlanMachine {
     /// - Parameter limit: how many of its nodes may be at work at once; nil for all.
     package mutating func makePool(limit: Int? = nil) -> Int32 {
@@ -48,6 +50,9 @@ extension PlanMachine {
         return (pool.freeCount, pool.waitingCount, pool.running)
     }
 
+    /// Whether some step that waits must not get just any node of a pool.
+    func hasExclusions(inPool pool: Int32) -> Bool { pools[Int(pool)].hasExclusions }
+
     /// Whether some step may be waiting for this very node by its rule.
     package func isAwaited(_ node: NodeID, inPools indices: [Int32]) -> Bool {
         indices.contains { pools[Int($0)].awaits(node) }
@@ -72,8 +77,12 @@ extension PlanMachine {
     /// first and cost no slot.
     mutating func nextReady() -> (step: StepIndex, node: NodeID?, others: [NodeID])? {
         guard gateIsOpen else { return nil }
-        while let step = ready.first, running < slots || spec(of: step).action == .barrier || !mayStart(step) {
-            ready.removeFirst()
+        // Taken out to be looked at: the first of a queue asks for memory each time, where code is not optimized.
+        while let step = ready.popFirst() {
+            guard running < slots || spec(of: step).action == .barrier || !mayStart(step) else {
+                ready.prepend(step)
+                break
+            }
             cells[Int(step)].isQueued = false
             if mayStart(step) { return (step, nil, []) }
         }

@@ -5,6 +5,16 @@ extension PlanMachine {
         turn.directives.append(.perform(act(of: step, isInDoubt: isInDoubt)))
     }
 
+    /// Has a step that waits begin no sooner than at some time, whatever it waits for.
+    mutating func postpone(_ step: StepIndex, until due: Timestamp, because reason: StepError, into turn: inout Turn) {
+        precondition(state(of: step) == .pending, "only what waits is postponed, not what is \(state(of: step))")
+        retrying.insert(step)
+        errors[step] = reason
+        mark(step)
+        turn.setTimer(StepID(plan: row.id, index: step), at: due)
+        turn.emit(.stepRetrying, plan: row.id, step: step, node: node(of: step), detail: reason.message)
+    }
+
     /// Performs a running step once more, on the node it has, as its next try.
     mutating func startAgain(_ step: StepIndex, into turn: inout Turn) {
         precondition(

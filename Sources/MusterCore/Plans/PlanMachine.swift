@@ -22,6 +22,8 @@ package struct PlanMachine: Sendable {
     var errors: [StepIndex: StepError] = [:]
     /// Skipped steps that do not count where a number of nodes is asked for.
     private var uncounted: Set<StepIndex> = []
+    /// How many steps were skipped because nothing needed them any more.
+    private var unneeded = 0
     private var counts = StepCounts()
 
     // Scheduling.
@@ -32,8 +34,8 @@ package struct PlanMachine: Sendable {
     /// Steps that get several nodes at once, one for themselves and one for each of the members behind them.
     package var teams: [StepIndex: NodeTeam] = [:]
     var running = 0
-    /// Steps whose retry is still to come.
-    private(set) var retrying: Set<StepIndex> = []
+    /// Steps whose retry is still to come, or that were postponed.
+    var retrying: Set<StepIndex> = []
     /// A closed gate starts nothing: while pausing, cancelling, or held.
     package var gateIsOpen = false
 
@@ -94,8 +96,8 @@ package struct PlanMachine: Sendable {
     package var result: PlanResult {
         if count(of: .cancelled) > 0 || count == 0 && row.isCancelling { return .cancelled }
         if count(of: .error) > 0 { return .error }
-        if count(of: .skipped) + count(of: .skipping) > 0 { return .warning }
-        return count(of: .success) == count ? .success : .pending
+        if count(of: .skipped) + count(of: .skipping) > unneeded { return .warning }
+        return count(of: .success) + unneeded == count ? .success : .pending
     }
 
     // MARK: Growing
@@ -160,6 +162,7 @@ package struct PlanMachine: Sendable {
         ended[i] = stored.endedAt
         if let error = stored.error { errors[step] = error }
         if stored.state == .skipped && !countsForThresholds { uncounted.insert(step) }
+        if stored.state == .skipped, stored.error == .unneeded { unneeded += 1 }
         cells[i].endWasTold = stored.state.hasEnded
         if stored.state.isBusy { running += 1 }
         storedCount = specs.count
@@ -308,6 +311,7 @@ package struct PlanMachine: Sendable {
         ended[i] = turn.now
         setError(error, of: step)
         if state == .skipped && !countsForThresholds { uncounted.insert(step) }
+        if state == .skipped, error == .unneeded { unneeded += 1 }
         let kind: EventRow.Kind =
             switch state {
             case .success: .stepSucceeded
@@ -338,7 +342,9 @@ package struct PlanMachine: Sendable {
                 }
             guard counts else { continue }
             cells[successor].waiting -= 1
-            if cells[successor].waiting == 0, cells[successor].state == .pending { enqueue(StepIndex(successor)) }
+            guard cells[successor].waiting == 0, cells[successor].state == .pending else { continue }
+            // What was postponed waits for its time as well.
+            if retrying.isEmpty || !retrying.contains(StepIndex(successor)) { enqueue(StepIndex(successor)) }
         }
     }
 

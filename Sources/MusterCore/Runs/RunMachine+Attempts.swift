@@ -66,10 +66,12 @@ extension RunMachine {
             context.nodes.move(node, to: .lost, reason: verdict.note, plan: id, into: &turn)
         }
         // Also when it was cancelled: nobody knows how far it came.
-        let isUsedUp = testSpec.destructive || usesUp(verdict, in: suite)
+        let isUsedUp = suites[suite].usesUpNode(verdict, of: test)
         if isUsedUp {
             let why = testSpec.destructive ? "used by a destructive test" : "a test on it ended with \(verdict.outcome)"
-            for node in nodes { wearOut(node, because: why, in: &context, into: &turn) }
+            let isFresh = verdict.runsAgain && verdict.outcome != .infra && suites[suite].rerunPlace(of: test) == .fresh
+            let claim: NodeClaim = isFresh ? .thisPlace : verdict.runsAgain ? .anyPlace : .none
+            for node in nodes { wearOut(node, because: why, claim: claim, in: &context, into: &turn) }
         }
         if verdict.runsAgain { appendRerun(of: test, in: suite, nodes: context.nodes) }
         if !isUsedUp { for node in nodes { giveBack(node, in: &context, into: &turn) } }

@@ -61,6 +61,7 @@ extension RunMachine {
             reopen(in: &context, into: &turn)
         }
         replaceMissing(in: &context, into: &turn)
+        mayBeShort = true
         releaseSurplus(in: &context, into: &turn)
         advance(nodes: &context.nodes, into: &turn)
     }

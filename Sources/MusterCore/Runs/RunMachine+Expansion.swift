@@ -113,6 +113,8 @@ extension RunMachine {
                 ready += 1
                 continue
             }
+            // Made only when tests wait for more than there are.
+            if spec.groups[group].isStandby(slot) { continue }
             let before = gate ?? present.flatMap { removals[$0.id] }
             let chainNeeds = before.map { needs + [$0] } ?? needs
             let final = make(group, slot, replacements: 0, needs: chainNeeds, in: &context, into: &turn)
@@ -193,7 +195,11 @@ extension RunMachine {
                 b: Int32(test),
                 c: Int32(number),
                 pool: pool(of: suite),
-                priority: testSpec.priority
+                priority: suites[suite].policies.order.priority(
+                    of: testSpec,
+                    attempt: number,
+                    in: suites[suite].rules
+                )
             ),
             needs: needs
         )
@@ -218,6 +224,7 @@ extension RunMachine {
         guard suites[suite].hasEnded, after[suite] == nil, spec.suites[suite].after != nil else { return }
         guard hasBegun[suite] else { return }
         after[suite] = plan.append(StepSpec(.after, a: Int32(suite), pool: pool(of: suite)), needs: [])
+        mayBeShort = true
     }
 
     // MARK: Exec
@@ -243,7 +250,6 @@ extension RunMachine {
     ) -> StepIndex {
         let creator = node.createdBy == id ? spec : (context.specs[node.createdBy] ?? spec)
         let group = creator.groups.firstIndex { $0.name == node.name.group }
-        going.insert(node.id)
         var last = needs
         let steps = group.map { creator.groups[$0].steps } ?? []
         for step in steps.indices.reversed() where step < node.stepsStarted && steps[step].undo != nil {
@@ -261,7 +267,7 @@ extension RunMachine {
                 )
             ]
         }
-        return plan.append(
+        let end = plan.append(
             StepSpec(
                 .destroy,
                 a: Int32(group ?? -1),
@@ -271,6 +277,8 @@ extension RunMachine {
             ),
             needs: last
         )
+        going[node.id] = end
+        return end
     }
 
     /// Adds the taking down of nodes: those that need others go before what they need. Returns the last step of each.

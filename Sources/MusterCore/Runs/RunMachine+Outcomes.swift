@@ -192,6 +192,10 @@ extension RunMachine {
             plan.finish(step, .cancelled, error: error, into: &turn)
             return
         }
+        if setupsAreSurplus {
+            plan.finish(step, .skipped, error: .unneeded, countsForThresholds: false, into: &turn)
+            return
+        }
         let spec = plan.spec(of: step)
         let group = Int(spec.a)
         let slot = Int(spec.c)

@@ -3,24 +3,18 @@
 extension RunMachine {
     // MARK: Running again
 
-    /// Whether an attempt that ended like this has its node made anew.
-    func usesUp(_ verdict: SuiteMachine.Verdict, in suite: Int) -> Bool {
-        guard !verdict.isCancelled, verdict.outcome != .infra else { return false }
-        let rules = spec.suites[suite].rules
-        return rules.renewAfter.contains(verdict.outcome) || verdict.runsAgain && rules.rerunOn == .fresh
-    }
-
     /// Adds another attempt of a test that has failed, or whose node was lost. One on several nodes takes any: of those
     /// on which it failed nobody can tell which was at fault.
     mutating func appendRerun(of test: Int, in suite: Int, nodes: NodeTable) {
         appendAttempt(of: test, in: suite, rule: rule(for: test, in: suite, nodes: nodes))
+        mayBeShort = true
     }
 
     /// Which nodes a test that has failed may run on; nil for all.
     private func rule(for test: Int, in suite: Int, nodes: NodeTable) -> NodeRule? {
         let state = suites[suite].tests[test]
         guard spec.suites[suite].tests[test].roles == nil, let last = state.failedOn.last else { return nil }
-        switch spec.suites[suite].rules.rerunOn {
+        switch suites[suite].rerunPlace(of: test) {
         case .any: return nil
         case .same: return nodes[last]?.state == .ready ? .only(last) : nil
         case .other: return .not(state.failedOn)
@@ -61,11 +55,11 @@ extension RunMachine {
     // MARK: Nodes that are not needed any more
 
     /// Why a node was let go before its run ended.
-    static let surplusReason = "no test needs it any more"
+    static let surplusReason = StepError.unneeded.message
 
     /// A node is free for tests.
     mutating func addToPools(_ node: NodeID, _ group: Int, _ slot: Int) {
-        let isSpare = slot >= spec.groups[group].count
+        let isSpare = spec.groups[group].isSpare(slot)
         let seat = NodeSeat(group: Int32(group), place: slot)
         plan.addNode(node, toPools: groups[group].pools, at: seat, isSpare: isSpare)
     }
@@ -83,22 +77,34 @@ extension RunMachine {
         }
     }
 
+    /// Whether nodes may go while others work: after the last test everything goes in the order of the teardown.
+    private var mayReleaseNow: Bool {
+        spec.verb == .test && spec.keep == .never && plan.row.phase == .main && plan.gateIsOpen && !isHeld
+            && suites.contains { !$0.hasEnded }
+    }
+
+    /// Takes down a node that is used up and that nothing replaces, while others work.
+    mutating func letGo(usedUp node: NodeID, of group: Int, in context: inout RunContext, into turn: inout Turn) {
+        guard mayReleaseNow, mayRelease(group), let row = context.nodes[node], row.state == .stopped,
+            row.createdBy == id, busy[node] == nil, going[node] == nil
+        else { return }
+        released.insert(node)
+        _ = appendRemoval(of: row, needs: [], in: context)
+    }
+
     /// Takes down free nodes of which more are there than tests could still ask for, while the others work.
     mutating func releaseSurplus(in context: inout RunContext, into turn: inout Turn) {
-        guard spec.verb == .test, spec.keep == .never, plan.row.phase == .main, plan.gateIsOpen, !isHeld,
-            // After the last test everything goes in the order of the teardown.
-            suites.contains(where: { !$0.hasEnded })
-        else { return }
+        guard mayReleaseNow else { return }
         for group in groups.indices where groups[group].isForTests {
             let pools = groups[group].pools
             let wanted = pools.reduce(0) { sum, pool in
                 let standing = plan.standing(ofPool: pool)
-                return sum + standing.waiting + min(standing.running, reserve(ofPool: pool))
+                return sum + standing.waiting + min(standing.waiting + standing.running, reserve(ofPool: pool))
             }
             // A free node stands in all pools of its group: mostly this is all there is to look at.
             guard pools.allSatisfy({ plan.standing(ofPool: $0).free > wanted }), mayRelease(group) else { continue }
             let free = groups[group].slots.compactMap(\.node).filter {
-                busy[$0] == nil && !going.contains($0) && context.nodes[$0]?.state == .ready
+                busy[$0] == nil && going[$0] == nil && context.nodes[$0]?.state == .ready
             }
             guard free.count > wanted else { continue }
             // The last places first: spares are among them. Before those to which a failed test may still go, those on
@@ -122,7 +128,7 @@ extension RunMachine {
     }
 
     /// How many nodes are kept for tests that run and may ask for another one.
-    private func reserve(ofPool pool: Int32) -> Int {
+    func reserve(ofPool pool: Int32) -> Int {
         spec.suites.indices.filter { self.pool(of: $0) == pool && !suites[$0].hasEnded }.map { suite in
             let rules = spec.suites[suite].rules
             return max(rules.spares, spec.suites[suite].reruns > 0 && rules.rerunOn == .other ? 1 : 0)

@@ -1,7 +1,7 @@
 extension RunMachine {
     /// Takes a stored run back in. It is held: it does nothing until somebody asks to go on.
-    package init(restoring stored: Snapshot.Plan, nodes: NodeTable) {
-        self.init(row: stored.row, spec: stored.spec)
+    package init(restoring stored: Snapshot.Plan, nodes: NodeTable, policies: TestPolicies = .declared) {
+        self.init(row: stored.row, spec: stored.spec, policies: policies)
         let filled = filledPlaces(in: stored.steps)
         let made = placesMadeAtFirst(in: stored.steps)
         for step in stored.steps {
@@ -15,8 +15,9 @@ extension RunMachine {
             suites[Int(step.a)].restore(attempt, of: Int(step.b))
         }
         for group in groups.indices { restoreSlots(of: group, nodes: nodes, filled: filled, made: made) }
-        for node in going where nodes[node]?.state == .stopped && nodes[node]?.reason == Self.surplusReason {
-            released.insert(node)
+        // Those that are replaced have left their places.
+        for node in going.keys {
+            if let row = nodes[node], row.state == .stopped, place(of: row) != nil { released.insert(node) }
         }
         restoreRules(of: stored.steps, nodes: nodes)
         plan.restoreOrder()
@@ -65,6 +66,9 @@ extension RunMachine {
             case .barrier where step.spec.b == 1 && step.spec.threshold == nil: isExpanded.insert(step.spec.a)
             case .provision where !isExpanded.contains(step.spec.a):
                 made.insert(Place(group: step.spec.a, slot: step.spec.c))
+            // Also where a place was empty at first: there was nothing to destroy.
+            case .provision where step.spec.b == 0 && !step.needs.contains(where: { isDestroy(steps[Int($0)]) }):
+                made.insert(Place(group: step.spec.a, slot: step.spec.c))
             case .provision, .ready, .undo, .destroy, .before, .after, .attempt, .member, .exec, .barrier, .noop,
                 .call, .finalize, .revert, .command, .pause, .capability:
                 break
@@ -72,6 +76,8 @@ extension RunMachine {
         }
         return made
     }
+
+    private func isDestroy(_ step: StepRow) -> Bool { step.spec.action == .destroy }
 
     /// Remembers which part of the run a stored step is.
     private mutating func note(_ step: StepRow) {
@@ -90,7 +96,7 @@ extension RunMachine {
         case .attempt: suites[a].restore(plannedAttempt: Int(step.spec.c), of: Int(step.spec.b))
         case .before: before[a] = step.index
         case .after: after[a] = step.index
-        case .destroy: if let node = step.spec.node { going.insert(node) }
+        case .destroy: if let node = step.spec.node { going[node] = step.index }
         case .member, .barrier, .noop, .undo, .exec, .call, .finalize, .revert, .command, .pause, .capability: break
         }
     }
@@ -104,11 +110,15 @@ extension RunMachine {
         for slot in groups[group].slots.indices {
             let name = NodeName(group: spec.groups[group].name, index: slot)
             let place = Place(group: Int32(group), slot: Int32(slot))
+            if groups[group].slots[slot].node == nil {
+                // What makes way for a node that was never made leaves its place empty.
+                let present = nodes.current(lab: spec.lab, name)?.id
+                let isEmpty = spec.groups[group].isStandby(slot) && present.map { going[$0] != nil } ?? true
+                groups[group].slots[slot].node = isEmpty ? nil : present
+                if isEmpty, spec.groups[group].isStandby(slot) { continue }
+            }
             groups[group].slots[slot].wasUp = !made.contains(place)
             groups[group].slots[slot].wasFilled = filled.contains(place) || !made.contains(place)
-            if groups[group].slots[slot].node == nil {
-                groups[group].slots[slot].node = nodes.current(lab: spec.lab, name)?.id
-            }
             // A replacement that became ready before the crash had its predecessors' steps skipped with it.
             if groups[group].slots[slot].node.flatMap({ nodes[$0] })?.state == .ready {
                 groups[group].slots[slot].superseded = []

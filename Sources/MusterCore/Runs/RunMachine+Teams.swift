@@ -249,14 +249,14 @@ extension RunMachine {
 
     private func freeNodes(of group: Int, _ nodes: NodeTable, where counts: (Int) -> Bool) -> Int {
         zip(groups[group].slots.indices, groups[group].slots).count { place, slot in
-            counts(place) && (slot.node.map { nodes[$0]?.state == .ready && !going.contains($0) } ?? false)
+            counts(place) && (slot.node.map { nodes[$0]?.state == .ready && going[$0] == nil } ?? false)
         }
     }
 
     /// How many nodes of a group work, or may still come to.
     private func nodesLeft(of group: Int, _ nodes: NodeTable, where counts: (Int) -> Bool) -> Int {
         zip(groups[group].slots.indices, groups[group].slots).count { place, slot in
-            guard counts(place), let node = slot.node, !going.contains(node), let row = nodes[node] else {
+            guard counts(place), let node = slot.node, going[node] == nil, let row = nodes[node] else {
                 return false
             }
             // What a test has just now is judged, or made anew, when that ends.

@@ -40,6 +40,8 @@ package struct RunMachine: Sendable {
     var suites: [SuiteMachine]
     /// The pool of each suite; -1 where its groups are not there.
     private var suitePools: [Int32] = []
+    /// The suites of which some test runs on several nodes at once.
+    let teamSuites: Set<Int>
     /// Indices of the steps that wrap each suite; nil when it has none, or none yet.
     var before: [StepIndex?]
     var after: [StepIndex?]
@@ -49,27 +51,30 @@ package struct RunMachine: Sendable {
     var busy: [NodeID: StepIndex] = [:]
     /// Why the node under a running step was lost; the step's outcome is read with it.
     var lost: [NodeID: String] = [:]
-    /// Nodes whose taking down is planned, and of those the ones that no test could need any more.
-    var going: Set<NodeID> = []
+    /// Nodes whose taking down is planned, with its last steps, and of those the ones that no test could need any more.
+    var going: [NodeID: StepIndex] = [:]
     var released: Set<NodeID> = []
     /// How members of tests on several nodes have ended whose partners still run, and which are still to begin.
     var memberEnds: [StepIndex: MemberEnd] = [:]
     var memberStarts: [StepIndex: MemberStart] = [:]
-    /// Whether nodes have gone, so that some test may wait for more than will ever be there.
+    /// Whether nodes have gone, or tests come, so that some may wait for more than will ever be there.
     var mayBeShort = false
+    /// Whether the setups that no test needs any more were told to end.
+    var setupsWereEnded = false
     /// Why the run stops at the next quiet moment and waits for a person.
     var pauseReason: String?
     /// Loaded after a crash, and nobody asked to go on yet.
     package var isHeld = false
 
-    package init(row: PlanRow, spec: RunSpec) {
+    package init(row: PlanRow, spec: RunSpec, policies: TestPolicies = .declared) {
         plan = PlanMachine(row: row, slots: max(1, spec.parallel))
         self.spec = spec
         groups = spec.groups.map { Group(slots: Array(repeating: Slot(), count: $0.places)) }
-        suites = spec.suites.map { SuiteMachine(spec: $0) }
+        suites = spec.suites.map { SuiteMachine(spec: $0, policies: policies) }
         before = Array(repeating: nil, count: spec.suites.count)
         after = before
         hasBegun = Array(repeating: false, count: spec.suites.count)
+        teamSuites = Set(spec.suites.indices.filter { spec.suites[$0].tests.contains { $0.roles != nil } })
         let pools = spec.poolGroups
         for suite in spec.suites { suitePools.append(pools.firstIndex(of: Set(suite.groups)).map { Int32($0) } ?? -1) }
         for names in pools {
@@ -130,10 +135,14 @@ package struct RunMachine: Sendable {
         while plan.row.state == .running {
             start(nodes: &nodes, into: &turn)
             if mayBeShort, plan.gateIsOpen {
+                if fillPlaces(nodes: &nodes, into: &turn) { continue }
                 mayBeShort = false
                 if endShortTeams(nodes: nodes, into: &turn) { continue }
             }
+            if endSetups(into: &turn) { continue }
             guard partIsOver else { return }
+            // Before anything is given up for want of a node.
+            if plan.gateIsOpen, fillPlaces(nodes: &nodes, into: &turn) { continue }
             endPart(nodes: &nodes, into: &turn)
         }
     }
@@ -247,6 +256,8 @@ package struct RunContext: Sendable {
     package var capabilities: [String: Set<Capability>] = [:]
     /// How drivers can reboot and power their nodes, by their kind; of one that is not there nothing is known.
     package var rungs: [String: Set<Rung>] = [:]
+    /// How runs of tests are decided where the lab's word is not enough.
+    package var policies = TestPolicies.declared
 
     package init(nodes: NodeTable, chance: SeededChance, specs: [PlanID: RunSpec]) {
         self.nodes = nodes

@@ -36,14 +36,19 @@ package struct SuiteMachine: Sendable {
     }
 
     package let spec: SuiteSpec
+    let policies: TestPolicies
+    /// What policies are told of it.
+    let rules: SuiteRules
     package private(set) var tests: [Test]
     /// Tests that have not ended.
     package private(set) var remaining: Int
     /// Tests that have failed for good.
     private var failures = 0
 
-    package init(spec: SuiteSpec) {
+    package init(spec: SuiteSpec, policies: TestPolicies = .declared) {
         self.spec = spec
+        self.policies = policies
+        rules = SuiteRules(spec)
         tests = Array(repeating: Test(), count: spec.tests.count)
         remaining = spec.tests.count
     }
@@ -100,13 +105,19 @@ package struct SuiteMachine: Sendable {
     ) -> Verdict {
         var verdict = verdict
         guard !verdict.isCancelled else { return verdict }
+        if verdict.outcome != .infra {
+            let counted = policies.success.outcome(of: ended(test, verdict.outcome))
+            if counted != .infra { verdict.outcome = counted }
+        }
         switch verdict.outcome {
         case .infra:
             tests[test].infraSpent += 1
             verdict.runsAgain = tests[test].infraSpent < Defaults.infraAttemptsMax
         case .fail, .error:
             noteFailure(verdict.outcome, of: test, on: node, at: place)
-            if tests[test].rerunsSpent < spec.reruns, spec.rules.rerunWhen.contains(verdict.outcome), !isGivenUp {
+            if tests[test].rerunsSpent < spec.reruns, !isGivenUp,
+                policies.rerun.place(after: ended(test, verdict.outcome)) != nil
+            {
                 tests[test].rerunsSpent += 1
                 verdict.runsAgain = true
             }
@@ -114,6 +125,39 @@ package struct SuiteMachine: Sendable {
         }
         if !verdict.runsAgain { end(test, verdict.outcome) }
         return verdict
+    }
+
+    private func ended(_ test: Int, _ outcome: Outcome) -> EndedAttempt {
+        let failures = tests[test].rerunsSpent + (outcome.isFailure ? 1 : 0)
+        return EndedAttempt(suite: rules, test: spec.tests[test], outcome: outcome, failures: failures)
+    }
+
+    /// Where a test runs again that has failed, and has spent a rerun on it.
+    func rerunPlace(of test: Int) -> SuitePolicy.RerunPlace {
+        guard let outcome = tests[test].lastFailure else { return .any }
+        let attempt = EndedAttempt(
+            suite: rules,
+            test: spec.tests[test],
+            outcome: outcome,
+            failures: tests[test].rerunsSpent
+        )
+        return policies.rerun.place(after: attempt) ?? .any
+    }
+
+    /// Whether an attempt, judged and paid for, has used up its node.
+    func usesUpNode(_ verdict: Verdict, of test: Int) -> Bool {
+        guard !verdict.isCancelled, verdict.outcome != .infra else {
+            return policies.destructive.usesUpNode(spec.tests[test], after: nil)
+        }
+        let failures = tests[test].rerunsSpent + (verdict.outcome.isFailure && !verdict.runsAgain ? 1 : 0)
+        let attempt = EndedAttempt(
+            suite: rules,
+            test: spec.tests[test],
+            outcome: verdict.outcome,
+            failures: failures
+        )
+        return policies.destructive.usesUpNode(spec.tests[test], after: attempt)
+            || verdict.runsAgain && rerunPlace(of: test) == .fresh
     }
 
     /// Ends a test that cannot run.

@@ -90,6 +90,7 @@ extension Lab {
         }
         if verb == .up || verb == .test { spec.lifetime = lifetime }
         spec.resolveMachines()
+        spec.leavePlacesEmpty()
         spec.parallel = selection.parallel ?? parallel ?? RunSpec.parallelDefault
         return spec
     }

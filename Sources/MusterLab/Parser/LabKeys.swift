@@ -100,6 +100,7 @@ package enum LabKeys {
             LabKey("ready", .list("condition")),
             LabKey("on-failure", .choice(words(FailurePolicy.self))),
             LabKey("max-failed-setups", .integer(0...failedSetupsMax)),
+            LabKey("quarantine", .table("quarantine")),
             LabKey("mode", .text),
             LabKey("failure-action", .choice(words(FailureAction.self))),
             LabKey("timeout", .duration(example: "2m", mayBeZero: false)),
@@ -282,6 +283,14 @@ package enum LabKeys {
         ]
     )
 
+    package static let quarantine = LabTable(
+        name: "quarantine",
+        keys: [
+            LabKey("after", .integer(1...Defaults.replacementsMax)),
+            LabKey("for", .duration(example: "10m", mayBeZero: false), isRequired: true),
+        ]
+    )
+
     package static let condition = LabTable(
         name: "condition",
         keys: [
@@ -383,7 +392,7 @@ package enum LabKeys {
 
     package static let all = [
         lab, sink, pool, host, addresses, group, need, step, process, netns, podman, qemu, ssh, plugin, file, template,
-        script, ansible, retry,
+        script, ansible, retry, quarantine,
         condition, http, suite, discover, fmf, test, role, results,
     ]
 

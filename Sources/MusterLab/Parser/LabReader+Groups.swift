@@ -79,6 +79,7 @@ extension LabReader {
         groups[index].spec.failedSetupsMax = fields["max-failed-setups"].flatMap {
             integer($0, 0...LabKeys.failedSetupsMax)
         }
+        groups[index].spec.quarantine = fields["quarantine"].flatMap { readQuarantine($0) }
         if let entry = fields["mode"] {
             groups[index].spec.mode = text(entry, wants: "the name of a mode")
             groups[index].modeSpan = entry.value.span
@@ -148,6 +149,19 @@ extension LabReader {
         }
         if let backoff = fields["backoff"].flatMap({ number($0, 1...100) }) { policy.backoff = backoff }
         return policy
+    }
+
+    private mutating func readQuarantine(_ entry: YamlNode.Entry) -> Quarantine? {
+        if case .scalar = entry.value.value {
+            let hint = "such as { after: 2, for: 10m }"
+            sink.add(entry.value.span, "'quarantine' wants a mapping, not \(entry.value.kindWord)", hint: hint)
+            return nil
+        }
+        guard let fields = fields(entry.value, LabKeys.quarantine, of: "'quarantine'", at: entry.keySpan),
+            let length = fields["for"].flatMap({ duration($0, example: "10m") })
+        else { return nil }
+        let after = fields["after"].flatMap { integer($0, 1...Defaults.replacementsMax) }
+        return Quarantine(after: after ?? 1, length: length)
     }
 
     mutating func readConditions(_ entry: YamlNode.Entry, group: Int) -> [ReadyCondition] {

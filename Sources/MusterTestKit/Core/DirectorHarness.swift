@@ -73,11 +73,17 @@ package struct DirectorHarness {
     private var lostNodes: [NodeID: String] = [:]
     private var lastRequest: Int64 = 0
     private let seed: UInt64
+    private let policies: TestPolicies
 
-    package init(seed: UInt64 = 1, script: @escaping (Work) -> Ending = { _ in .succeeds }) {
+    package init(
+        seed: UInt64 = 1,
+        policies: TestPolicies = .declared,
+        script: @escaping (Work) -> Ending = { _ in .succeeds }
+    ) {
         self.seed = seed
+        self.policies = policies
         self.script = script
-        director = Director(Snapshot(), host: "here", seed: seed)
+        director = Director(Snapshot(), host: "here", seed: seed, policies: policies)
     }
 
     // MARK: Turns
@@ -275,7 +281,7 @@ package struct DirectorHarness {
         works.removeAll()
         let hook = afterTurn
         afterTurn = nil
-        director = Director(rows.snapshot(), host: "here", seed: seed &+ UInt64(turns))
+        director = Director(rows.snapshot(), host: "here", seed: seed &+ UInt64(turns), policies: policies)
         isSettled = false
         // As the conductor does, what was lost meanwhile is told before anything else.
         let lost = director.watchedNodes.compactMap { node in

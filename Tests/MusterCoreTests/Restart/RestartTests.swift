@@ -69,7 +69,13 @@ import Testing
         for (index, (name, restarts)) in ways.enumerated() {
             let other = play(scenario, order: UInt64(seed * 10 + index), restarts: restarts)
             check(other.lab, other.id, "seed \(seed), restarts: \(name)")
-            #expect(Conclusion(other.lab, other.id) == expected, "seed \(seed), restarts: \(name)")
+            let found = Conclusion(other.lab, other.id)
+            if found.endsSetups || expected.endsSetups {
+                // Whether a setup fails that no test waits for any more is a matter of which ends first.
+                #expect(found.attempts == expected.attempts, "seed \(seed), restarts: \(name)")
+            } else {
+                #expect(found == expected, "seed \(seed), restarts: \(name)")
+            }
         }
     }
 

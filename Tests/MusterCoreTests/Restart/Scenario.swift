@@ -129,11 +129,14 @@ struct Conclusion: Hashable {
     var result: PlanResult?
     var attempts: [String]
     var nodes: [String]
+    /// Whether setups were ended because all tests had.
+    var endsSetups: Bool
 
     init(_ lab: DirectorHarness, _ id: PlanID?) {
         state = lab.plan(id)?.state
         result = lab.plan(id)?.result
         attempts = lab.results(id)
         nodes = lab.nodeStates
+        endsSetups = id.flatMap { lab.rows.steps[$0] }?.contains { $0.error == .unneeded } ?? false
     }
 }

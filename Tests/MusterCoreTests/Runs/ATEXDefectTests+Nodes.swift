@@ -42,7 +42,7 @@ extension ATEXDefectTests {
         for policy in [FailurePolicy.fail, .skip, .replace] {
             var ext = group("ext", 3, onFailure: policy)
             ext.failedSetupsMax = 1
-            var app = group("app", 2, runs: 1, onFailure: .replace)
+            var app = group("app", runs: 1, onFailure: .replace)
             app.failedSetupsMax = 2
             var api = suite("api", on: "ext", ["a", "b", "c", "d"])
             api.alsoOn = ["app"]
@@ -172,7 +172,7 @@ extension ATEXDefectTests {
     /// whose node was set up for twenty times the test's deadline has its whole time.
     @Test("14: a setup has its own deadline, and a test's time is its own") func times() {
         var app = group("app", 2, runs: 1, onFailure: .replace)
-        app.steps[1].timeout = .seconds(200)
+        app.steps[1].timeout = .seconds(105)
         var api = suite("api", on: "app", ["a", "b", "c", "d"])
         for test in api.tests.indices { api.tests[test].timeout = .seconds(5) }
         let hangs: (DirectorHarness.Work) -> Bool = { $0.act.node == NodeID(1) && $0.act.spec.b == 1 }

@@ -411,8 +411,9 @@ import Testing
         }
         var app = group("app", 1 + up(to: 2), runs: up(to: 1), onFailure: up(to: 1) == 0 ? .replace : .fail)
         app.spares = api.rules.spares
+        if up(to: 2) == 0 { app.standby = up(to: 3) }
         let ext = group("ext", 1 + up(to: 1))
-        let most = app.count + (isBroad ? ext.count : 0)
+        let most = app.count + (app.standby ?? 0) + (isBroad ? ext.count : 0)
         var world = SeededChance(seed: seed &+ 1)
         var lab = DirectorHarness(seed: seed) { work in
             let roll = Int.random(in: 0..<20, using: &world)
