@@ -81,12 +81,13 @@ package struct DeclaredPolicy: OrderPolicy, SuccessPolicy, DestructivePolicy, Re
     }
 }
 
-/// The policies of a conductor, for all runs of tests that it decides.
-package struct TestPolicies: Sendable {
-    package var order: any OrderPolicy
-    package var success: any SuccessPolicy
-    package var destructive: any DestructivePolicy
-    package var rerun: any RerunPolicy
+/// The policies of a conductor, for all runs of tests that it decides. One object, shared by all that ask it: values of
+/// unknown size in every run would make each turn's copies dear.
+package final class TestPolicies: Sendable {
+    package let order: any OrderPolicy
+    package let success: any SuccessPolicy
+    package let destructive: any DestructivePolicy
+    package let rerun: any RerunPolicy
 
     package init(
         order: any OrderPolicy = DeclaredPolicy(),
