@@ -160,7 +160,7 @@ struct NodePool: Sendable {
         return firstFree(rule.allows).map { (next.step, $0) }
     }
 
-    /// Takes who does the same kind of work that was done last on some free node; otherwise leaves such nodes to others.
+    /// Takes who does the kind of work that was done last on some free node; otherwise leaves such nodes to others.
     private mutating func takeOfKin(_ first: Waiter) -> (step: StepIndex, node: NodeID)? {
         guard !kinOf.isEmpty else { return nil }
         for place in queue where free[place.node] == place.ticket && !spares.contains(place.node) {
