@@ -124,7 +124,7 @@ import Testing
         Case("lab: a\n\(g)\nkeep: allways", "^^^^^^^ did you mean 'always'?"),
         Case(
             "lab: a\n\(g)\nresults: {write: [pdf]}",
-            "'write' wants one of jsonl, junit, tap, html, tmt, atex, not 'pdf'"
+            "'write' wants one of jsonl, junit, tap, html, tmt, atex, atex-gzip, not 'pdf'"
         ),
         // Durations
         Case("lab: a\ngroups: {g: {timeout: 90}}", "^^ 90 seconds is 1m30s"),

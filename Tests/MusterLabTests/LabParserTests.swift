@@ -167,6 +167,22 @@ import Testing
         #expect(wrongTime < .seconds(2))
     }
 
+    @Test func testsMayFollowOneAnotherBySnapshot() throws {
+        let text = """
+            muster: 1
+            lab: a
+            groups: { g: { provision: [process: ] } }
+            tests:
+              t:
+                where: g
+                order: same-snapshot
+                discover: { list: [{ name: a, run: "true", tags: ["snapshot:clean"] }] }
+            """
+        let suite = try parse(text).suites[0].spec
+        #expect(suite.order == .sameSnapshot)
+        #expect(suite.tests[0].snapshot == "clean")
+    }
+
     @Test func aGroupMayLeaveBadPlacesAlone() throws {
         func quarantine(_ value: String) throws -> Quarantine? {
             try parse("muster: 1\nlab: a\ngroups: { g: { provision: [process: ], quarantine: \(value) } }").groups[0]

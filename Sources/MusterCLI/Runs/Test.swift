@@ -54,9 +54,10 @@ struct Test: AsyncParsableCommand {
         let files = LabFiles(session: session)
         spec.files = try files.keep(spec)
         spec.trees = try files.keepTrees(spec)
-        try await files.keepLibraries(&spec)
         try LabChangeQuestion.tellWhatStays(spec, session, options)
-        try await RunStarter(session: session, options: options, follow: follow, startsNew: lab.new).start(spec)
+        let starter = RunStarter(session: session, options: options, follow: follow, startsNew: lab.new)
+        // A run that goes on has its own.
+        try await starter.start(spec) { spec in try await files.libraries(for: spec) }
     }
 
     private func durations(of lab: Lab, _ session: StateSession) throws -> [RunSelection.Test: Duration] {

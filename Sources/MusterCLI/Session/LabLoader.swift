@@ -77,8 +77,9 @@ struct LabFiles {
     }
 
     /// Fetches the libraries of beakerlib that the tests of a run import. One that cannot be had is an error of those
-    /// that cannot do without it.
-    func keepLibraries(_ spec: inout RunSpec) async throws {
+    /// that cannot do without it. The request comes back with where they are.
+    func libraries(for asked: RunSpec) async throws -> RunSpec {
+        var spec = asked
         var sets: [LibrarySet] = []
         var packages: [PackageNeeds] = []
         let keeper = LibraryKeeper(
@@ -112,6 +113,7 @@ struct LabFiles {
             }
         }
         spec.libraries = sets.isEmpty ? nil : sets
+        return spec
     }
 
     /// Keeps copies of the trees of fmf whose tests may run on machines elsewhere; nil when there are none. What is

@@ -14,16 +14,16 @@ struct RunStarter {
     let startsNew: Bool
 
     /// - Parameter preparing: what is done with the request of a new run before it is asked for.
-    func start(_ spec: RunSpec, preparing: (RunSpec) throws -> RunSpec = { $0 }) async throws {
+    func start(_ spec: RunSpec, preparing: (RunSpec) async throws -> RunSpec = { $0 }) async throws {
         let lookup = RunLookup(store: session.store)
         let runs = RunSession(session: session, options: options, follow: follow)
         let unfinished = try lookup.read { () throws(StoreError) in try session.store.plans(lab: spec.lab, limit: 200) }
             .first { !$0.state.isFinal && $0.verb == spec.verb }
-        guard !StateLock.isHeld(session.state) else { return try await runs.submit(preparing(spec)) }
+        guard !StateLock.isHeld(session.state) else { return try await runs.submit(try await preparing(spec)) }
         if startsNew { try dropWaiting(like: spec, lookup) }
-        guard let unfinished else { return try await runs.submit(preparing(spec)) }
+        guard let unfinished else { return try await runs.submit(try await preparing(spec)) }
         if startsNew {
-            let prepared = try preparing(spec)
+            let prepared = try await preparing(spec)
             _ = try lookup.read { () throws(StoreError) in
                 try session.store.submit(.halt(unfinished.id), at: HostTime().now())
             }

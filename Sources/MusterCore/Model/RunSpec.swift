@@ -323,6 +323,8 @@ package struct SuiteSpec: Hashable, Sendable, Codable {
     package enum Order: String, Hashable, Sendable, Codable, CaseIterable {
         case asListed = "as-listed"
         case longestFirst = "longest-first"
+        /// As listed, but tests that want the same snapshot follow one another on a node.
+        case sameSnapshot = "same-snapshot"
         case priority
     }
     package var name: String

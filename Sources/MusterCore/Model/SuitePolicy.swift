@@ -30,7 +30,26 @@ package struct SuitePolicy: Hashable, Sendable, Codable {
     }
 }
 
+extension TestSpec {
+    /// The state of a node in which it finds what it wants, by its first tag `snapshot:NAME`; nil when it has none.
+    package var snapshot: String? {
+        let prefix = "snapshot:"
+        return tags.first { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
+    }
+}
+
 extension RunSpec {
+    /// The snapshots that its tests name, each with a number.
+    var snapshots: [String: Int32] {
+        var numbers: [String: Int32] = [:]
+        for suite in suites where suite.order == .sameSnapshot {
+            for test in suite.tests {
+                if let name = test.snapshot, numbers[name] == nil { numbers[name] = Int32(numbers.count) }
+            }
+        }
+        return numbers
+    }
+
     /// The groups whose nodes are one pool, for each pool of the run: suites on the same groups share one.
     package var poolGroups: [Set<String>] {
         let known = Set(groups.map(\.name))

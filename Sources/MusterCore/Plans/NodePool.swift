@@ -110,13 +110,19 @@ struct NodePool: Sendable {
     private var waiters: Heap<Waiter> = []
     private var ruled: [(waiter: Waiter, rule: NodeRule)] = []
     private var lines: [Line] = []
+    /// Of those that wait, whose kind of work goes best where such work was done last: they stand among the others too.
+    private var kin: [Int32: Heap<Waiter>] = [:]
+    private var kinOf: [StepIndex: Int32] = [:]
+    /// Those that were taken before their turn, and still stand among the others.
+    private var early: Set<StepIndex> = []
+    private var lastKin: [NodeID: Int32] = [:]
     /// Where each node stands, if that was told.
     private var places: [NodeID: NodeSeat] = [:]
 
     var freeCount: Int { free.count }
     /// How many nodes are waited for.
     var waitingCount: Int {
-        waiters.count + ruled.count + lines.reduce(0) { $0 + $1.waiters.count * $1.team.seats.count }
+        waiters.count - early.count + ruled.count + lines.reduce(0) { $0 + $1.waiters.count * $1.team.seats.count }
     }
     var hasRules: Bool { !ruled.isEmpty }
     /// Whether somebody waits for any node but some.
@@ -146,10 +152,21 @@ struct NodePool: Sendable {
 
     mutating func remove(_ node: NodeID) { free[node] = nil }
 
-    mutating func wait(_ step: StepIndex, priority: Int64, rule: NodeRule?) {
+    /// - Parameter kin: what kind of work it is; of those that are equal otherwise it goes where such was done last.
+    mutating func wait(_ step: StepIndex, priority: Int64, rule: NodeRule?, kin: Int32? = nil) {
         let waiter = Waiter(priority: priority, step: step)
-        if let rule { ruled.append((waiter, rule)) } else { waiters.insert(waiter) }
+        if let rule {
+            ruled.append((waiter, rule))
+            return
+        }
+        if early.remove(step) == nil { waiters.insert(waiter) }
+        guard let kin else { return }
+        self.kin[kin, default: []].insert(waiter)
+        kinOf[step] = kin
     }
+
+    /// What kind of work was done on a node last.
+    mutating func note(_ kin: Int32?, on node: NodeID) { lastKin[node] = kin }
 
     /// The step that goes next, when a node is free for it.
     var next: Waiter? {
@@ -171,12 +188,42 @@ struct NodePool: Sendable {
     mutating func take() -> (step: StepIndex, node: NodeID)? {
         guard let next else { return nil }
         if waiters.max == next {
-            waiters.removeMax()
-            return firstFree { _ in true }.map { (next.step, $0) }
+            return takeOfKin(next) ?? firstFree { _ in true }.map { (leave(next), $0) }
         }
         guard let index = nextRuled else { return nil }
         let rule = ruled.remove(at: index).rule
         return firstFree(rule.allows).map { (next.step, $0) }
+    }
+
+    /// Takes who does the kind of work that was done last on some free node; otherwise leaves such nodes to others.
+    private mutating func takeOfKin(_ first: Waiter) -> (step: StepIndex, node: NodeID)? {
+        guard !kinOf.isEmpty else { return nil }
+        for place in queue where free[place.node] == place.ticket && !spares.contains(place.node) {
+            guard let kind = lastKin[place.node], let waiter = kin[kind]?.max, waiter.priority == first.priority else {
+                continue
+            }
+            free[place.node] = nil
+            return (leave(waiter, to: place.node), place.node)
+        }
+        let node = firstFree { [lastKin] in lastKin[$0] == nil } ?? firstFree { _ in true }
+        return node.map { (leave(first, to: $0), $0) }
+    }
+
+    /// Takes one out who waits for any node, and notes the kind of its work where it goes.
+    @discardableResult
+    private mutating func leave(_ waiter: Waiter, to node: NodeID? = nil) -> StepIndex {
+        if waiters.max == waiter { waiters.removeMax() } else { early.insert(waiter.step) }
+        let kind = kinOf.removeValue(forKey: waiter.step)
+        if let kind {
+            kin[kind]?.removeMax()
+            if kin[kind]?.isEmpty == true { kin[kind] = nil }
+        }
+        if let node { lastKin[node] = kind }
+        while !early.isEmpty, let first = waiters.max, early.contains(first.step) {
+            waiters.removeMax()
+            early.remove(first.step)
+        }
+        return waiter.step
     }
 
     private mutating func firstFree(_ isWanted: (NodeID) -> Bool) -> NodeID? {
@@ -213,7 +260,10 @@ struct NodePool: Sendable {
         for line in lines { waiters.insert(contentsOf: line.waiters.unordered) }
         lines = []
         var dismissed: [StepIndex] = []
-        while let waiter = waiters.popMax() { dismissed.append(waiter.step) }
+        while let waiter = waiters.popMax() { if !early.contains(waiter.step) { dismissed.append(waiter.step) } }
+        early = []
+        kin = [:]
+        kinOf = [:]
         return dismissed
     }
 }
@@ -278,7 +328,7 @@ extension NodePool {
     /// Takes whoever stands there out, with the nodes it gets.
     mutating func take(_ stand: Stand, _ nodes: [NodeID]) {
         switch stand {
-        case .plain: waiters.removeMax()
+        case .plain: if let first = waiters.max { leave(first, to: nodes.first) }
         case .ruled(let index): ruled.remove(at: index)
         case .team(let index): leaveLine(index)
         }

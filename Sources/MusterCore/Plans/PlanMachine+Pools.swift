@@ -50,6 +50,9 @@ extension PlanMachine {
         return (pool.freeCount, pool.waitingCount, pool.running)
     }
 
+    /// Notes what kind of work was done on a node last.
+    mutating func note(_ kin: Int32, on node: NodeID, inPool pool: Int32) { pools[Int(pool)].note(kin, on: node) }
+
     /// Whether some step that waits must not get just any node of a pool.
     func hasExclusions(inPool pool: Int32) -> Bool { pools[Int(pool)].hasExclusions }
 

@@ -31,6 +31,8 @@ package struct PlanMachine: Sendable {
     var pools: [NodePool] = []
     /// What steps that wait for a node may get; those that are not here get any.
     package var rules: [StepIndex: NodeRule] = [:]
+    /// Which kind of work steps do that go best where such was done last; of those that are not here nothing is known.
+    package var kin: [StepIndex: Int32] = [:]
     /// Steps that get several nodes at once, one for themselves and one for each of the members behind them.
     package var teams: [StepIndex: NodeTeam] = [:]
     var running = 0
@@ -254,7 +256,7 @@ package struct PlanMachine: Sendable {
         if pool >= 0, let team = teams[step] {
             pools[Int(pool)].wait(step, priority: specs[Int(step)].priority, team: team)
         } else if pool >= 0 {
-            pools[Int(pool)].wait(step, priority: specs[Int(step)].priority, rule: rules[step])
+            pools[Int(pool)].wait(step, priority: specs[Int(step)].priority, rule: rules[step], kin: kin[step])
         } else {
             ready.append(step)
         }

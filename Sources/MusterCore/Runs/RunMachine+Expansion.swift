@@ -184,6 +184,7 @@ extension RunMachine {
         let testSpec = spec.suites[suite].tests[test]
         let team = seats(of: test, in: suite)
         if let rule { plan.rules[StepIndex(plan.count)] = rule }
+        if team == nil, let kind = kin(of: test, in: suite) { plan.kin[StepIndex(plan.count)] = kind }
         if let team {
             plan.teams[StepIndex(plan.count)] = team
             mayBeShort = true
@@ -216,6 +217,12 @@ extension RunMachine {
                 needs: []
             )
         }
+    }
+
+    /// The number of the snapshot that a test wants, where the suite's order is by those.
+    func kin(of test: Int, in suite: Int) -> Int32? {
+        guard spec.suites[suite].order == .sameSnapshot else { return nil }
+        return spec.suites[suite].tests[test].snapshot.flatMap { snapshots[$0] }
     }
 
     /// Adds the suite's `after` once all its tests have ended, when its `before`, or without one some test, had been

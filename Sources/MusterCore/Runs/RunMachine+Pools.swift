@@ -36,7 +36,10 @@ extension RunMachine {
                 if step.state != .success { plan.teams[step.index] = team }
                 continue
             }
+            let kind = kin(of: Int(step.spec.b), in: Int(step.spec.a))
+            if let kind, let node = step.resource { plan.note(kind, on: node, inPool: step.spec.pool) }
             guard step.state == .pending else { continue }
+            if let kind { plan.kin[step.index] = kind }
             // One that has begun goes on where it was.
             plan.rules[step.index] =
                 step.tries > 0

@@ -42,6 +42,8 @@ package struct RunMachine: Sendable {
     private var suitePools: [Int32] = []
     /// The suites of which some test runs on several nodes at once.
     let teamSuites: Set<Int>
+    /// The snapshots that tests name, each with a number.
+    let snapshots: [String: Int32]
     /// Indices of the steps that wrap each suite; nil when it has none, or none yet.
     var before: [StepIndex?]
     var after: [StepIndex?]
@@ -75,6 +77,7 @@ package struct RunMachine: Sendable {
         after = before
         hasBegun = Array(repeating: false, count: spec.suites.count)
         teamSuites = Set(spec.suites.indices.filter { spec.suites[$0].tests.contains { $0.roles != nil } })
+        snapshots = spec.snapshots
         let pools = spec.poolGroups
         for suite in spec.suites { suitePools.append(pools.firstIndex(of: Set(suite.groups)).map { Int32($0) } ?? -1) }
         for names in pools {

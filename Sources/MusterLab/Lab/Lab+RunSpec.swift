@@ -188,7 +188,7 @@ extension Lab {
         var suite = suite
         for index in suite.tests.indices {
             switch suite.order {
-            case .asListed: suite.tests[index].priority = 0
+            case .asListed, .sameSnapshot: suite.tests[index].priority = 0
             case .priority: break
             case .longestFirst:
                 let last = durations[RunSelection.Test(suite: suite.name, test: suite.tests[index].name)]
