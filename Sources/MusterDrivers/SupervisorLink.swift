@@ -14,6 +14,8 @@ final class SupervisorLink: Sendable {
 
     private struct State {
         var connection: EventLoopFuture<SupervisorConnection>?
+        /// The same once it is made: to ask a future for what it has takes two changes of threads.
+        var made: SupervisorConnection?
         var watch = Watch.none
     }
 
@@ -61,7 +63,12 @@ final class SupervisorLink: Sendable {
             let future = future(epoch: epoch)
             var isOpen = false
             do throws(LinkFailure) {
-                let connection = try await Self.connection(future)
+                let connection: SupervisorConnection
+                if let made = state.withLock({ $0.connection === future ? $0.made : nil }) {
+                    connection = made
+                } else {
+                    connection = try await Self.connection(future)
+                }
                 isOpen = true
                 if body.acts, await !tenure.awaitLease() { throw LinkFailure.cancelled }
                 epoch = tenure.epoch
@@ -117,6 +124,7 @@ final class SupervisorLink: Sendable {
             switch result {
             case .failure: self?.forget(future)
             case .success(let connection):
+                self?.state.withLock { if $0.connection === future { $0.made = connection } }
                 connection.closeFuture?.whenComplete { [weak self] _ in self?.ended(future) }
             }
         }
@@ -130,7 +138,11 @@ final class SupervisorLink: Sendable {
     }
 
     private func forget(_ future: EventLoopFuture<SupervisorConnection>) {
-        state.withLock { if $0.connection === future { $0.connection = nil } }
+        state.withLock { state in
+            guard state.connection === future else { return }
+            state.connection = nil
+            state.made = nil
+        }
     }
 
     /// Reports nothing any more.
@@ -140,7 +152,7 @@ final class SupervisorLink: Sendable {
     func release() {
         unwatch()
         let connection = state.withLock { state in
-            defer { state.connection = nil }
+            defer { (state.connection, state.made) = (nil, nil) }
             return state.connection
         }
         connection?.whenSuccess { $0.close() }

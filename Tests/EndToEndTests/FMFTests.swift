@@ -67,14 +67,13 @@ import Testing
         ]
         let end = try await Program.muster(arguments, in: lab.path)
         #expect(end.status == 1, "\(end.output)\(end.errors)")
-        #expect(end.errors.contains("not honoured are require: library (1)"), "\(end.errors)")
         #expect(
             try lab.outcomes() == [
                 "/tests/pass": "pass", "/tests/fail": "fail", "/tests/error": "error", "/tests/xfail": "pass",
                 "/tests/env": "pass", "/tests/report": "warn", "/tests/report sub/one": "pass",
                 "/tests/report sub/two": "warn", "/tests/reboot": "pass", "/tests/again": "pass",
                 "/tests/abort": "fail", "/tests/pipe": "fail", "/tests/rule": "pass",
-                "/tests/missing": "error", "/tests/library": "pass", "/tests/variables": "pass",
+                "/tests/missing": "error", "/tests/library": "error", "/tests/variables": "pass",
             ]
         )
         #expect(lab.read("prepared") == "prepared\nprepared\nprepared\n")

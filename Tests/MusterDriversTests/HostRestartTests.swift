@@ -35,8 +35,10 @@ struct HostRestartTests {
         try await SSHHouse.with(way) { house in
             let node = try await house.made()
             try await house.driver.watch(node)
+            // The descriptor is closed when the word is kept.
             let text =
-                "echo kept > file; printf 'result 2\n{}disconnect\nnoop\n' >&$MUSTER_TEST_CONTROL; sync; " + Self.waits
+                "echo kept > file; sync; trap '' PIPE; printf 'result 2\n{}disconnect\n' >&$MUSTER_TEST_CONTROL; "
+                + "while printf 'noop\n' >&$MUSTER_TEST_CONTROL; do :; done 2>/dev/null; " + Self.waits
             let exit = try await restart(house, node, during: text)
             #expect(exit.signal == 9)
             let reader = FindingsReader(

@@ -65,7 +65,7 @@ enum WorldThread {
     @Test func theChaosReachesEverything() async {
         let counts = await WorldThread.run {
             var counts = Simulation.Counts()
-            for seed in 1...20 as ClosedRange<UInt64> { counts.add(Simulation(seed: seed, events: 500).run().counts) }
+            for seed in 1...25 as ClosedRange<UInt64> { counts.add(Simulation(seed: seed, events: 500).run().counts) }
             return counts
         }
         #expect(counts.crashes > 20)

@@ -35,18 +35,18 @@ struct Test: AsyncParsableCommand {
         let loaded = try loader.load(text: fmf.labText)
         var selection = RunSelection()
         selection.patterns = patterns
+        if let keep {
+            guard let policy = Keep(rawValue: keep) else {
+                throw CLIError("--keep knows never, on-failure and always, not '\(keep)'")
+            }
+            selection.keep = policy
+        }
         // What cannot be is said before a state is made.
         try await AnsibleCheck(spec: try loader.spec(.test, of: loaded, selection)).run()
         let session = try StateSession.open(options, to: .make)
         if failed { selection.failed = try failedTests(session, lab: loaded.name) }
         selection.durations = try durations(of: loaded, session)
         var spec = try loader.spec(.test, of: loaded, selection)
-        if let keep {
-            guard let policy = Keep(rawValue: keep) else {
-                throw CLIError("--keep knows never, on-failure and always, not '\(keep)'")
-            }
-            spec.keep = policy
-        }
         if let results = follow.results { spec.resultsDirectory = Paths.absolute(results) }
         follow.apply(to: &spec)
         fmf.apply(to: &spec)

@@ -39,7 +39,11 @@ extension ShellText {
             while IFS= read -r m_line; do
                 m_line=${m_line##*"}"}
                 case $m_line in
-                    disconnect*) read -r m_pid <"$m_o/hearer" && kill -KILL $m_pid 2>/dev/null ;;
+                    disconnect*)
+                        # What it sees closed is on the disk: it may reset the machine now.
+                        sync "$m_o/control" 2>/dev/null || sync
+                        read -r m_pid <"$m_o/hearer" && kill -KILL $m_pid 2>/dev/null
+                        ;;
                     'duration '*) [ -z "$m_due" ] || m_duration "${m_line#duration }" ;;
                 esac
             done

@@ -66,6 +66,19 @@ struct HostCommand: Sendable {
 
     /// Ends it when the task is cancelled.
     func run(_ time: any TimeSource) async -> Ending {
+        for _ in 0..<100 {
+            guard let ending = await runUnlessBusy(time) else {
+                // Nobody tells when that is over.
+                try? await time.sleep(for: .milliseconds(10))
+                continue
+            }
+            return ending
+        }
+        return Ending(failure: "it cannot be started: '\(arguments[0])' is being written")
+    }
+
+    /// nil when the program was just written, and a child that another thread begins just now has it open for a moment.
+    private func runUnlessBusy(_ time: any TimeSource) async -> Ending? {
         guard Self.hasRoom() else {
             return Ending(failure: "it cannot be started: too many files are open; raise the limit (ulimit -n)")
         }
@@ -101,6 +114,7 @@ struct HostCommand: Sendable {
             }
             return ending
         } catch {
+            if (error as? SubprocessError)?.underlyingError == .textFileBusy { return nil }
             return Ending(failure: reason(error))
         }
     }
