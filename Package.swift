@@ -38,6 +38,7 @@ let package = Package(
         .executable(name: "muster-supervise", targets: ["muster-supervise"]),
         .library(name: "MusterPlans", targets: ["MusterPlans"]),
         .library(name: "MusterPlansTesting", targets: ["MusterPlansTesting"]),
+        .library(name: "MusterPolicies", targets: ["MusterPolicies"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -107,6 +108,7 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .target(name: "MusterPolicies", dependencies: ["MusterCore", "MusterCLI"], swiftSettings: strict),
         .executableTarget(name: "muster", dependencies: ["MusterCLI"], swiftSettings: strict),
         .executableTarget(
             name: "muster-supervise",
@@ -189,6 +191,11 @@ let package = Package(
             dependencies: [
                 "MusterCore", "MusterCLI", "MusterLab", "MusterStore", "MusterReport", "MusterTestKit", argumentParser,
             ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "MusterPoliciesTests",
+            dependencies: ["MusterCore", "MusterPolicies"],
             swiftSettings: strict
         ),
         .testTarget(name: "SimulationTests", dependencies: ["MusterTestKit"], swiftSettings: strict),
