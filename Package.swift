@@ -143,6 +143,13 @@ let package = Package(
             path: "Examples/fan-out",
             swiftSettings: strict
         ),
+        .executableTarget(
+            name: "own-policies",
+            dependencies: ["MusterPolicies"],
+            path: "Examples/own-policies",
+            exclude: ["README.md", "lab.yaml"],
+            swiftSettings: strict
+        ),
         .testTarget(name: "MusterCoreTests", dependencies: ["MusterCore", "MusterTestKit"], swiftSettings: strict),
         .testTarget(
             name: "MusterStoreTests",
@@ -209,8 +216,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "muster", "muster-supervise", "external-job", "fan-out", "order-fulfilment", "plans-program",
-                "MusterTestKit", subprocess,
+                "muster", "muster-supervise", "external-job", "fan-out", "order-fulfilment", "own-policies",
+                "plans-program", "MusterTestKit", subprocess,
             ],
             swiftSettings: strict
         ),
