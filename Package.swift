@@ -38,6 +38,7 @@ let package = Package(
         .executable(name: "muster-supervise", targets: ["muster-supervise"]),
         .library(name: "MusterPlans", targets: ["MusterPlans"]),
         .library(name: "MusterPlansTesting", targets: ["MusterPlansTesting"]),
+        .library(name: "MusterPolicies", targets: ["MusterPolicies"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -107,6 +108,7 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .target(name: "MusterPolicies", dependencies: ["MusterCore", "MusterCLI"], swiftSettings: strict),
         .executableTarget(name: "muster", dependencies: ["MusterCLI"], swiftSettings: strict),
         .executableTarget(
             name: "muster-supervise",
@@ -139,6 +141,13 @@ let package = Package(
             name: "fan-out",
             dependencies: ["MusterPlans"],
             path: "Examples/fan-out",
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "own-policies",
+            dependencies: ["MusterPolicies"],
+            path: "Examples/own-policies",
+            exclude: ["README.md", "lab.yaml"],
             swiftSettings: strict
         ),
         .testTarget(name: "MusterCoreTests", dependencies: ["MusterCore", "MusterTestKit"], swiftSettings: strict),
@@ -191,6 +200,11 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .testTarget(
+            name: "MusterPoliciesTests",
+            dependencies: ["MusterCore", "MusterPolicies"],
+            swiftSettings: strict
+        ),
         .testTarget(name: "SimulationTests", dependencies: ["MusterTestKit"], swiftSettings: strict),
         // A program for end-to-end tests to kill and to ask things of.
         .executableTarget(
@@ -202,8 +216,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "muster", "muster-supervise", "external-job", "fan-out", "order-fulfilment", "plans-program",
-                "MusterTestKit", subprocess,
+                "muster", "muster-supervise", "external-job", "fan-out", "order-fulfilment", "own-policies",
+                "plans-program", "MusterTestKit", subprocess,
             ],
             swiftSettings: strict
         ),

@@ -1,15 +1,27 @@
 import ArgumentParser
 import Foundation
+package import MusterCore
 
 /// The whole program: parses, runs the verb, and ends with its exit code.
 package enum CommandLineTool {
-    package static func main(_ arguments: [String] = Array(CommandLine.arguments.dropFirst())) async -> Never {
+    /// How runs of tests are decided by this process. The parser makes the verbs, so they find it here.
+    @TaskLocal static var policies = TestPolicies.declared
+
+    package static func main(
+        _ arguments: [String] = Array(CommandLine.arguments.dropFirst()),
+        policies: TestPolicies = .declared
+    ) async -> Never {
         // Output that nobody reads any more ends the writing, not the work.
         signal(SIGPIPE, SIG_IGN)
         _ = OpenFiles.usersLimit
+        Foundation.exit(await $policies.withValue(policies) { await run(arguments) })
+    }
+
+    /// Gives the exit code.
+    private static func run(_ arguments: [String]) async -> Int32 {
         if RootHelp.isAsked(by: arguments) {
             Output.line(RootHelp.text)
-            Foundation.exit(ExitCodes.passed)
+            return ExitCodes.passed
         }
         do {
             var command = try MusterCommand.parseAsRoot(Exec.separate(arguments))
@@ -18,9 +30,9 @@ package enum CommandLineTool {
             } else {
                 try command.run()
             }
-            Foundation.exit(ExitCodes.passed)
+            return ExitCodes.passed
         } catch {
-            Foundation.exit(report(error))
+            return report(error)
         }
     }
 

@@ -37,6 +37,7 @@ enum ImportRules {
             "MusterCore", "MusterStore", "MusterLab", "MusterReport", "MusterDrivers", "MusterEngine", "ArgumentParser",
             "Logging",
         ]),
+        "MusterPolicies": ["MusterCore", "MusterCLI"],
         "muster": ["MusterCLI"],
         "muster-bench": system.union(nio).union([
             "MusterCore", "MusterStore", "MusterLab", "MusterDrivers", "MusterEngine", "MusterPlans", "MusterTestKit",

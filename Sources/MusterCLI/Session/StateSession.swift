@@ -127,15 +127,17 @@ struct StateSession {
         guard FileManager.default.isExecutableFile(atPath: supervisor) else {
             throw CLIError("\(supervisor) is missing: build it beside muster (swift build --product muster-supervise)")
         }
+        var identity = ConductorCore.Identity(
+            host: ProcessInfo.processInfo.hostName,
+            pid: getpid(),
+            seed: UInt64.random(in: .min ... .max)
+        )
+        identity.policies = CommandLineTool.policies
         do {
             return try Conductor(
                 store: store,
                 state: state,
-                identity: ConductorCore.Identity(
-                    host: ProcessInfo.processInfo.hostName,
-                    pid: getpid(),
-                    seed: UInt64.random(in: .min ... .max)
-                ),
+                identity: identity,
                 bell: bell,
                 surroundings: CommandBuilder.Surroundings(
                     environment: Environment.forCommands,
