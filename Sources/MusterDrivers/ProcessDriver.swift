@@ -129,8 +129,8 @@ package final class ProcessDriver: Driver {
         operation: OperationID
     ) async throws(StepError) -> ProcessExit {
         let spec = try checked(OperationSpec(command, operation, isServer: false))
-        // The supervisor holds the deadline; this one is for supervisors that do not.
-        let within = command.timeout.map { $0 + command.grace + .seconds(60) }
+        // The supervisor holds the deadline; this one is for supervisors that do not. A test may move its own.
+        let within = command.controlLimit == nil ? command.timeout.map { $0 + command.grace + .seconds(60) } : nil
         do throws(LinkFailure) {
             switch try await link(to: node).request(.start(spec, waits: true), for: node.tenure, within: within) {
             case .ended(let record): return ProcessExit(record)

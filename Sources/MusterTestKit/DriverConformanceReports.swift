@@ -67,6 +67,18 @@ extension DriverConformance {
             try demand(found.starts(with: Data("disconnect\n".utf8)), "it has said \(found.prefix(40))")
             try await subject.driver.destroy(node)
         },
+        Check("a test that tidies up too much holds up no other") { subject in
+            let node = try await subject.made()
+            for (name, text) in [
+                ("first", "true"), ("tidy", "rm -rf \"$MUSTER_NODE_DIR/supervisor.next\""), ("next", "true"),
+            ] {
+                var command = shell(text)
+                command.controlLimit = 1 << 20
+                let exit = try await subject.driver.run(command, on: node, operation: operation(name))
+                try demand(exit.succeeded, "\(name): \(exit)")
+            }
+            try await subject.driver.destroy(node)
+        },
         Check("a test moves its own deadline") { subject in
             let node = try await subject.made()
             // Enough of nothing that the programs of any machine pass the word on.

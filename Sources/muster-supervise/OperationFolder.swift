@@ -129,4 +129,9 @@ struct SpareFolder {
         descriptor = folder
         draft = files[0]
     }
+
+    func closeAll() {
+        close(draft)
+        close(descriptor)
+    }
 }

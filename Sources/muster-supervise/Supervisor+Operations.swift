@@ -20,10 +20,18 @@ extension Supervisor {
     }
 
     private func makeFolder(of id: String, spec: String) throws(SystemError) -> OperationFolder? {
-        guard let spare = spareFolder else { return try OperationFolder(making: id, in: folder, spec: spec) }
-        let made = try OperationFolder(spare, as: id, in: folder, spec: spec)
-        if made != nil { spareFolder = nil }
-        return made
+        if let spare = spareFolder {
+            do throws(SystemError) {
+                let made = try OperationFolder(spare, as: id, in: folder, spec: spec)
+                if made != nil { spareFolder = nil }
+                return made
+            } catch {
+                // Somebody has tidied up.
+                spare.closeAll()
+                spareFolder = nil
+            }
+        }
+        return try OperationFolder(making: id, in: folder, spec: spec)
     }
 
     private func start(

@@ -58,18 +58,22 @@ enum ChildProcess {
         func write() { writing.withLock { _ = send($0, "x", 1, Int32(MSG_NOSIGNAL)) } }
         var writingEnd: Int32 { writing.withLock { $0 } }
 
-        /// Takes what is there without waiting for it. False when nothing more will come.
-        func take(_ body: (ArraySlice<UInt8>) -> Void) -> Bool {
+        /// Takes what is there without waiting for it, and no more than about so much of it. False when nothing more
+        /// will come.
+        func take(atMost most: Int = .max, _ body: (ArraySlice<UInt8>) -> Void) -> Bool {
             var buffer = [UInt8](repeating: 0, count: 1 << 16)
-            while true {
+            var taken = 0
+            while taken < most {
                 let count = read(reading, &buffer, buffer.count)
                 if count < 0 {
                     if errno == EINTR { continue }
                     return errno == EAGAIN
                 }
                 if count == 0 { return false }
+                taken += count
                 body(buffer[..<count])
             }
+            return true
         }
 
         func closeWriting() {

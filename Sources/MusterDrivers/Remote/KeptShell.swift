@@ -11,6 +11,8 @@ import Synchronization
 final class KeptShell: Sendable {
     let functions: String
     private let program: StartedProgram
+    /// How much of what it says is taken before its time, and who waits, are looked at again.
+    private static let gulp = 4 << 20
 
     /// - Parameter arguments: what starts a program of so many bytes on the machine.
     init(_ functions: String, arguments: (_ count: Int) -> [String]) throws(ConnectionFailure) {
@@ -35,16 +37,20 @@ final class KeptShell: Sendable {
     /// Serves a request to its end. Blocks. After an error it serves no more, and is to be ended.
     ///
     /// - Parameters:
+    ///   - isNew: whether this is its first one.
     ///   - word: what no program says by itself.
     ///   - stop: becomes readable when nobody waits any more.
     /// - Returns: the end of the request; or that of what leads to the machine, when it ended before, and is over.
     func serve(
         _ request: RemoteRequest,
+        isNew: Bool,
         word: String,
         stop: ChildProcess.Pipe
     ) throws(ConnectionFailure) -> (end: RemoteEnd, isOver: Bool) {
         let text = ShellText.sent(request.program)
-        var feed = InputFeed([.bytes(Array("\(word) \(text.count)\n".utf8) + text)])
+        let sent = InputFeed([.bytes(Array("\(word) \(text.count)\n".utf8) + text)])
+        var isReady = !isNew
+        var feed = isReady ? sent : InputFeed([])
         var heard = HeardShell(word: word)
         let deadline = request.within.map { NIODeadline.now() + .microseconds($0.microseconds) }
         var errors = program.error.reading
@@ -60,8 +66,12 @@ final class KeptShell: Sendable {
             if poll(&polls, nfds_t(polls.count), Int32(min(length, 3_600_000))) < 0, errno != EINTR { break }
             if polls[2].revents != 0 { throw .cancelled }
             if polls[3].revents != 0 { feed.write(to: program.input) }
-            if polls[1].revents != 0, !program.error.take({ heard.error($0) }) { errors = -1 }
-            let isOpen = polls[0].revents == 0 || program.output.take { heard.output($0) }
+            if polls[1].revents != 0, !program.error.take(atMost: Self.gulp, { heard.error($0) }) { errors = -1 }
+            let isOpen = polls[0].revents == 0 || program.output.take(atMost: Self.gulp) { heard.output($0) }
+            if !isReady, heard.dropReadiness() {
+                isReady = true
+                feed = sent
+            }
             if let status = heard.status {
                 if request.holdsInput {
                     // It waits to see that somebody is there, and is told that the answer has come.
@@ -109,6 +119,13 @@ private struct HeardShell {
 
     mutating func output(_ bytes: ArraySlice<UInt8>) { output += bytes }
     mutating func error(_ bytes: ArraySlice<UInt8>) { errorBytes += bytes.prefix(Self.errorLimit - errorBytes.count) }
+
+    /// Forgets what came up to the word that the shell is ready. False when that has not come.
+    mutating func dropReadiness() -> Bool {
+        guard let word = output.firstRange(of: Array(ShellText.ready.utf8)) else { return false }
+        output.removeSubrange(..<word.upperBound)
+        return true
+    }
 
     /// The status that its last line says, when that is the end of the request.
     var status: Int? {
@@ -212,8 +229,11 @@ final class KeptShells: Sendable {
                 shell = try KeptShell(prefix + request.functions, arguments: arguments)
             }
             do throws(ConnectionFailure) {
-                let answer = try shell.serve(request, word: word, stop: stop)
-                if !answer.isOver { give(back: shell) }
+                let answer = try shell.serve(request, isNew: present == nil, word: word, stop: stop)
+                if !answer.isOver {
+                    // What has not ended by `m_over` may have left somebody who reads where the shell does.
+                    if answer.end.status == 0 { give(back: shell) } else { Self.end([shell]) }
+                }
                 return .success(answer)
             } catch {
                 shell.end()

@@ -37,6 +37,8 @@ extension ShellText {
 
         # The first who decides an operation decides it for all: run, ended, refused.
         m_decide() {
+            # A draft of before is the same file as what was decided.
+            [ ! -e "$m_o/.decided.$$" ] || rm -f "$m_o/.decided.$$"
             printf '%s\n' "$1" >"$m_o/.decided.$$" || m_reply "refused system the disk of the host is full"
             ln "$m_o/.decided.$$" "$m_o/decided" 2>/dev/null
             m_won=$?
@@ -137,16 +139,17 @@ extension ShellText {
             fi
         }
 
-        # Whether anything of `m_o` may be left, by one look at all processes: false only when nothing is. Its program has ended.
+        # Whether anything of `m_o` may be left, by two looks at all processes: false only when nothing is. Its program has ended.
         m_remains() {
-            [ -r /proc/self/stat ] && [ / -ef / ] 2>/dev/null || return 0
-            for m_f in /proc/[0-9]*/fd/7; do
-                [ "$m_f" -ef "$m_o/mark" ] && return 0
-            done
+            [ -r /proc/self/stat ] || return 0
+            # Links alone are read: what they lead to may hang.
+            case $(ls -l /proc/[0-9]*/fd/7 2>/dev/null) in *" -> $m_dir/$m_o/mark"*) return 0 ;; esac
             m_main=none
             read -r m_main m_rest 2>/dev/null <"$m_o/main"
             grep -qE -e "MUSTER_OPERATION=$m_op" -e "[)] [^ZX] ([0-9]+ ){0,2}$m_main " /proc/[0-9]*/environ \
                 /proc/[0-9]*/stat 2>/dev/null
+            # 2: it could not read all, as is usual. Above that it has not looked.
+            case $? in 1 | 2) return 1 ;; esac
         }
 
         # The processes of `m_o`, an operation or the pattern of all, into `m_found`: what carries its mark open or its name in

@@ -9,7 +9,8 @@ extension LibraryKeeper {
     ///   - environment: what git runs with; it asks nobody for a password.
     ///   - directory: where it runs.
     package init(environment: [String: String], directory: String, reader: @escaping Reader) {
-        let silent = ["GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes", "LC_ALL": "C"]
+        // It has no terminal; how it reaches hosts by ssh is the user's.
+        let silent = ["GIT_TERMINAL_PROMPT": "0", "SSH_ASKPASS_REQUIRE": "never", "LC_ALL": "C"]
         let environment = environment.merging(silent) { $1 }
         self.init(
             git: { arguments in

@@ -38,7 +38,8 @@ package struct LibraryKeeper {
         var known: [String: LibraryNeed] = [:]
         var repositories: [Origin: Result<String, StepError>] = [:]
         while !open.isEmpty {
-            let need = open.removeFirst()
+            // What is required first: so nothing is known by then as something that may be missing.
+            let need = open.remove(at: open.firstIndex(where: \.isRequired) ?? 0)
             let place = need.title + (need.name == "/" ? "" : need.name)
             if let other = known[place] {
                 guard (other.url, other.ref, other.path) == (need.url, need.ref, need.path) else {

@@ -126,6 +126,19 @@ import Testing
         #expect(twice.flaw == "two libraries are called 'a/file': \(folder)/repo and \(folder)/repo")
     }
 
+    @Test func whatALibraryRequiresIsRequiredThoughTheTestOnlyRecommendsIt() async throws {
+        defer { done() }
+        try repository()
+        var gone = need("/", "gone", isRequired: false)
+        gone.url = "\(folder)/none"
+        let kept = await fetch([need("/file", "a"), gone]) { [gone] _, name in
+            var own = gone
+            own.isRequired = true
+            return (PackageNeeds(), name == "/file" ? [own] : [])
+        }
+        #expect(kept.flaw?.contains("library 'gone' of \(folder)/none cannot be had") == true, "\(kept)")
+    }
+
     @Test func nothingOutsideOfALibraryIsTaken() async throws {
         defer { done() }
         try write("secret/lib.sh", "secret\n")
