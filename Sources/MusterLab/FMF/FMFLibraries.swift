@@ -8,6 +8,7 @@ extension FMFSubject {
         var needs: [LibraryNeed] = []
         for item in items {
             guard let map = item.map, (map["type"]?.string ?? "library") == "library" else { continue }
+            guard map["url"] != nil || map["path"] != nil else { continue }
             let place = map.entries.first?.place ?? .none
             let part = FMFSubject(map, named: "\(key) of \(name)", of: tree, at: place)
             let need = try part.library(isRequired: key == "require")
@@ -25,9 +26,7 @@ extension FMFSubject {
             return text
         }
         let (url, path) = (try word("url"), try word("path"))
-        guard let origin = url ?? path else {
-            throw wrong("url", "is missing: a library has 'url', or 'path' for one that stands on this host")
-        }
+        guard let origin = url ?? path else { throw wrong("url", "is no text") }
         let last = origin.split(separator: "/").last.map(String.init) ?? ""
         let title = try word("nick") ?? (last.hasSuffix(".git") ? String(last.dropLast(4)) : last)
         let allowed = title.utf8.allSatisfy { byte in

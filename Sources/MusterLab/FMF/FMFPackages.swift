@@ -10,14 +10,17 @@ extension FMFSubject {
         var others: Set<String> = []
         for item in items {
             if let map = item.map {
-                others.insert(map["type"]?.string ?? "library")
+                let type = map["type"]?.string ?? "library"
+                // Nobody can say where it is: it is noted, as tests run without it elsewhere too.
+                let isNowhere = type == "library" && map["url"] == nil && map["path"] == nil
+                others.insert(isNowhere ? "library without a url" : type)
                 continue
             }
             guard let text = Self.text(item) else {
                 throw wrong(key, "has \(item.kindWord) where the name of a package should be")
             }
             if text.hasPrefix("library(") {
-                others.insert("library(…) without a url")
+                others.insert("library without a url")
                 continue
             }
             let isName = !text.isEmpty && !text.hasPrefix("-") && !text.contains { $0.isNewline || $0 == "\0" }

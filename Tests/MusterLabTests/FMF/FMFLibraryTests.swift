@@ -38,7 +38,6 @@ import Testing
 
     @Test func whatCannotBeALibraryIsToldWithItsPlace() throws {
         for (library, message) in [
-            ("{type: library, name: /x}", "'url' of require of / is missing"),
             ("{url: '--upload-pack=x'}", "'url' of require of / is a text that does not begin with '-'"),
             ("{url: u, ref: '-x'}", "'ref' of require of /"), ("{url: u, name: x}", "it begins with '/'"),
             ("{url: u, name: /../x}", "leads out of the library's tree"), ("{url: u, path: /a/../..}", "leads out of"),
@@ -50,6 +49,13 @@ import Testing
             #expect(error.diagnostics.first?.line == 2, "\(library)")
             #expect(error.description.contains(message), "\(library): \(error)")
         }
+    }
+
+    @Test func aLibraryThatIsNowhereIsNotedAndNothingElse() throws {
+        let tree = try FMFTestTree(["main.fmf": "test: x\nrequire: [{type: library, name: /x}, gcc]\n"])
+        let suite = try FMFSuite(try tree.read(), FMFSelection())
+        #expect(suite.ignored == ["require: library without a url (1)"])
+        #expect(suite.tests.first?.frame?.packages == PackageNeeds(require: ["gcc"]))
     }
 
     @Test func aLibrarySaysWhatItAsksFor() throws {

@@ -31,7 +31,7 @@ import Testing
             plan: "/plans/upstream-keylime-all-tests",
             tests: 88,
             prepare: 5,
-            ignored: ["require: library (10)"]
+            ignored: ["require: library without a url (9)"]
         ),
         Case(
             tree: "RedHat-SP-Security_keylime-tests",
@@ -40,7 +40,7 @@ import Testing
             tests: 5,
             prepare: 8,
             roles: ["keylime 1", "agent 1"],
-            ignored: ["require: library (1)"]
+            ignored: ["require: library without a url (1)"]
         ),
         Case(
             tree: "eclipse-bluechi_bluechi/tests",
@@ -48,14 +48,14 @@ import Testing
             tests: 99,
             prepare: 2,
             roles: ["executor 1", "controller 1", "agent 2"],
-            ignored: ["prepare: where (2)", "report of the plan (1)"]
+            ignored: []
         ),
         Case(
             tree: "RHSecurityCompliance_atex/tests/executor/fmf/fmf_trees/discover",
             plan: "/plans/duplicate",
             tests: 12,
             prepare: 0,
-            ignored: ["require: library (2)"]
+            ignored: ["require: library without a url (1)"]
         ),
         Case(
             tree: "RHSecurityCompliance_atex/tests/executor/fmf/fmf_trees/pty",
