@@ -132,11 +132,26 @@ extension RunMachine {
             // What was up before is whole again before the end.
             !groups.contains(where: { $0.slots.contains { $0.wasUp && !isMade($0) } })
         else { return false }
-        let failed = plan.count(of: .error) > 0 || suites.contains { $0.hasFailed(flakyFails: spec.flakyFails) }
+        // What failed where a replacement is in the making is made up for, or of no use to anybody either.
+        let superseded = groups.reduce(0) { sum, group in
+            group.slots.reduce(sum) { $0 + $1.superseded.count { plan.state(of: $0) == .error } }
+        }
+        let failed =
+            plan.count(of: .error) > superseded || suites.contains { $0.hasFailed(flakyFails: spec.flakyFails) }
         return !keepsMachines(failed: failed)
     }
 
     private func isMade(_ slot: Slot) -> Bool { slot.chain.allSatisfy { plan.state(of: $0).hasEnded } }
+
+    /// Nobody needs the node of a place any more: that those before it have failed is no failure of the run.
+    mutating func skipSuperseded(_ group: Int, _ slot: Int, into turn: inout Turn) {
+        let place = groups[group].slots[slot]
+        guard !place.chain.contains(where: { plan.state(of: $0) == .error }) else { return }
+        groups[group].slots[slot].superseded = []
+        for step in place.superseded {
+            plan.finish(step, .skipped, error: plan.error(of: step), countsForThresholds: false, into: &turn)
+        }
+    }
 
     /// Ends the setups that no test needs any more: what runs is ended, nothing else begins. Says whether something
     /// was still to begin.
@@ -144,6 +159,9 @@ extension RunMachine {
         guard !setupsWereEnded, plan.gateIsOpen, !isHeld, setupsAreSurplus else { return false }
         setupsWereEnded = true
         var hasEnded = false
+        for step in plan.steps(in: .pending) where plan.spec(of: step).action.isBringingUp {
+            skipSuperseded(Int(plan.spec(of: step).a), Int(plan.spec(of: step).c), into: &turn)
+        }
         for step in plan.steps(in: .pending) {
             let spec = plan.spec(of: step)
             guard spec.action.isBringingUp || spec.action == .barrier && spec.b == 1 else { continue }

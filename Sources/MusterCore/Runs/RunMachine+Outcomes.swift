@@ -192,13 +192,14 @@ extension RunMachine {
             plan.finish(step, .cancelled, error: error, into: &turn)
             return
         }
-        if setupsAreSurplus {
-            plan.finish(step, .skipped, error: .unneeded, countsForThresholds: false, into: &turn)
-            return
-        }
         let spec = plan.spec(of: step)
         let group = Int(spec.a)
         let slot = Int(spec.c)
+        if setupsAreSurplus {
+            plan.finish(step, .skipped, error: .unneeded, countsForThresholds: false, into: &turn)
+            skipSuperseded(group, slot, into: &turn)
+            return
+        }
         let provision = spec.action == .provision ? self.spec.groups[group].steps[Int(spec.b)] : nil
         let retry = provision?.retry ?? .none
         let retriesSoFar = Int(plan.tries(of: step)) - 1
