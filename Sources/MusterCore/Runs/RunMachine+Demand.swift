@@ -76,7 +76,7 @@ extension RunMachine {
     mutating func fillPlaces(nodes: inout NodeTable, into turn: inout Turn) -> Bool {
         guard spec.verb == .test, plan.row.phase == .main, !isHeld else { return false }
         var hasMade = false
-        for group in groups.indices where groups[group].isForTests {
+        for group in groups.indices where groups[group].isForTests && !hasFailed(group) {
             for slot in groups[group].slots.indices where isEmpty(groups[group].slots[slot], nodes) {
                 guard lacksNodes(group, nodes) else { break }
                 fill(group, slot, nodes: &nodes, into: &turn)

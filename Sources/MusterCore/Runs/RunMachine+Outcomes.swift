@@ -109,6 +109,8 @@ extension RunMachine {
         guard let node = groups[group].slots[slot].node else { return }
         context.nodes.move(node, to: .ready, plan: id, into: &turn)
         groups[group].slots[slot].wasFilled = true
+        // A person may have had it tried again.
+        groups[group].failedSetups.remove(node)
         for old in groups[group].slots[slot].superseded {
             plan.finish(old, .skipped, error: plan.error(of: old), into: &turn)
         }

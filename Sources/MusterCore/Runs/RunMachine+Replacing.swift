@@ -27,7 +27,9 @@ extension RunMachine {
         into turn: inout Turn
     ) {
         guard plan.gateIsOpen, plan.row.phase == .main else { return }
-        if claim == .thisPlace || keepsPlace(group, slot) || lacksNodes(group, claim: claim, context.nodes) {
+        let isWanted =
+            claim == .thisPlace || keepsPlace(group, slot) || lacksNodes(group, claim: claim, context.nodes)
+        if isWanted, !hasFailed(group) {
             replace(group, slot, because: reason, spendsBudget: false, in: &context, into: &turn)
         } else if let node = groups[group].slots[slot].node {
             letGo(usedUp: node, of: group, in: &context, into: &turn)
@@ -65,7 +67,7 @@ extension RunMachine {
         guard plan.gateIsOpen, plan.row.phase == .main, groups[group].isForTests, hasTestsLeft(for: group) else {
             return
         }
-        guard keepsPlace(group, slot) || lacksNodes(group, context.nodes) else { return }
+        guard !hasFailed(group), keepsPlace(group, slot) || lacksNodes(group, context.nodes) else { return }
         replace(group, slot, because: reason, spendsBudget: true, in: &context, into: &turn)
     }
 
