@@ -120,6 +120,8 @@ struct NodePool: Sendable {
     private var places: [NodeID: NodeSeat] = [:]
 
     var freeCount: Int { free.count }
+    /// How many stand in the queue, with those that were taken since.
+    var queueLength: Int { queue.count }
     /// How many nodes are waited for.
     var waitingCount: Int {
         waiters.count - early.count + ruled.count + lines.reduce(0) { $0 + $1.waiters.count * $1.team.seats.count }
@@ -203,9 +205,11 @@ struct NodePool: Sendable {
                 continue
             }
             free[place.node] = nil
+            prune()
             return (leave(waiter, to: place.node), place.node)
         }
-        let node = firstFree { [lastKin] in lastKin[$0] == nil } ?? firstFree { _ in true }
+        let node =
+            firstFree { [lastKin, spares] in lastKin[$0] == nil && !spares.contains($0) } ?? firstFree { _ in true }
         return node.map { (leave(first, to: $0), $0) }
     }
 
@@ -224,6 +228,11 @@ struct NodePool: Sendable {
             early.remove(first.step)
         }
         return waiter.step
+    }
+
+    /// What was taken stays behind in the queue: never more than there is.
+    private mutating func prune() {
+        if queue.count > 2 * free.count + 16 { queue.removeAll { free[$0.node] != $0.ticket } }
     }
 
     private mutating func firstFree(_ isWanted: (NodeID) -> Bool) -> NodeID? {
@@ -333,8 +342,7 @@ extension NodePool {
         case .team(let index): leaveLine(index)
         }
         for node in nodes { free[node] = nil }
-        // What was taken stays behind in the queue: never more than there is.
-        if queue.count > 2 * free.count + 16 { queue.removeAll { free[$0.node] != $0.ticket } }
+        prune()
     }
 
     /// Takes out the first of each line for as long as it does not wait any more, and says who it was.
