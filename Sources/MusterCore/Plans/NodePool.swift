@@ -127,8 +127,10 @@ struct NodePool: Sendable {
         waiters.count - early.count + ruled.count + lines.reduce(0) { $0 + $1.waiters.count * $1.team.seats.count }
     }
     var hasRules: Bool { !ruled.isEmpty }
-    /// Whether somebody waits for any node but some.
-    var hasExclusions: Bool { ruled.contains { if case .not = $0.rule { true } else { false } } }
+    /// Those who wait for any node but some.
+    var exclusions: [(step: StepIndex, rule: NodeRule)] {
+        ruled.compactMap { if case .not = $0.rule { ($0.waiter.step, $0.rule) } else { nil } }
+    }
     var hasTeams: Bool { !lines.isEmpty }
     var canStart: Bool { next != nil }
 

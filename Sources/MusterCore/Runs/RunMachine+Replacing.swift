@@ -95,6 +95,7 @@ extension RunMachine {
         _ slot: Int,
         because reason: String,
         spendsBudget: Bool,
+        gates: [StepIndex]? = nil,
         in context: inout RunContext,
         into turn: inout Turn
     ) {
@@ -107,7 +108,8 @@ extension RunMachine {
         plan.relaxRules(waitingFor: old)
         let removal = appendRemoval(of: row, needs: [], in: context)
         // A node that was up before waited for nothing: what its group needs may still be in the making.
-        make(group, slot, replacements: replacements, needs: gates(of: group) + [removal], in: &context, into: &turn)
+        let needs = (gates ?? self.gates(of: group)) + [removal]
+        make(group, slot, replacements: replacements, needs: needs, in: &context, into: &turn)
         if spendsBudget { quarantine(group, slot, after: Int(replacements), nodes: &context.nodes, into: &turn) }
         turn.emit(.nodeReplaced, plan: id, node: old, detail: reason)
     }
