@@ -120,13 +120,17 @@ struct NodePool: Sendable {
     private var places: [NodeID: NodeSeat] = [:]
 
     var freeCount: Int { free.count }
+    /// How many stand in the queue, with those that were taken since.
+    var queueLength: Int { queue.count }
     /// How many nodes are waited for.
     var waitingCount: Int {
         waiters.count - early.count + ruled.count + lines.reduce(0) { $0 + $1.waiters.count * $1.team.seats.count }
     }
     var hasRules: Bool { !ruled.isEmpty }
-    /// Whether somebody waits for any node but some.
-    var hasExclusions: Bool { ruled.contains { if case .not = $0.rule { true } else { false } } }
+    /// Those who wait for any node but some.
+    var exclusions: [(step: StepIndex, rule: NodeRule)] {
+        ruled.compactMap { if case .not = $0.rule { ($0.waiter.step, $0.rule) } else { nil } }
+    }
     var hasTeams: Bool { !lines.isEmpty }
     var canStart: Bool { next != nil }
 
@@ -203,9 +207,11 @@ struct NodePool: Sendable {
                 continue
             }
             free[place.node] = nil
+            prune()
             return (leave(waiter, to: place.node), place.node)
         }
-        let node = firstFree { [lastKin] in lastKin[$0] == nil } ?? firstFree { _ in true }
+        let node =
+            firstFree { [lastKin, spares] in lastKin[$0] == nil && !spares.contains($0) } ?? firstFree { _ in true }
         return node.map { (leave(first, to: $0), $0) }
     }
 
@@ -224,6 +230,11 @@ struct NodePool: Sendable {
             early.remove(first.step)
         }
         return waiter.step
+    }
+
+    /// What was taken stays behind in the queue: never more than there is.
+    private mutating func prune() {
+        if queue.count > 2 * free.count + 16 { queue.removeAll { free[$0.node] != $0.ticket } }
     }
 
     private mutating func firstFree(_ isWanted: (NodeID) -> Bool) -> NodeID? {
@@ -333,8 +344,7 @@ extension NodePool {
         case .team(let index): leaveLine(index)
         }
         for node in nodes { free[node] = nil }
-        // What was taken stays behind in the queue: never more than there is.
-        if queue.count > 2 * free.count + 16 { queue.removeAll { free[$0.node] != $0.ticket } }
+        prune()
     }
 
     /// Takes out the first of each line for as long as it does not wait any more, and says who it was.

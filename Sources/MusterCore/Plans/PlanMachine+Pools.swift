@@ -53,8 +53,15 @@ extension PlanMachine {
     /// Notes what kind of work was done on a node last.
     mutating func note(_ kin: Int32, on node: NodeID, inPool pool: Int32) { pools[Int(pool)].note(kin, on: node) }
 
-    /// Whether some step that waits must not get just any node of a pool.
-    func hasExclusions(inPool pool: Int32) -> Bool { pools[Int(pool)].hasExclusions }
+    /// Which nodes of a pool the steps that wait must not get, for each that must not get just any.
+    func exclusions(inPool pool: Int32) -> [NodeRule] {
+        pools[Int(pool)].exclusions.filter { !state(of: $0.step).hasEnded }.map(\.rule)
+    }
+
+    /// Whether some step waits for several nodes of a pool at once.
+    func hasTeams(inPool pool: Int32) -> Bool {
+        pools[Int(pool)].waitingTeams.contains { !state(of: $0.step).hasEnded }
+    }
 
     /// Whether some step may be waiting for this very node by its rule.
     package func isAwaited(_ node: NodeID, inPools indices: [Int32]) -> Bool {

@@ -19,19 +19,37 @@ extension RunMachine {
     /// is filled. Of pools that share nodes each is looked at as if all the tests of those it shares with came to it.
     func lacksNodes(_ group: Int, claim: NodeClaim = .none, _ nodes: NodeTable) -> Bool {
         guard hasTestsLeft(for: group) else { return false }
-        if hasChoosyTests(group) { return true }
+        if wantsTeams(group) { return true }
         return groups[group].pools.contains { pool in
             let members = groups.indices.filter { groups[$0].pools.contains(pool) }
+            if lacksOthers(pool, members, nodes) { return true }
             let rivals = Set(members.flatMap { groups[$0].pools })
             let wanted = rivals.reduce(claim == .none ? 0 : 1) { $0 + demand(ofPool: $1) }
             return wanted > members.reduce(0) { $0 + supply(of: $1, nodes) }
         }
     }
 
-    private func hasChoosyTests(_ group: Int) -> Bool {
+    /// Whether tests wait for several nodes at once, or may come to when their suite begins.
+    private func wantsTeams(_ group: Int) -> Bool {
         let pools = groups[group].pools
-        if pools.contains(where: { plan.hasExclusions(inPool: $0) }) { return true }
-        return teamSuites.contains { !suites[$0].hasEnded && pools.contains(pool(of: $0)) }
+        if pools.contains(where: { plan.hasTeams(inPool: $0) }) { return true }
+        return teamSuites.contains { !suites[$0].hasEnded && pools.contains(pool(of: $0)) && !isOpen($0) }
+    }
+
+    /// Whether the tests of a suite wait for nodes, and for nothing else.
+    private func isOpen(_ suite: Int) -> Bool {
+        let isOpen = before[suite].map { plan.state(of: $0).hasEnded } ?? spec.suites[suite].needs.isEmpty
+        return isOpen || hasBegun[suite]
+    }
+
+    /// Whether fewer nodes come than there are tests that must not run just anywhere, and that could run on one of
+    /// them.
+    private func lacksOthers(_ pool: Int32, _ members: [Int], _ nodes: NodeTable) -> Bool {
+        let rules = plan.exclusions(inPool: pool)
+        guard !rules.isEmpty else { return false }
+        let coming = members.flatMap { groups[$0].slots.filter { isSupply($0, nodes) }.compactMap(\.node) }
+        let useful = coming.count { node in rules.contains { $0.allows(node) } }
+        return useful < rules.count || rules.contains { rule in !coming.contains(where: rule.allows) }
     }
 
     /// How many nodes of a pool are waited for, now or by what is sure to come, and are kept for what may come.
@@ -44,8 +62,7 @@ extension RunMachine {
             if after[suite].map({ !plan.state(of: $0).hasEnded }) ?? (spec.suites[suite].after != nil) { wrappers += 1 }
             guard !suites[suite].hasEnded else { continue }
             left += suites[suite].remaining
-            let isOpen = before[suite].map { plan.state(of: $0).hasEnded } ?? spec.suites[suite].needs.isEmpty
-            allWait = allWait && (isOpen || hasBegun[suite])
+            allWait = allWait && isOpen(suite)
         }
         // Of those that wait some may have ended in the queue: no more wait than are left.
         let tests = max(0, left - standing.running)
@@ -56,17 +73,17 @@ extension RunMachine {
 
     /// How many nodes of a group are free, or will be when they are set up.
     private func supply(of group: Int, _ nodes: NodeTable) -> Int {
-        groups[group].slots.count { slot in
-            guard let node = slot.node, going[node] == nil, let row = nodes[node] else { return false }
-            switch row.state {
-            case .ready: return busy[node] == nil
-            case .creating, .starting:
-                if let first = slot.chain.first, plan.tries(of: first) == 0, plan.retrying.contains(first) {
-                    return false
-                }
-                return !slot.chain.contains { plan.state(of: $0) == .error || plan.state(of: $0) == .cancelled }
-            case .lost, .stopped, .failed, .quarantined, .gone: return false
-            }
+        groups[group].slots.count { isSupply($0, nodes) }
+    }
+
+    private func isSupply(_ slot: Slot, _ nodes: NodeTable) -> Bool {
+        guard let node = slot.node, going[node] == nil, let row = nodes[node] else { return false }
+        switch row.state {
+        case .ready: return busy[node] == nil
+        case .creating, .starting:
+            if let first = slot.chain.first, plan.tries(of: first) == 0, plan.retrying.contains(first) { return false }
+            return !slot.chain.contains { plan.state(of: $0) == .error || plan.state(of: $0) == .cancelled }
+        case .lost, .stopped, .failed, .quarantined, .gone: return false
         }
     }
 
@@ -76,10 +93,13 @@ extension RunMachine {
     mutating func fillPlaces(nodes: inout NodeTable, into turn: inout Turn) -> Bool {
         guard spec.verb == .test, plan.row.phase == .main, !isHeld else { return false }
         var hasMade = false
-        for group in groups.indices where groups[group].isForTests {
+        for group in groups.indices where groups[group].isForTests && !hasFailed(group) {
+            var gates: [StepIndex]?
             for slot in groups[group].slots.indices where isEmpty(groups[group].slots[slot], nodes) {
                 guard lacksNodes(group, nodes) else { break }
-                fill(group, slot, nodes: &nodes, into: &turn)
+                let needs = gates ?? self.gates(of: group)
+                gates = needs
+                fill(group, slot, gates: needs, nodes: &nodes, into: &turn)
                 hasMade = true
             }
         }
@@ -92,6 +112,8 @@ extension RunMachine {
         guard let node = slot.node else { return true }
         guard busy[node] == nil, slot.chain.allSatisfy({ plan.state(of: $0).satisfiesNeeds }) else { return false }
         guard let row = nodes[node] else { return going[node] != nil }
+        // What could not be undone there is left to the teardown: until then the node has the name of the place.
+        if let removal = going[node], plan.state(of: removal).hasEnded, row.state != .gone { return false }
         switch row.state {
         case .lost: return row.replacements < Defaults.replacementsMax
         case .stopped, .gone: return true
@@ -99,7 +121,14 @@ extension RunMachine {
         }
     }
 
-    private mutating func fill(_ group: Int, _ slot: Int, nodes: inout NodeTable, into turn: inout Turn) {
+    /// - Parameter gates: what the nodes of the group wait for.
+    private mutating func fill(
+        _ group: Int,
+        _ slot: Int,
+        gates: [StepIndex],
+        nodes: inout NodeTable,
+        into turn: inout Turn
+    ) {
         // Lent, so that there is one table and no copy of it. What this run has made is all that is looked up.
         var context = RunContext(nodes: NodeTable(), chance: SeededChance(seed: 0), specs: [:])
         swap(&context.nodes, &nodes)
@@ -108,10 +137,11 @@ extension RunMachine {
         let row = old.flatMap { context.nodes[$0] }
         if let row, going[row.id] == nil {
             let reason = row.reason ?? "lost"
-            replace(group, slot, because: reason, spendsBudget: row.state == .lost, in: &context, into: &turn)
+            let isLost = row.state == .lost
+            replace(group, slot, because: reason, spendsBudget: isLost, gates: gates, in: &context, into: &turn)
             return
         }
-        var needs = gates(of: group)
+        var needs = gates
         if let old, let removal = going[old], !plan.state(of: removal).hasEnded {
             // It is not let go any more: another one waits for its place.
             released.remove(old)
@@ -132,11 +162,26 @@ extension RunMachine {
             // What was up before is whole again before the end.
             !groups.contains(where: { $0.slots.contains { $0.wasUp && !isMade($0) } })
         else { return false }
-        let failed = plan.count(of: .error) > 0 || suites.contains { $0.hasFailed(flakyFails: spec.flakyFails) }
+        // What failed where a replacement is in the making is made up for, or of no use to anybody either.
+        let superseded = groups.reduce(0) { sum, group in
+            group.slots.reduce(sum) { $0 + $1.superseded.count { plan.state(of: $0) == .error } }
+        }
+        let failed =
+            plan.count(of: .error) > superseded || suites.contains { $0.hasFailed(flakyFails: spec.flakyFails) }
         return !keepsMachines(failed: failed)
     }
 
     private func isMade(_ slot: Slot) -> Bool { slot.chain.allSatisfy { plan.state(of: $0).hasEnded } }
+
+    /// Nobody needs the node of a place any more: that those before it have failed is no failure of the run.
+    mutating func skipSuperseded(_ group: Int, _ slot: Int, into turn: inout Turn) {
+        let place = groups[group].slots[slot]
+        guard !place.chain.contains(where: { plan.state(of: $0) == .error }) else { return }
+        groups[group].slots[slot].superseded = []
+        for step in place.superseded {
+            plan.finish(step, .skipped, error: plan.error(of: step), countsForThresholds: false, into: &turn)
+        }
+    }
 
     /// Ends the setups that no test needs any more: what runs is ended, nothing else begins. Says whether something
     /// was still to begin.
@@ -144,6 +189,9 @@ extension RunMachine {
         guard !setupsWereEnded, plan.gateIsOpen, !isHeld, setupsAreSurplus else { return false }
         setupsWereEnded = true
         var hasEnded = false
+        for step in plan.steps(in: .pending) where plan.spec(of: step).action.isBringingUp {
+            skipSuperseded(Int(plan.spec(of: step).a), Int(plan.spec(of: step).c), into: &turn)
+        }
         for step in plan.steps(in: .pending) {
             let spec = plan.spec(of: step)
             guard spec.action.isBringingUp || spec.action == .barrier && spec.b == 1 else { continue }

@@ -60,6 +60,7 @@ extension RunMachine {
             turn.emit(.planResumed, plan: id)
             reopen(in: &context, into: &turn)
         }
+        setupsWereEnded = false
         replaceMissing(in: &context, into: &turn)
         mayBeShort = true
         releaseSurplus(in: &context, into: &turn)

@@ -11,11 +11,14 @@ extension RunMachine {
         into turn: inout Turn
     ) -> FailurePolicy {
         groups[group].failedSetups.insert(node)
-        guard let most = spec.groups[group].failedSetupsMax, groups[group].failedSetups.count > most else {
-            return policy
-        }
+        guard let most = spec.groups[group].failedSetupsMax, hasFailed(group) else { return policy }
         giveUp(group, most, except: node, nodes: &nodes, into: &turn)
         return policy == .pause ? .pause : .fail
+    }
+
+    /// Whether more setups of a group have failed than may: then nothing is made there any more.
+    func hasFailed(_ group: Int) -> Bool {
+        spec.groups[group].failedSetupsMax.map { groups[group].failedSetups.count > $0 } ?? false
     }
 
     /// No other node of a group that has failed is set up any further: what broke the others would break it, too. Steps

@@ -109,6 +109,8 @@ extension RunMachine {
         guard let node = groups[group].slots[slot].node else { return }
         context.nodes.move(node, to: .ready, plan: id, into: &turn)
         groups[group].slots[slot].wasFilled = true
+        // A person may have had it tried again.
+        groups[group].failedSetups.remove(node)
         for old in groups[group].slots[slot].superseded {
             plan.finish(old, .skipped, error: plan.error(of: old), into: &turn)
         }
@@ -192,13 +194,14 @@ extension RunMachine {
             plan.finish(step, .cancelled, error: error, into: &turn)
             return
         }
-        if setupsAreSurplus {
-            plan.finish(step, .skipped, error: .unneeded, countsForThresholds: false, into: &turn)
-            return
-        }
         let spec = plan.spec(of: step)
         let group = Int(spec.a)
         let slot = Int(spec.c)
+        if setupsAreSurplus {
+            plan.finish(step, .skipped, error: .unneeded, countsForThresholds: false, into: &turn)
+            skipSuperseded(group, slot, into: &turn)
+            return
+        }
         let provision = spec.action == .provision ? self.spec.groups[group].steps[Int(spec.b)] : nil
         let retry = provision?.retry ?? .none
         let retriesSoFar = Int(plan.tries(of: step)) - 1

@@ -27,7 +27,9 @@ extension RunMachine {
         into turn: inout Turn
     ) {
         guard plan.gateIsOpen, plan.row.phase == .main else { return }
-        if claim == .thisPlace || keepsPlace(group, slot) || lacksNodes(group, claim: claim, context.nodes) {
+        let isWanted =
+            claim == .thisPlace || keepsPlace(group, slot) || lacksNodes(group, claim: claim, context.nodes)
+        if isWanted, !hasFailed(group) {
             replace(group, slot, because: reason, spendsBudget: false, in: &context, into: &turn)
         } else if let node = groups[group].slots[slot].node {
             letGo(usedUp: node, of: group, in: &context, into: &turn)
@@ -65,7 +67,7 @@ extension RunMachine {
         guard plan.gateIsOpen, plan.row.phase == .main, groups[group].isForTests, hasTestsLeft(for: group) else {
             return
         }
-        guard keepsPlace(group, slot) || lacksNodes(group, context.nodes) else { return }
+        guard !hasFailed(group), keepsPlace(group, slot) || lacksNodes(group, context.nodes) else { return }
         replace(group, slot, because: reason, spendsBudget: true, in: &context, into: &turn)
     }
 
@@ -93,6 +95,7 @@ extension RunMachine {
         _ slot: Int,
         because reason: String,
         spendsBudget: Bool,
+        gates: [StepIndex]? = nil,
         in context: inout RunContext,
         into turn: inout Turn
     ) {
@@ -105,7 +108,8 @@ extension RunMachine {
         plan.relaxRules(waitingFor: old)
         let removal = appendRemoval(of: row, needs: [], in: context)
         // A node that was up before waited for nothing: what its group needs may still be in the making.
-        make(group, slot, replacements: replacements, needs: gates(of: group) + [removal], in: &context, into: &turn)
+        let needs = (gates ?? self.gates(of: group)) + [removal]
+        make(group, slot, replacements: replacements, needs: needs, in: &context, into: &turn)
         if spendsBudget { quarantine(group, slot, after: Int(replacements), nodes: &context.nodes, into: &turn) }
         turn.emit(.nodeReplaced, plan: id, node: old, detail: reason)
     }

@@ -182,7 +182,9 @@ package struct RunMachine: Sendable {
         let isLeft = slots.contains { slot in
             slot.node.flatMap { nodes[$0]?.state } == .ready || groups[group].isForTests && slot.wasFilled
         }
-        if !slots.isEmpty, !isLeft {
+        if !slots.isEmpty, !isLeft, setupsAreSurplus {
+            plan.finish(barrier, .skipped, error: .unneeded, countsForThresholds: false, into: &turn)
+        } else if !slots.isEmpty, !isLeft {
             let error = StepError(.notReady, "no node of '\(self.spec.groups[group].name)' is left")
             plan.finish(barrier, .error, error: error, into: &turn)
         } else {

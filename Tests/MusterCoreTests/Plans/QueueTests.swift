@@ -116,6 +116,27 @@ import Testing
         #expect(pool.take().map { [$0.step, StepIndex($0.node.rawValue)] } == [2, 4])
     }
 
+    @Test func theQueueDoesNotGrowWithTheWorkOfOneKind() {
+        var pool = NodePool()
+        pool.add(NodeID(1))
+        for step in 0..<1000 { pool.wait(StepIndex(step), priority: 0, rule: nil, kin: 1) }
+        pool.wait(1000, priority: 0, rule: nil, kin: 2)
+        for step in 0..<1000 {
+            #expect(pool.take()?.step == StepIndex(step))
+            pool.add(NodeID(1))
+        }
+        #expect(pool.queueLength < 20)
+    }
+
+    @Test func aSpareThatDidNothingYetComesAfterANodeThatDidOtherWork() {
+        var pool = NodePool()
+        pool.add(NodeID(2), isSpare: true)
+        pool.add(NodeID(1))
+        pool.note(7, on: NodeID(1))
+        pool.wait(0, priority: 0, rule: nil, kin: 1)
+        #expect(pool.take()?.node == NodeID(1))
+    }
+
     // MARK: Graphs
 
     @Test func edgesComeInTheOrderTheyWereAdded() {

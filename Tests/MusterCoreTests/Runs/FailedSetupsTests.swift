@@ -47,6 +47,55 @@ import Testing
         lab.expectSound()
     }
 
+    /// Places that are left empty at first are not tried in turn.
+    @Test(arguments: [false, true]) func noEmptyPlaceIsFilledInAGroupThatHasFailed(_ restarts: Bool) throws {
+        var lab = DirectorHarness { $0.label.contains(":2") ? .exits(1) : .succeeds }
+        if restarts { lab.afterTurn = { $0.restartAndResume() } }
+        var app = group("app", 3, runs: 1)
+        app.standby = 47
+        app.failedSetupsMax = 0
+        let id = try lab.begin(run(.test, [app], [suite("api", on: "app", ["a", "b", "c"])]))
+        lab.settle()
+        #expect(lab.plan(id)?.result == .error)
+        #expect(lab.rows.nodes.count == 3)
+        #expect(lab.nodeStates == [])
+        lab.expectSound()
+    }
+
+    @Test func noLostOrUsedNodeIsReplacedInAGroupThatHasFailed() throws {
+        for last in ["bang", "b"] {
+            var lab = DirectorHarness { work in
+                if work.label.hasPrefix("app/0:2") { return .exits(1) }
+                return work.label == "api//b#1" ? .losesNode("server ended") : .succeeds
+            }
+            var app = group("app", 2, runs: 1)
+            app.failedSetupsMax = 0
+            let id = try lab.begin(run(.test, [app], [suite("api", on: "app", [last, "z"])]))
+            for label in ["app/0:1", "app/1:1", "app/1:2", "app/0:2"] { lab.end(label) }
+            lab.settle()
+            #expect(lab.plan(id)?.result == .error)
+            #expect(lab.rows.nodes.count == 2, "after '\(last)'")
+            #expect(lab.nodeStates == [])
+            lab.expectSound()
+        }
+    }
+
+    @Test func aSetupThatAPersonMendedDoesNotCount() throws {
+        var isMended = false
+        var lab = DirectorHarness { $0.label.hasPrefix("app/0:2") && !isMended ? .exits(1) : .succeeds }
+        var app = group("app", runs: 1, onFailure: .pause)
+        app.failedSetupsMax = 0
+        let id = try lab.begin(run(.test, [app], [suite("api", on: "app", ["bang0", "bang1"])]))
+        lab.settle()
+        #expect(lab.plan(id)?.state == .paused)
+        isMended = true
+        lab.forgetEndings()
+        lab.request(.resume(id))
+        lab.settle()
+        #expect(lab.results(id) == ["api//bang0#1 pass", "api//bang1#1 pass"])
+        lab.expectSound()
+    }
+
     /// The count is found again in the rows, whenever the conductor is killed.
     @Test func theCountOutlivesCrashes() {
         for moment in 1..<20 {

@@ -158,6 +158,48 @@ import Testing
         lab.expectSound()
     }
 
+    /// The replacement of a node that has failed would come too late: the failure is none of the run's.
+    @Test(arguments: [Keep.never, .onFailure], [false, true])
+    func aReplacementIsNotWaitedFor(_ keep: Keep, _ isBeingMade: Bool) throws {
+        var failures = 1
+        var lab = DirectorHarness { work in
+            guard work.label.hasPrefix("app/0:2"), failures > 0 else { return .succeeds }
+            failures -= 1
+            return .exits(1)
+        }
+        var app = group("app", 2, runs: 1, onFailure: .replace)
+        if !isBeingMade { app.quarantine = Quarantine(after: 1, length: .seconds(600)) }
+        let id = try lab.begin(run(.test, [app], [suite("api", on: "app", ["a", "b"])], keep: keep))
+        let begin = lab.now
+        for step in 1...2 { lab.end("app/0:\(step)") }
+        if isBeingMade {
+            lab.end("app/0 destroy")
+            lab.end("app/0:1")
+        }
+        for label in ["app/1:1", "app/1:2", "api//a", "api//b"] { lab.end(label) }
+        lab.settle()
+        #expect(lab.plan(id)?.result == .warning)
+        #expect(lab.now == begin)
+        #expect(lab.nodeStates == [])
+        lab.expectSound()
+    }
+
+    /// Nobody asks whether a node of it is left.
+    @Test func aGroupOfWhichAllAreBeingReplacedIsNoFailure() throws {
+        var lab = DirectorHarness { $0.label.hasPrefix("ext/0:1") ? .exits(1) : .succeeds }
+        var api = suite("api", on: "app", ["a"])
+        api.alsoOn = ["ext"]
+        var ext = group("ext", onFailure: .replace)
+        ext.quarantine = Quarantine(after: 1, length: .seconds(600))
+        let id = try lab.begin(run(.test, [group("app"), ext], [api]))
+        let begin = lab.now
+        for label in ["ext/0:1", "app/0:1", "api//a"] { lab.end(label) }
+        lab.settle()
+        #expect(lab.plan(id)?.result == .warning)
+        #expect(lab.now == begin)
+        lab.expectSound()
+    }
+
     @Test func machinesThatStayAreWaitedFor() {
         var (lab, _) = slow(.always)
         #expect(lab.works.map(\.isInterrupted) == [false])
