@@ -6,43 +6,16 @@ import Testing
 @testable import MusterEngine
 
 /// tmt's checks around tests, by the shells of this host and programs that stand in for the system's.
-@Suite struct FrameCheckTests {
-    private let folder: String
-    private var frame: TestFrame
+@Suite struct FrameCheckTests: FrameHouse {
+    let folder: String
+    var frame: TestFrame
 
     init() throws {
-        folder = try TestFolder.make("frame")
+        folder = try Self.folder()
         frame = TestFrame(tree: folder, directory: "")
-        for (name, script) in GuestScripts.all { try put("bin/\(name)", script) }
         // What the kernel says; without it the log cannot be read.
         try put("fakes/dmesg", "#!/bin/sh\ncat \"${0%/*}/../kernel\"\n")
     }
-
-    private func write(_ name: String, _ text: String) throws {
-        try Data(text.utf8).write(to: URL(fileURLWithPath: "\(folder)/\(name)"))
-    }
-
-    private func put(_ name: String, _ script: String) throws {
-        let path = "\(folder)/\(name)"
-        let own = (path as NSString).deletingLastPathComponent
-        try FileManager.default.createDirectory(atPath: own, withIntermediateDirectories: true)
-        try SpawnedProgram.put(script, as: [path], folder: folder)
-    }
-
-    private func run(_ command: String) throws -> SpawnedProgram {
-        let words = FrameProgram.arguments(frame, in: folder, command: command, packages: [])
-        return try SpawnedProgram(
-            words,
-            environment: [
-                "PATH": "\(folder)/fakes:/usr/bin:/bin", "MUSTER_TEST_CONTROL": SpawnedProgram.controlDescriptor,
-                "TMT_SCRIPTS_DIR": "\(folder)/bin", "TMT_TEST_DATA": "\(folder)/own/data",
-                "TMT_PLAN_DATA": "\(folder)/plan-data", "TMT_PLAN_ENVIRONMENT_FILE": "\(folder)/variables.env",
-            ],
-            folder: folder
-        )
-    }
-
-    private func done() { try? FileManager.default.removeItem(atPath: folder) }
 
     // MARK: The kernel's log
 

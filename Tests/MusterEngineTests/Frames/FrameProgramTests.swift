@@ -6,41 +6,14 @@ import Testing
 @testable import MusterEngine
 
 /// What starts tests of trees, and what they find beside them, by the shells of this host.
-@Suite struct FrameProgramTests {
-    private let folder: String
-    private var frame: TestFrame
+@Suite struct FrameProgramTests: FrameHouse {
+    let folder: String
+    var frame: TestFrame
 
     init() throws {
-        folder = try TestFolder.make("frame")
+        folder = try Self.folder()
         frame = TestFrame(tree: folder, directory: "")
-        for (name, script) in GuestScripts.all { try put("bin/\(name)", script) }
     }
-
-    private func write(_ name: String, _ text: String) throws {
-        try Data(text.utf8).write(to: URL(fileURLWithPath: "\(folder)/\(name)"))
-    }
-
-    private func put(_ name: String, _ script: String) throws {
-        let path = "\(folder)/\(name)"
-        let own = (path as NSString).deletingLastPathComponent
-        try FileManager.default.createDirectory(atPath: own, withIntermediateDirectories: true)
-        try SpawnedProgram.put(script, as: [path], folder: folder)
-    }
-
-    private func run(_ command: String, packages: [String] = []) throws -> SpawnedProgram {
-        let words = FrameProgram.arguments(frame, in: folder, command: command, packages: packages)
-        return try SpawnedProgram(
-            words,
-            environment: [
-                "PATH": "\(folder)/fakes:/usr/bin:/bin", "MUSTER_TEST_CONTROL": SpawnedProgram.controlDescriptor,
-                "TMT_SCRIPTS_DIR": "\(folder)/bin", "TMT_TEST_DATA": "\(folder)/own/data",
-                "TMT_PLAN_DATA": "\(folder)/plan-data", "TMT_PLAN_ENVIRONMENT_FILE": "\(folder)/variables.env",
-            ],
-            folder: folder
-        )
-    }
-
-    private func done() { try? FileManager.default.removeItem(atPath: folder) }
 
     @Test func aTestEndsAsItsShellDoes() throws {
         defer { done() }

@@ -55,7 +55,7 @@ import Testing
             plan: "/plans/duplicate",
             tests: 12,
             prepare: 0,
-            ignored: ["require: library without a url (1)"]
+            ignored: ["require: library without a url (2)"]
         ),
         Case(
             tree: "RHSecurityCompliance_atex/tests/executor/fmf/fmf_trees/pty",
