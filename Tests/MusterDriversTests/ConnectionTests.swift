@@ -150,6 +150,17 @@ import Testing
         }
     }
 
+    /// Some programs take more from a pipe than they give: what is sent behind a shell's functions would be lost.
+    @Test func aShellWhoseProgramsReadAheadLosesNoRequest() async throws {
+        let folder = try temporaryFolder("ahead")
+        let greedy = "#!/bin/sh\n/usr/bin/head \"$@\"\ntimeout 0.3 cat >/dev/null\nexit 0\n"
+        try SpawnedProgram.put(greedy, as: ["\(folder)/head"], folder: folder)
+        let connection = LocalConnection(shell: ["/usr/bin/env", "PATH=\(folder):/usr/bin:/bin", "/bin/sh"])
+        for _ in 0..<2 { #expect(try await Self.said(connection, "said once").hasSuffix(" once\n")) }
+        await connection.close()
+        try FileManager.default.removeItem(atPath: folder)
+    }
+
     @Test(arguments: RemoteWay.allCases)
     func aKeptShellThatEndsIsReplaced(_ way: RemoteWay) async throws {
         try await Self.with(way) { connection in

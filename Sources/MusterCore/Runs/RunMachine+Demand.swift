@@ -15,8 +15,9 @@ extension RunMachine {
 
     /// Whether tests can use another node of a group besides those that are free or in the making.
     ///
-    /// What wants a certain node or several at once is not weighed against them: while such tests are left every place
-    /// is filled. Of pools that share nodes each is looked at as if all the tests of those it shares with came to it.
+    /// While tests wait for several nodes at once, or may come to, every place is filled; for each that must not run
+    /// just anywhere there is one node on which it may. Of pools that share nodes each is looked at as if all the tests
+    /// of those it shares with came to it.
     func lacksNodes(_ group: Int, claim: NodeClaim = .none, _ nodes: NodeTable) -> Bool {
         guard hasTestsLeft(for: group) else { return false }
         if wantsTeams(group) { return true }

@@ -151,7 +151,8 @@ struct ShellCall: Sendable {
 }
 
 extension ShellText {
-    /// All functions, without their comments: it goes with every request, so that no machine has an old one.
+    /// All functions, without their comments. They go with every request, or once to a shell that is kept open, so
+    /// that no machine has old ones.
     package static let library =
         [basics, operations, control, nodes].joined(separator: "\n").split(separator: "\n")
         .filter { !$0.drop { $0 == " " }.hasPrefix("#") }.joined(separator: "\n") + "\n"
